@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bill: a replay priced in exact decimals, with its key figures.
+
+Quantities are summed in float64 and turned into decimals once, at twelve places, before
+they meet a price; from there on every number is exact, and the parts add up to the total.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.billing.catalogue import Catalogue, Holding, read_catalogue, read_holdings
+from optimizer.billing.cost import amortised_cost, hourly_costs
+from optimizer.billing.replay import (
+    BillingLines,
+    Replay,
+    SharingModes,
+    billing_lines,
+    capacity_of,
+    replay,
+)
+from optimizer.tables import Case, UsageLines, format_hour
+
+PLACES = Decimal("1e-12")
+
+
+def exact(value: float) -> Decimal:
+    """A float quantity as a decimal of twelve places."""
+    return Decimal(repr(float(value))).quantize(PLACES)
+
+
+@dataclass(frozen=True)
+class LineBill:
+    """What one line cost: units of the meter and dollars over all hours."""
+
+    meter: str
+    account: str
+    zone: str
+    quantity: Decimal
+    covered: Decimal
+    spot_quantity: Decimal
+    on_demand_quantity: Decimal
+    on_demand: Decimal
+    spot: Decimal
+    daily: bool
+
+
+@dataclass(frozen=True)
+class HoldingBill:
+    """What one holding gave and cost; used and unused in its measure × hours."""
+
+    commitment: str
+    used: Decimal
+    unused: Decimal
+    cost: Decimal
+
+
+@dataclass(frozen=True)
+class Bill:
+    """The bill of the hours ``[first_hour, first_hour + N)``; money is amortised."""
+
+    first_hour: int
+    hours: int
+    lines: tuple[LineBill, ...]
+    holdings: tuple[HoldingBill, ...]
+    coverable: frozenset[str]
+    catalogue: Catalogue
+    on_demand_by_hour: NDArray[np.float64]
+    spot_by_hour: NDArray[np.float64]
+    commitment_by_hour: NDArray[np.float64]
+
+    @property
+    def on_demand(self) -> Decimal:
+        return sum((line.on_demand for line in self.lines), Decimal(0))
+
+    @property
+    def spot(self) -> Decimal:
+        return sum((line.spot for line in self.lines), Decimal(0))
+
+    @property
+    def commitment_cost(self) -> Decimal:
+        return sum((holding.cost for holding in self.holdings), Decimal(0))
+
+    @property
+    def total(self) -> Decimal:
+        return self.on_demand + self.spot + self.commitment_cost
+
+    @property
+    def covered_at_on_demand(self) -> Decimal:
+        """What the covered usage would have cost on demand (contract price).
+
+        Raises
+        ------
+        MissingPrice
+            If a covered meter has no on-demand price *and* the figure is asked for; the
+            bill itself does not need it.
+        """
+        total = Decimal(0)
+        for line in self.lines:
+            if line.covered:
+                price = self.catalogue.meters[line.meter].on_demand
+                if price is not None:
+                    total += line.covered * price
+        return total
+
+    @property
+    def coverage(self) -> float | None:
+        """covered_at_on_demand / (covered_at_on_demand + on_demand), over coverable meters."""
+        on_demand = sum(
+            (line.on_demand for line in self.lines if line.meter in self.coverable), Decimal(0)
+        )
+        eligible = self.covered_at_on_demand + on_demand
+        return float(self.covered_at_on_demand / eligible) if eligible else None
+
+    @property
+    def utilization(self) -> float | None:
+        """Used share of what was committed, weighted by cost (by quantity if all is free)."""
+        weighted = [
+            (holding.cost if self.commitment_cost else Decimal(1), holding)
+            for holding in self.holdings
+            if holding.used + holding.unused
+        ]
+        total = sum((weight for weight, _ in weighted), Decimal(0))
+        if not total:
+            return None
+        used = sum(
+            (
+                weight * holding.used / (holding.used + holding.unused)
+                for weight, holding in weighted
+            ),
+            Decimal(0),
+        )
+        return float(used / total)
+
+    @property
+    def unused_cost(self) -> Decimal:
+        """Cost of what was committed and not used."""
+        return sum(
+            (
+                holding.cost * holding.unused / (holding.used + holding.unused)
+                for holding in self.holdings
+                if holding.used + holding.unused
+            ),
+            Decimal(0),
+        )
+
+    def savings_rate(self, price: str) -> float | None:
+        """Effective savings rate, 1 − total / (all usage at that price).
+
+        ``price`` is ``on_demand`` or ``list_price``; ``None`` if a meter that was used has
+        no such price, or nothing was used.
+        """
+        at_price = Decimal(0)
+        for line in self.lines:
+            unit = getattr(self.catalogue.meters[line.meter], price)
+            if line.quantity and unit is None:
+                return None
+            if line.quantity:
+                at_price += line.quantity * unit
+        return float(1 - self.total / at_price) if at_price else None
+
+    def as_dict(self, *, detail: bool = False) -> dict[str, Any]:
+        """The bill in the shape of the contract (``gpuopt bill``)."""
+        document: dict[str, Any] = {
+            "total": self.total,
+            "on_demand": self.on_demand,
+            "spot": self.spot,
+            "commitment_cost": self.commitment_cost,
+            "covered_at_on_demand": self.covered_at_on_demand,
+            "coverage": self.coverage,
+            "utilization": self.utilization,
+            "effective_savings_rate": {
+                name: self.savings_rate(name) for name in ("on_demand", "list_price")
+            },
+            "commitments": [
+                {
+                    "commitment": holding.commitment,
+                    "used": float(holding.used),
+                    "unused": float(holding.unused),
+                    "cost": holding.cost,
+                }
+                for holding in self.holdings
+            ],
+        }
+        if detail:
+            document["hours"] = self._hour_rows()
+            document["lines"] = [_line_row(line) for line in self.lines]
+        return document
+
+    def _hour_rows(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "hour": format_hour(self.first_hour + index),
+                "on_demand": exact(self.on_demand_by_hour[index]),
+                "spot": exact(self.spot_by_hour[index]),
+                "commitment_cost": exact(self.commitment_by_hour[index]),
+            }
+            for index in range(self.hours)
+        ]
+
+
+def _line_row(line: LineBill) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "meter": line.meter,
+        "account": line.account or None,
+        "zone": line.zone or None,
+        "quantity": float(line.quantity),
+        "covered": float(line.covered),
+        "spot_quantity": float(line.spot_quantity),
+        "on_demand_quantity": float(line.on_demand_quantity),
+        "on_demand": line.on_demand,
+        "spot": line.spot,
+    }
+    if line.daily:
+        row["grain"] = "day"
+    return row
+
+
+def bill_case(case: Case) -> Bill:
+    """Replay the usage of a case against its commitments (``gpuopt bill``).
+
+    Every hour from the first to the last usage hour counts, present or not, and each
+    commitment is clipped to its start and end.
+
+    Raises
+    ------
+    DataError
+        If a table is missing or refused, or a price that the bill needs is absent.
+    """
+    case.require("meters", "usage")
+    catalogue = read_catalogue(case)
+    usage = case.usage_lines()
+    return make_bill(case, catalogue, usage, read_holdings(case, catalogue))
+
+
+def make_bill(
+    case: Case, catalogue: Catalogue, usage: UsageLines, holdings: Sequence[Holding]
+) -> Bill:
+    """Replay usage against holdings in the order of the law, and price the outcome."""
+    lines = billing_lines(usage, catalogue)
+    hours = usage.first_hour + np.arange(usage.quantity.shape[1])
+    outcome = replay(
+        catalogue, lines, holdings, capacity_of(holdings, hours), SharingModes.of(case.settings, hours)
+    )
+    return price_replay(catalogue, usage, lines, holdings, outcome)
+
+
+def price_replay(
+    catalogue: Catalogue,
+    usage: UsageLines,
+    lines: BillingLines,
+    holdings: Sequence[Holding],
+    outcome: Replay,
+) -> Bill:
+    """Price a replay; ``uncovered`` units cost the on-demand price, spot its own."""
+    count = usage.quantity.shape[1]
+    first, last = usage.first_hour, usage.first_hour + count
+    on_demand_by_hour, spot_by_hour, commitment_by_hour = (np.zeros(count) for _ in range(3))
+    line_bills = []
+    for index, name in enumerate(lines.meter):
+        meter = catalogue.meters[name]
+        quantity = exact(lines.quantity[index].sum())
+        ran_on_spot = exact(lines.spot[index].sum())
+        charged = lines.spot[index] - lines.spot_free[index]
+        uncovered = exact(outcome.uncovered[index].sum())
+        price = spot_price = Decimal(0)
+        if uncovered:
+            price = meter.need_on_demand("some of its usage is covered by nothing")
+            on_demand_by_hour += outcome.uncovered[index] * float(price)
+        if ran_on_spot:
+            spot_price = meter.need_spot()
+            spot_by_hour += charged * float(spot_price)
+        line_bills.append(
+            LineBill(
+                meter=name,
+                account=lines.account[index],
+                zone=lines.zone[index],
+                quantity=quantity,
+                covered=max(Decimal(0), quantity - ran_on_spot - uncovered),
+                spot_quantity=ran_on_spot,
+                on_demand_quantity=uncovered,
+                on_demand=(uncovered * price).quantize(PLACES),
+                spot=(exact(charged.sum()) * spot_price).quantize(PLACES),
+                daily=bool(usage.daily[index]),
+            )
+        )
+    holding_bills = []
+    for index, holding in enumerate(holdings):
+        used = exact(outcome.used[index].sum())
+        holding_bills.append(
+            HoldingBill(
+                commitment=holding.name,
+                used=used,
+                unused=max(Decimal(0), exact(outcome.capacity[index].sum()) - used),
+                cost=amortised_cost(holding, first, last).quantize(PLACES),
+            )
+        )
+        commitment_by_hour += float(holding.quantity) * hourly_costs(
+            holding.offer, holding.start, holding.end, first, last
+        )
+    return Bill(
+        first_hour=first,
+        hours=count,
+        lines=tuple(line_bills),
+        holdings=tuple(holding_bills),
+        coverable=catalogue.coverable,
+        catalogue=catalogue,
+        on_demand_by_hour=on_demand_by_hour,
+        spot_by_hour=spot_by_hour,
+        commitment_by_hour=commitment_by_hour,
+    )

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a commitment costs: amortised, hour by hour.
+
+Cost of an hour = quantity × (upfront / term_hours + hourly) plus a monthly payment spread
+evenly over the hours of its month.  A month of a commitment runs from its start to the
+same day of the next month; a shorter month moves the day for good (Microsoft Learn: a
+reservation bought on 30 December has the months 30 Dec – 29 Jan, 30 Jan – 27 Feb,
+28 Feb – 27 Mar).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.billing.catalogue import Holding, Offer
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def fixed_rate(offer: Offer) -> Decimal:
+    """Dollars per unit and hour without the monthly part: upfront / term_hours + hourly."""
+    return offer.upfront / Decimal(offer.term_hours) + offer.hourly
+
+
+def payment_months(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the half-open months ``[from, until)``, in hours, of a term that begins at start."""
+    month_start = start
+    while month_start < end:
+        month_end = _next_month(month_start)
+        yield month_start, month_end
+        month_start = month_end
+
+
+def amortised_cost(holding: Holding, first: int, last: int) -> Decimal:
+    """Amortised cost of a holding over the hours ``[first, last)``, clipped to its term."""
+    begin, until = max(first, holding.start), min(last, holding.end)
+    if until <= begin:
+        return Decimal(0)
+    cost = fixed_rate(holding.offer) * (until - begin)
+    if holding.offer.monthly:
+        for month_start, month_end in payment_months(holding.start, holding.end):
+            hours = min(until, month_end) - max(begin, month_start)
+            if hours > 0:
+                cost += holding.offer.monthly * hours / Decimal(month_end - month_start)
+    return cost * holding.quantity
+
+
+def hourly_costs(
+    offer: Offer, start: int, end: int, first: int, last: int
+) -> NDArray[np.float64]:
+    """Dollars per unit in each hour of ``[first, last)``; zero outside ``[start, end)``.
+
+    Returns
+    -------
+    Array of shape ``(last - first,)``.
+    """
+    costs = np.zeros(max(0, last - first))
+    begin, until = max(first, start), min(last, end)
+    if until <= begin:
+        return costs
+    costs[begin - first : until - first] = float(fixed_rate(offer))
+    if offer.monthly:
+        for month_start, month_end in payment_months(start, end):
+            low, high = max(begin, month_start), min(until, month_end)
+            if high > low:
+                costs[low - first : high - first] += float(offer.monthly) / (
+                    month_end - month_start
+                )
+    return costs
+
+
+def _next_month(hour: int) -> int:
+    moment = _EPOCH + timedelta(hours=hour)
+    year, month = (moment.year + 1, 1) if moment.month == 12 else (moment.year, moment.month + 1)
+    for day in range(moment.day, moment.day - 4, -1):
+        try:
+            later = moment.replace(year=year, month=month, day=day)
+        except ValueError:
+            continue
+        return (later - _EPOCH) // timedelta(hours=1)
+    msg = f"no month follows hour {hour}"
+    raise AssertionError(msg)

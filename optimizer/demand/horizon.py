@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Demand of the horizon: given rows, else whole weeks of history repeated as they were.
+
+Nothing is averaged: a mean profile destroys bursts, understates cost and over-commits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.errors import DataError
+from optimizer.tables import Case, UsageLines, format_hour
+
+WEEK = 168
+DAY = 24
+
+
+@dataclass(frozen=True)
+class HorizonDemand:
+    """Usage lines over the hours ``[as_of, as_of + horizon_hours)``, and where they are from.
+
+    Attributes
+    ----------
+    usage
+        L lines × T hours.  ``spot`` is what ran on spot in the hours that are repeated:
+        today's practice, which the baseline keeps and a plan decides anew.
+    given
+        Shape (L, T): the row was given, not filled from history.
+    notes
+        What a reader must know about the origin of these hours.
+    """
+
+    usage: UsageLines
+    given: NDArray[np.bool_]
+    notes: tuple[str, ...]
+
+
+def demand_of_horizon(case: Case) -> HorizonDemand:
+    """Build the demand of the case's horizon.
+
+    A line (meter, account, zone and interruption economics) is taken as given in the
+    hours at or after ``as_of`` for which it has rows; its other hours repeat the last
+    whole weeks before ``as_of``, hour of week by hour of week.
+
+    Raises
+    ------
+    DataError
+        If there is no usage at all.
+    """
+    case.require("usage")
+    usage = case.usage_lines()
+    as_of, hours = case.settings.as_of, case.settings.horizon_hours
+    count = usage.quantity.shape[1]
+    if not len(usage.meter) or not count:
+        raise DataError(
+            "there is no usage, neither before as_of nor after",
+            mend="give at least one row of usage",
+            file=case.file("usage"),
+        )
+    notes = []
+    future = np.arange(as_of, as_of + hours)
+    source, note = _history_hours(usage, as_of, future)
+    if note:
+        notes.append(note)
+    # Position of each horizon hour in the usage arrays, where it is given at all.
+    position = future - usage.first_hour
+    inside = (position >= 0) & (position < count)
+    given = np.zeros((len(usage.meter), hours), dtype=bool)
+    given[:, inside] = usage.present[:, position[inside]]
+
+    def fill(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        filled = np.zeros((len(usage.meter), hours))
+        if source is not None:
+            filled = values[:, source].copy()
+        ahead = np.zeros_like(filled)
+        ahead[:, inside] = values[:, position[inside]]
+        return np.where(given, ahead, filled)
+
+    if usage.daily.any():
+        notes.append(
+            "some usage came in daily rows and was spread evenly over their hours: bursts within "
+            "a day are unknown, so the plan may commit too much"
+        )
+    horizon = replace(
+        usage,
+        first_hour=as_of,
+        quantity=fill(usage.quantity),
+        spot=fill(usage.spot),
+        spot_taken=fill(usage.spot_taken),
+        tolerant=fill(usage.tolerant),
+        present=np.ones_like(given),
+    )
+    return HorizonDemand(horizon, given, tuple(notes))
+
+
+def _history_hours(
+    usage: UsageLines, as_of: int, future: NDArray[np.int64]
+) -> tuple[NDArray[np.int64] | None, str]:
+    """For each future hour the index of the history hour that it repeats.
+
+    The block that repeats is the last whole weeks of history (the last whole days, or
+    the hours there are, where no week is complete), so that the hour of the week agrees.
+    """
+    count = usage.quantity.shape[1]
+    history = min(max(0, as_of - usage.first_hour), count)
+    # History ends with its last row: hours without data before as_of are not zero demand.
+    rows = np.flatnonzero(usage.present[:, :history].any(axis=0))
+    if not len(rows):
+        return None, ""
+    history = int(rows[-1]) + 1
+    if history >= WEEK:
+        unit, note = WEEK, ""
+    elif history >= DAY:
+        unit, note = DAY, "whole days of it are repeated, the pattern of a week is unknown"
+    else:
+        unit, note = 1, "its hours are repeated, the pattern of a day is unknown"
+    length = history - history % unit
+    start = usage.first_hour + history - length
+    if note:
+        first = format_hour(usage.first_hour)
+        note = f"history is shorter than a week ({history} hours from {first}): {note}"
+    elif history % WEEK:
+        note = (
+            f"the last {length // WEEK} whole weeks of history are repeated as they were "
+            f"(from {format_hour(start)})"
+        )
+    else:
+        note = f"{length // WEEK} whole weeks of history are repeated as they were"
+    source = history - length + (future - start) % length
+    return source.astype(np.int64), note

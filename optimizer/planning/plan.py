@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``plan``: from a case to what to buy, with the proof of how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import numpy as np
+
+from optimizer.billing import (
+    Bill,
+    Catalogue,
+    Holding,
+    billing_lines,
+    make_bill,
+    read_catalogue,
+    read_holdings,
+)
+from optimizer.billing.bill import exact, price_replay
+from optimizer.billing.replay import SharingModes, capacity_of, replay
+from optimizer.demand import HorizonDemand, demand_of_horizon
+from optimizer.errors import MissingPrice
+from optimizer.planning.scope import refuse_unplanned
+from optimizer.program.build import build_problem
+from optimizer.program.components import Component, split_case
+from optimizer.program.lawcost import LawCost
+from optimizer.program.problem import Floats, Problem
+from optimizer.program.purchases import Column, open_columns, planned
+from optimizer.program.solve import Answer, Progress, solve
+from optimizer.program.status import Status
+from optimizer.program.window import Window, build_window, held_cost
+from optimizer.tables import Case, UsageLines
+
+_CENT = Decimal("1e-9")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A component of the case, its planning window, its program, and the answer."""
+
+    component: Component
+    window: Window
+    problem: Problem
+    law: LawCost
+    answer: Answer
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What may be bought for the part."""
+        return self.component.columns
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan and everything it was made from.
+
+    Attributes
+    ----------
+    bought
+        Offer name → quantity, for offers that are bought.
+    baseline, bill
+        The horizon's bill with what is held and today's use of spot; with the plan.
+        ``baseline`` is ``None`` where what is held cannot serve the horizon at all.
+    covers
+        Offer name → meter → units that the purchase covers in the horizon.
+    unmet
+        Dollars of penalties for usage that the plan leaves unserved.
+    total
+        The plan's bill and its penalties.
+    """
+
+    case: Case
+    catalogue: Catalogue
+    demand: HorizonDemand
+    holdings: tuple[Holding, ...]
+    closed: dict[str, str]
+    parts: tuple[Part, ...]
+    idle_cost: float
+    bought: dict[str, Decimal]
+    baseline: Bill | None
+    bill: Bill
+    covers: dict[str, dict[str, Decimal]]
+    unmet: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        return self.bill.total + self.unmet
+
+    @property
+    def status(self) -> Status:
+        """Of the whole plan: its gap against the gap that was asked for."""
+        if any(part.answer.status is Status.INFEASIBLE for part in self.parts):
+            return Status.INFEASIBLE
+        return Status.of_gap(self.gap_solver, self.case.settings.solve.gap)
+
+    @property
+    def tail_hours(self) -> int:
+        """Hours behind the horizon that whole terms reach into; 0 without a tail."""
+        return max((part.window.tail_hours for part in self.parts), default=0)
+
+    @property
+    def objective(self) -> Decimal:
+        """What the program minimises; the total where tail, discount and rework are absent."""
+        if self._plain:
+            return self.total
+        return exact(
+            sum(part.answer.objective + part.window.held_cost for part in self.parts)
+            + self.idle_cost
+        )
+
+    @property
+    def lower_bound(self) -> Decimal:
+        """The certificates of the parts, moved by the same constant as the objective."""
+        return self.objective - exact(self._left("objective", "bound"))
+
+    @property
+    def gap(self) -> float:
+        """(objective − lower_bound) / objective."""
+        return self._share(self._left("objective", "bound"))
+
+    @property
+    def gap_solver(self) -> float:
+        """What the solver left: free choice for these purchases against the bound."""
+        return self._share(self._left("free", "bound"))
+
+    @property
+    def gap_law(self) -> float:
+        """What the law's order costs over free choice, at this plan."""
+        return self._share(self._left("objective", "free"))
+
+    @property
+    def _plain(self) -> bool:
+        """Whether the objective is the total, to the last digit."""
+        settings = self.case.settings
+        on_spot = {line.meter for line in self.bill.lines if line.spot_quantity}
+        rework = any(self.catalogue.meters[name].spot_interruption for name in on_spot)
+        if self.tail_hours or settings.discount_rate or rework:
+            return False
+        end = settings.as_of + settings.horizon_hours
+        inside = all(
+            planned(self.catalogue.offers[name], amount, settings.as_of).end <= end
+            for name, amount in self.bought.items()
+        )
+        return inside or settings.after_horizon == "prorata"
+
+    def _left(self, high: str, low: str) -> float:
+        return sum(
+            max(0.0, getattr(part.answer, high) - getattr(part.answer, low))
+            for part in self.parts
+        )
+
+    def _share(self, dollars: float) -> float:
+        whole = float(self.objective)
+        return dollars / whole if whole > 0 else 0.0
+
+
+def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
+    """Plan the horizon of a case.
+
+    Raises
+    ------
+    DataError
+        If a table is missing or refused, or asks for what this version does not plan.
+    MissingPrice
+        If a meter of the horizon's usage has no on-demand price and nothing covers it.
+    """
+    refuse_unplanned(case)
+    case.require("meters", "usage", "offers", "covers")
+    settings = case.settings
+    catalogue = read_catalogue(case)
+    holdings = tuple(read_holdings(case, catalogue))
+    columns, closed = open_columns(case, catalogue)
+    progress("demand of the horizon")
+    demand = demand_of_horizon(case)
+    _need_prices(case, catalogue, demand.usage, holdings, columns)
+    progress("baseline")
+    baseline = _baseline(case, catalogue, demand.usage, holdings)
+    split = split_case(settings, catalogue, demand, holdings, columns)
+    advice = _advice(case)
+    parts = []
+    for number, component in enumerate(split.components, start=1):
+        progress(f"part {number} of {len(split.components)}: {_title(component)}")
+        parts.append(_solve_part(case, catalogue, component, advice, progress))
+    bought = {
+        name: amount
+        for part in parts
+        for name, amount in _amounts(part.columns, part.answer.quantity).items()
+    }
+    for column in split.idle_columns:
+        for offer, _ in column.members:
+            closed[offer.name] = "nothing that it covers is used in the horizon"
+    spot = np.zeros_like(demand.usage.quantity)
+    for part in parts:
+        spot[part.component.lines] = part.answer.outcome.spot[:, part.window.position]
+    progress("replaying the plan")
+    bill, covers, unmet = _replay_plan(case, catalogue, demand.usage, holdings, bought, spot)
+    return Plan(
+        case=case,
+        catalogue=catalogue,
+        demand=demand,
+        holdings=holdings,
+        closed=closed,
+        parts=tuple(parts),
+        idle_cost=held_cost(
+            settings, split.idle_holdings, settings.as_of + settings.horizon_hours
+        ),
+        bought=dict(sorted(bought.items())),
+        baseline=baseline,
+        bill=bill,
+        covers=covers,
+        unmet=unmet,
+    )
+
+
+def _title(component: Component) -> str:
+    meters = sorted(set(component.demand.usage.meter))
+    return meters[0] if len(meters) == 1 else f"{meters[0]} and {len(meters) - 1} more meters"
+
+
+def _solve_part(
+    case: Case,
+    catalogue: Catalogue,
+    component: Component,
+    advice: dict[str, Decimal],
+    progress: Progress,
+) -> Part:
+    settings = case.settings
+    window = build_window(
+        settings, catalogue, component.demand, component.holdings, component.columns
+    )
+    problem, pool_of = build_problem(settings, catalogue, window, component.columns)
+    law = LawCost(settings, catalogue, window, problem, component.columns)
+    advised = np.array(
+        [
+            float(advice.get(column.members[0][0].name, 0)) if len(column.members) == 1 else 0.0
+            for column in component.columns
+        ]
+    )
+    answer = solve(
+        problem,
+        law,
+        pool_of,
+        method=settings.solve.method,
+        gap=settings.solve.gap,
+        constant=window.held_cost,
+        incumbents={"the providers' advice": advised} if advised.any() else {},
+        progress=progress,
+    )
+    return Part(component, window, problem, law, answer)
+
+
+def _amounts(columns: Sequence[Column], quantity: Floats) -> dict[str, Decimal]:
+    """Amounts of columns as exact amounts of offers."""
+    bought = {}
+    for column, amount in zip(columns, quantity, strict=True):
+        exactly = Decimal(repr(float(amount))).quantize(_CENT).normalize()
+        if exactly:
+            for offer, ratio in column.members:
+                bought[offer.name] = exactly * ratio
+    return bought
+
+
+def _baseline(
+    case: Case, catalogue: Catalogue, usage: UsageLines, holdings: Sequence[Holding]
+) -> Bill | None:
+    """The horizon's bill with what is held; ``None`` if it needs a price there is none of."""
+    try:
+        return make_bill(case, catalogue, usage, holdings)
+    except MissingPrice:
+        return None
+
+
+def _need_prices(
+    case: Case,
+    catalogue: Catalogue,
+    usage: UsageLines,
+    holdings: Sequence[Holding],
+    columns: Sequence[Column],
+) -> None:
+    """A meter that is used, and that nothing but on-demand could serve, needs its price."""
+    offered = {offer.name for column in columns for offer, _ in column.members}
+    offered |= {holding.offer.name for holding in holdings}
+    able = {meter for name in offered for meter in catalogue.draws[name]}
+    for index, name in enumerate(usage.meter):
+        if name not in able and usage.unmet_penalty[index] is None and usage.quantity[index].any():
+            catalogue.meters[name].need_on_demand("no offer or commitment covers it")
+
+
+def _advice(case: Case) -> dict[str, Decimal]:
+    """The providers' own advice: amounts by offer; a plan that needs no solver."""
+    advice: dict[str, Decimal] = {}
+    if case.has("provider_advice"):
+        frame = case.table("provider_advice")
+        for offer, quantity in zip(frame["offer"], frame["quantity"], strict=True):
+            advice[offer] = advice.get(offer, Decimal(0)) + Decimal(str(quantity))
+    return advice
+
+
+def _replay_plan(
+    case: Case,
+    catalogue: Catalogue,
+    usage: UsageLines,
+    holdings: Sequence[Holding],
+    bought: dict[str, Decimal],
+    spot: Floats,
+) -> tuple[Bill, dict[str, dict[str, Decimal]], Decimal]:
+    """Replay the plan over every hour of the horizon, in exact decimals.
+
+    Usage that costs less to leave unserved than to run on demand is left unserved: its
+    penalty is returned, and the bill does not contain it.
+    """
+    as_of = case.settings.as_of
+    whole = [
+        *holdings,
+        *(planned(catalogue.offers[name], bought[name], as_of) for name in sorted(bought)),
+    ]
+    base = billing_lines(usage, catalogue)
+    hours = usage.first_hour + np.arange(usage.quantity.shape[1])
+    sharing = SharingModes.of(case.settings, hours)
+    lines = replace(base, spot=spot, spot_free=np.zeros_like(spot))
+    covered: dict[tuple[str, str], float] = {}
+
+    def trace(holding: int, line: int, units: Floats) -> None:
+        key = whole[holding].name, lines.meter[line]
+        covered[key] = covered.get(key, 0.0) + float(units.sum())
+
+    capacity = capacity_of(whole, hours)
+    outcome = replay(catalogue, lines, whole, capacity, sharing, trace=trace)
+    unmet = Decimal(0)
+    left = outcome.uncovered.copy()
+    quantity = usage.quantity.copy()
+    for index, penalty in enumerate(usage.unmet_penalty):
+        price = catalogue.meters[usage.meter[index]].on_demand
+        if penalty is not None and (price is None or penalty < price):
+            unmet += exact(left[index].sum()) * penalty
+            quantity[index] -= left[index]
+            left[index] = 0.0
+    served = replace(usage, quantity=quantity, spot=spot)
+    bill = price_replay(
+        catalogue,
+        served,
+        replace(lines, quantity=quantity),
+        whole,
+        replace(outcome, uncovered=left),
+    )
+    covers: dict[str, dict[str, Decimal]] = {name: {} for name in bought}
+    for (name, meter), units in sorted(covered.items()):
+        offer = name.removeprefix("plan ")
+        if name.startswith("plan ") and offer in covers:
+            covers[offer][meter] = exact(units)
+    return bill, covers, unmet

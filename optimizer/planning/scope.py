@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this version plans: a case that asks for more is refused, never half answered."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from optimizer.errors import DataError
+from optimizer.tables import Case
+
+_TABLES = {
+    "substitutes": "moving usage to other meters",
+    "jobs": "placing jobs in time",
+    "limits": "shared quotas",
+    "agreements": "enterprise agreements",
+    "workloads": "routing",
+    "deployments": "routing",
+    "initiatives": "initiatives",
+    "price_scenarios": "price scenarios",
+}
+_METER_COLUMNS = ("availability", "on_demand_limit", "spot_limit")
+
+
+def refuse_unplanned(case: Case) -> None:
+    """Raise a :class:`DataError` for anything in the case that a plan would have to ignore."""
+    for table, what in _TABLES.items():
+        if case.has(table) and len(case.table(table)):
+            raise DataError(
+                f"this version does not plan {what} yet",
+                mend=f"take {case.file(table)} out of the case to plan commitments alone",
+                file=case.file(table),
+            )
+    meters = case.table("meters")
+    for column in _METER_COLUMNS:
+        for row, value in meters[column].items():
+            if value is not None and value == value:
+                raise DataError(
+                    f"this version does not plan with {column} yet (value {value})",
+                    mend="clear the column to plan without that limit",
+                    file=case.file("meters"),
+                    row=int(row),
+                    column=column,
+                )
+    settings = case.settings
+    for limit in fields(settings.limits):
+        value = getattr(settings.limits, limit.name)
+        if value is not None and value is not False:
+            raise DataError(
+                f"this version does not plan with limits.{limit.name} yet",
+                mend="take the key out of [limits]",
+                file="case.toml",
+                column=f"limits.{limit.name}",
+            )
+    if settings.risk.measure != "expected":
+        raise DataError(
+            f"this version does not plan with risk.measure = {settings.risk.measure!r} yet",
+            mend='use measure = "expected"',
+            file="case.toml",
+            column="risk.measure",
+        )

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same program as arrays for HiGHS: for prices, cells and fixed purchases.
+
+Variables are laid out Q, y, r, u; rows are coverage.meet, coverage.draw and
+purchase.range.  Only cells of the program that can be above zero are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import highspy
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.program.problem import Floats, Problem
+from optimizer.program.solution import ProgramSolution
+from optimizer.program.status import Status
+
+INTEGER = highspy.HighsVarType.kInteger
+CONTINUOUS = highspy.HighsVarType.kContinuous
+
+
+@dataclass(frozen=True)
+class Box:
+    """Bounds on the columns' quantities, each of shape (K,): a node of the search."""
+
+    lower: Floats
+    upper: Floats
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """An LP answer with the price λ ≥ 0 of every source, (S, N), in dollars per hour."""
+
+    feasible: bool
+    objective: float
+    quantity: Floats
+    prices: Floats
+    covered: Floats
+
+
+class ArrayProgram:
+    """The program of one problem, written once, solved for any box of purchases."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.scale = float(problem.weight.sum()) or 1.0
+        usable = (problem.held > 0) | problem.active
+        wanted = problem.demand > 0
+        # (index, hour) of every variable that can be above zero.
+        self.y = np.nonzero(wanted[problem.pair_pool] & usable[problem.pair_source])
+        spot = wanted & (problem.tolerant > 0) & np.isfinite(problem.spot_price)[:, None]
+        self.r = np.nonzero(spot)
+        self.u = np.nonzero(wanted & np.isfinite(problem.price))
+        self.meet = np.nonzero(wanted)
+        drawn = np.zeros((len(problem.sources), problem.hours), dtype=bool)
+        drawn[problem.pair_source[self.y[0]], self.y[1]] = True
+        self.draw = np.nonzero(drawn)
+
+    def relax(self, box: Box) -> Relaxation:
+        """Solve the LP relaxation within a box; prices are the duals of coverage.draw."""
+        solver = self._solver(box, integer=False)
+        solver.run()
+        if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            count = len(self.problem.columns)
+            return Relaxation(False, np.inf, np.zeros(count), self._zero(), np.zeros(0))
+        answer = solver.getSolution()
+        values = np.array(answer.col_value)
+        duals = np.array(answer.row_dual)[len(self.meet[0]) :][: len(self.draw[0])]
+        prices = self._zero()
+        prices[self.draw] = (
+            np.maximum(0.0, -duals) * self.scale / self.problem.weight[self.draw[1]]
+        )
+        count = len(self.problem.columns)
+        covered = np.zeros((len(self.problem.pair_source), self.problem.hours))
+        covered[self.y] = values[count : count + len(self.y[0])]
+        objective = float(solver.getInfo().objective_function_value) * self.scale
+        return Relaxation(True, objective, values[:count], prices, covered)
+
+    def solve(self, box: Box, *, gap: float, nodes: int) -> ProgramSolution:
+        """Solve with whole units; stops at the gap or after so many nodes."""
+        solver = self._solver(box, integer=True)
+        solver.setOptionValue("mip_rel_gap", gap)
+        solver.setOptionValue("mip_abs_gap", 0.0)
+        solver.setOptionValue("mip_max_nodes", nodes)
+        solver.run()
+        info, count = solver.getInfo(), len(self.problem.columns)
+        if solver.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+            return ProgramSolution(Status.INFEASIBLE, np.zeros(count), np.inf, np.inf)
+        if info.primal_solution_status != 2:  # 2: a feasible point
+            return ProgramSolution(Status.ERROR, np.zeros(count), np.inf, -np.inf)
+        optimal = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
+        unit = np.where(self.problem.integer, self.problem.step, 1.0)
+        return ProgramSolution(
+            status=Status.OPTIMAL if optimal else Status.STOPPED,
+            quantity=np.maximum(0.0, np.array(solver.getSolution().col_value)[:count] * unit),
+            objective=float(info.objective_function_value) * self.scale,
+            bound=float(info.mip_dual_bound) * self.scale,
+        )
+
+    def _zero(self) -> Floats:
+        return np.zeros((len(self.problem.sources), self.problem.hours))
+
+    def _solver(self, box: Box, *, integer: bool) -> highspy.Highs:
+        solver = highspy.Highs()
+        solver.setOptionValue("output_flag", False)
+        solver.setOptionValue("threads", 1)
+        solver.setOptionValue("random_seed", 0)
+        solver.passModel(self._model(box, integer=integer))
+        return solver
+
+    def _model(self, box: Box, *, integer: bool) -> highspy.HighsLp:
+        """Columns: Q in steps if integer (else in units), y, r, u, then β."""
+        problem, count = self.problem, len(self.problem.columns)
+        weight = problem.weight / self.scale
+        sizes = (count, len(self.y[0]), len(self.r[0]), len(self.u[0]))
+        offset = np.concatenate([[0], np.cumsum(sizes)])
+        # β only where a minimum is asked for and the box leaves zero open.
+        opened = (
+            np.flatnonzero((problem.minimum > 0) & (box.lower <= 0) & (box.upper > 0))
+            if integer
+            else np.zeros(0, dtype=np.int64)
+        )
+        columns = int(offset[-1]) + len(opened)
+        # A whole number counts steps, so that an amount is always a multiple of its step.
+        unit = np.where(problem.integer, problem.step, 1.0) if integer else np.ones(count)
+        cost = np.concatenate(
+            [
+                problem.cost * unit / self.scale,
+                np.zeros(sizes[1]),
+                weight[self.r[1]] * problem.spot_price[self.r[0]],
+                weight[self.u[1]] * problem.price[self.u],
+                np.zeros(len(opened)),
+            ]
+        )
+        lower, upper = np.zeros(columns), np.full(columns, np.inf)
+        lower[:count], upper[:count] = box.lower / unit, box.upper / unit
+        upper[offset[2] : offset[3]] = problem.tolerant[self.r]
+        upper[offset[4] :] = 1.0
+
+        meets, draws = len(self.meet[0]), len(self.draw[0])
+        meet_row = np.full(problem.demand.shape, -1)
+        meet_row[self.meet] = np.arange(meets)
+        draw_row = np.full(problem.held.shape, -1)
+        draw_row[self.draw] = meets + np.arange(draws)
+        members = [
+            (draw_row[source][hours], column, ratio * unit[column])
+            for column, source, ratio in zip(
+                problem.member_column, problem.member_source, problem.member_ratio, strict=True
+            )
+            for hours in [np.flatnonzero((draw_row[source] >= 0) & problem.active[source])]
+        ]
+        row = [
+            meet_row[problem.pair_pool[self.y[0]], self.y[1]],
+            draw_row[problem.pair_source[self.y[0]], self.y[1]],
+            meet_row[self.r],
+            meet_row[self.u],
+            *(rows for rows, _, _ in members),
+        ]
+        index = [
+            offset[1] + np.arange(sizes[1]),
+            offset[1] + np.arange(sizes[1]),
+            offset[2] + np.arange(sizes[2]),
+            offset[3] + np.arange(sizes[3]),
+            *(np.full(len(rows), column) for rows, column, _ in members),
+        ]
+        value = [
+            np.ones(sizes[1]),
+            problem.pair_draw[self.y[0]],
+            np.ones(sizes[2]),
+            np.ones(sizes[3]),
+            *(np.full(len(rows), -ratio) for rows, _, ratio in members),
+        ]
+        low = [problem.demand[self.meet], np.full(draws, -np.inf)]
+        high = [problem.demand[self.meet], problem.held[self.draw]]
+        rows = meets + draws
+        for number, column in enumerate(opened):
+            beta = int(offset[4]) + number
+            # purchase.range: Q − min·β ≥ 0 and Q − most·β ≤ 0
+            row.append(np.array([rows, rows, rows + 1, rows + 1]))
+            index.append(np.array([column, beta, column, beta]))
+            each = unit[column]
+            value.append(np.array([each, -problem.minimum[column], each, -box.upper[column]]))
+            low += [np.array([0.0, -np.inf])]
+            high += [np.array([np.inf, 0.0])]
+            rows += 2
+        kinds = None
+        if integer:
+            stepped = problem.integer
+            kinds = [CONTINUOUS] * columns
+            for column in [*np.flatnonzero(stepped), *range(int(offset[4]), columns)]:
+                kinds[int(column)] = INTEGER
+        return _lp(
+            cost, lower, upper, np.concatenate(low), np.concatenate(high),
+            np.concatenate(row), np.concatenate(index), np.concatenate(value), kinds,
+        )
+
+
+def _lp(
+    cost: Floats, lower: Floats, upper: Floats, low: Floats, high: Floats,
+    row: NDArray[np.int64], index: NDArray[np.int64], value: Floats,
+    kinds: list[highspy.HighsVarType] | None,
+) -> highspy.HighsLp:
+    """A HiGHS model from triplets (row, index, value), stored by row."""
+    order = np.lexsort((index, row))
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = len(cost), len(low)
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
+    lp.row_lower_, lp.row_upper_ = low, high
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(low)))])
+    lp.a_matrix_.index_ = index[order]
+    lp.a_matrix_.value_ = value[order]
+    if kinds is not None:
+        lp.integrality_ = kinds
+    return lp

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a planning window to the arrays of the coverage problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from optimizer.billing import Catalogue, Holding, Offer
+from optimizer.billing.order import draw_of, reach_of
+from optimizer.program.problem import Ints, Problem
+from optimizer.program.purchases import Column, column_cost, planned
+from optimizer.program.window import Window
+from optimizer.tables import Settings
+
+SourceKey = tuple[str, str, str]
+
+
+def build_problem(
+    settings: Settings, catalogue: Catalogue, window: Window, columns: Sequence[Column]
+) -> tuple[Problem, Ints]:
+    """Merge lines that every source may cover alike into pools, and write the arrays.
+
+    A source is an offer with an owner and a scope; holdings of one source add up.  A pair
+    exists where ``covers`` has a draw and the scope, zone and sharing let the two meet in
+    some hour: free choice may do all that the law may do, so that it bounds the bill.
+
+    Returns
+    -------
+    The problem, and the pool of each line, (L,).
+    """
+    sources: dict[SourceKey, Holding] = {}
+    for holding in window.holdings:
+        sources.setdefault(_key(holding), holding)
+    bought = {
+        offer.name: planned(offer, offer.amount_step, settings.as_of)
+        for column in columns
+        for offer, _ in column.members
+    }
+    for holding in bought.values():
+        sources.setdefault(_key(holding), holding)
+    keys = sorted(sources)
+    number = {key: index for index, key in enumerate(keys)}
+    pools, pool_of = _pools(catalogue, window, [sources[key] for key in keys])
+
+    hours = len(window.weight)
+    held = np.zeros((len(keys), hours))
+    for index, holding in enumerate(window.holdings):
+        held[number[_key(holding)]] += window.held[index]
+    active = np.zeros((len(keys), hours), dtype=bool)
+    members = []
+    for index, column in enumerate(columns):
+        for offer, ratio in column.members:
+            source = number[_key(bought[offer.name])]
+            active[source] = window.active[index]
+            members.append((index, source, float(ratio)))
+    demand, tolerant = (np.zeros((len(pools), hours)) for _ in range(2))
+    np.add.at(demand, pool_of, window.lines.quantity)
+    np.add.at(tolerant, pool_of, window.tolerant)
+    first = [int(np.flatnonzero(pool_of == pool)[0]) for pool in range(len(pools))]
+    pairs = [
+        (source, pool, float(draw_of(catalogue, sources[keys[source]].offer, window.lines.meter[line])))
+        for pool, line in enumerate(first)
+        for source in pools[pool]
+    ]
+    problem = Problem(
+        pools=tuple(_pool_name(window, line) for line in first),
+        sources=tuple("/".join(part for part in key if part) for key in keys),
+        columns=tuple(column.name for column in columns),
+        weight=window.weight,
+        demand=demand,
+        tolerant=np.minimum(tolerant, demand),
+        price=window.price[first],
+        spot_price=window.spot_price[first],
+        held=held,
+        active=active,
+        pair_source=np.array([pair[0] for pair in pairs], dtype=np.int64),
+        pair_pool=np.array([pair[1] for pair in pairs], dtype=np.int64),
+        pair_draw=np.array([pair[2] for pair in pairs], dtype=np.float64),
+        cost=np.array([column_cost(column, settings) for column in columns]),
+        minimum=np.array([float(column.minimum) for column in columns]),
+        maximum=np.array(
+            [np.inf if c.maximum is None else float(c.maximum) for c in columns], dtype=np.float64
+        ),
+        step=np.array([float(column.step) for column in columns]),
+        integer=np.array([column.integer for column in columns], dtype=bool),
+        member_column=np.array([member[0] for member in members], dtype=np.int64),
+        member_source=np.array([member[1] for member in members], dtype=np.int64),
+        member_ratio=np.array([member[2] for member in members], dtype=np.float64),
+    )
+    return problem, pool_of
+
+
+def _key(holding: Holding) -> SourceKey:
+    offer: Offer = holding.offer
+    return (offer.name, holding.account, holding.scope)
+
+
+def _pools(
+    catalogue: Catalogue, window: Window, holdings: Sequence[Holding]
+) -> tuple[list[tuple[int, ...]], Ints]:
+    """Group lines by meter, prices and the sources that may cover them."""
+    lines = window.lines
+    modes = [by_provider for _, by_provider in window.sharing.groups]
+    groups: dict[tuple[object, ...], int] = {}
+    sources: list[tuple[int, ...]] = []
+    pool_of = np.zeros(len(lines.meter), dtype=np.int64)
+    for line, meter in enumerate(lines.meter):
+        able = tuple(
+            index
+            for index, holding in enumerate(holdings)
+            if meter in catalogue.draws[holding.offer.name]
+            and any(reach_of(holding, lines, line, mode) is not None for mode in modes)
+        )
+        key = (meter, able, window.spot_price[line], window.price[line].tobytes())
+        if key not in groups:
+            groups[key] = len(sources)
+            sources.append(able)
+        pool_of[line] = groups[key]
+    return sources, pool_of
+
+
+def _pool_name(window: Window, line: int) -> str:
+    parts = (window.lines.meter[line], window.lines.account[line], window.lines.zone[line])
+    return "|".join(part for part in parts if part)

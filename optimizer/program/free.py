@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cost of a plan's purchases under free choice: what splits the gap in two.
+
+``bill − free`` is what the law's order costs; ``free − bound`` is what the solver left.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimizer.program.arrays import ArrayProgram, Box
+from optimizer.program.certificate import pool_prices
+from optimizer.program.problem import Floats, Problem
+
+CHUNK = 200  # hours per LP: they do not meet once the purchases are fixed
+MOST_HOURS = 4000
+
+
+def free_choice_cost(
+    problem: Problem, quantity: Floats, prices: Floats, law_hourly: Floats
+) -> float:
+    """Cost of the purchases ``quantity`` with the best coverage of every hour, in dollars.
+
+    The law's hours are feasible coverage, and prices bound each hour from below; an hour in
+    which the two agree is proven.  The others are solved as linear programs, the most
+    promising first, up to 4,000 of them; the law's cost stands for the rest, so that
+    what is not known counts against the solver.
+    """
+    capacity = problem.capacity(quantity)
+    floor = _dual_floor(problem, prices, capacity)
+    open_gap = np.maximum(0.0, law_hourly - floor) * problem.weight
+    hourly = problem.weight * law_hourly
+    total_size = float(np.abs(hourly).sum()) or 1.0
+    order = np.argsort(-open_gap, kind="stable")
+    # Hours whose whole gap is below rounding are proven already.
+    open_hours = [int(hour) for hour in order[:MOST_HOURS] if open_gap[hour] > 1e-9 * total_size / problem.hours]
+    saved = 0.0
+    box = Box(quantity, quantity)
+    for begin in range(0, len(open_hours), CHUNK):
+        chunk = np.array(sorted(open_hours[begin : begin + CHUNK]))
+        part = ArrayProgram(problem.take(chunk)).relax(box)
+        if part.feasible:
+            best = part.objective - float(problem.cost @ quantity)
+            saved += max(0.0, float(hourly[chunk].sum()) - best)
+    return float(problem.cost @ quantity) + float(hourly.sum()) - saved
+
+
+def _dual_floor(problem: Problem, prices: Floats, capacity: Floats) -> Floats:
+    unit = pool_prices(problem, prices)
+    spot = np.minimum(unit, problem.spot_price[:, None])
+    firm = problem.demand - problem.tolerant
+    with np.errstate(invalid="ignore"):
+        usage = np.where(firm > 0, firm * unit, 0.0) + np.where(
+            problem.tolerant > 0, problem.tolerant * spot, 0.0
+        )
+    return np.asarray(usage.sum(axis=0) - (prices * capacity).sum(axis=0))

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may be bought now: offers and bundles as columns of the program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from optimizer.billing import Catalogue, Holding, Offer, hourly_costs
+from optimizer.errors import DataError
+from optimizer.tables import Case, Settings
+
+YEAR = 8760
+
+
+@dataclass(frozen=True)
+class Column:
+    """One purchase decision: an offer alone (ratio 1), or the offers of a bundle together."""
+
+    name: str
+    members: tuple[tuple[Offer, Decimal], ...]
+
+    @property
+    def step(self) -> Decimal:
+        """The smallest amount of the column that keeps every member on its own step."""
+        return max(offer.amount_step / ratio for offer, ratio in self.members)
+
+    @property
+    def minimum(self) -> Decimal:
+        """The least that may be bought, if anything is."""
+        amounts = [offer.minimum / ratio for offer, ratio in self.members if offer.minimum]
+        return max(amounts, default=Decimal(0))
+
+    @property
+    def maximum(self) -> Decimal | None:
+        """The most that may be bought; ``None`` without a limit."""
+        amounts = [
+            offer.maximum / ratio for offer, ratio in self.members if offer.maximum is not None
+        ]
+        return min(amounts, default=None)
+
+    @property
+    def integer(self) -> bool:
+        """Whether the amount is a count; money is continuous and rounded afterwards."""
+        return any(offer.measure == "units" for offer, _ in self.members)
+
+
+def discount(hours: np.ndarray, rate: Decimal) -> np.ndarray:
+    """γ = (1 + i)^(−t / 8760) for hours t from now."""
+    return np.power(1.0 + float(rate), -np.asarray(hours, dtype=np.float64) / YEAR)
+
+
+def open_columns(
+    case: Case, catalogue: Catalogue
+) -> tuple[list[Column], dict[str, str]]:
+    """The columns that may be bought at ``as_of``, and why other offers may not.
+
+    Returns
+    -------
+    Columns ordered by name, and the reason by offer for the offers that are not open.
+
+    Raises
+    ------
+    DataError
+        For a bundle whose members cannot be bought together (different terms).
+    """
+    settings = case.settings
+    closed: dict[str, str] = {}
+    bundles: dict[str, list[Offer]] = {}
+    for name in sorted(catalogue.offers):
+        offer = catalogue.offers[name]
+        reason = _closed(offer, settings)
+        if reason:
+            closed[name] = reason
+        else:
+            bundles.setdefault(f"bundle {offer.bundle}" if offer.bundle else name, []).append(offer)
+    columns = []
+    for name, members in sorted(bundles.items()):
+        whole = [offer for offer in catalogue.offers.values() if offer.bundle == members[0].bundle]
+        if members[0].bundle and len(members) != len(whole):
+            for offer in members:
+                closed[offer.name] = "another offer of its bundle is not open"
+            continue
+        if len({(offer.term_hours, offer.starts) for offer in members}) > 1:
+            raise DataError(
+                f"the offers of {name} have different terms or starts",
+                mend="give all offers of a bundle one term_hours and one starts",
+                file=case.file("offers"),
+                row=members[0].row,
+                column="bundle",
+            )
+        columns.append(Column(name, tuple((offer, offer.bundle_ratio) for offer in members)))
+    return columns, closed
+
+
+def term_of(offer: Offer, as_of: int) -> tuple[int, int]:
+    """Hours ``[start, end)`` in which the offer is in force when it is bought at as_of."""
+    start = as_of if offer.starts is None else offer.starts
+    return start, start + offer.term_hours
+
+
+def planned(offer: Offer, quantity: Decimal, as_of: int) -> Holding:
+    """The holding that buying ``quantity`` of the offer at ``as_of`` makes."""
+    start, end = term_of(offer, as_of)
+    return Holding(
+        name=f"plan {offer.name}",
+        offer=offer,
+        quantity=quantity,
+        start=start,
+        end=end,
+        account=offer.account,
+        scope=offer.scope,
+        state="planned",
+    )
+
+
+def column_cost(column: Column, settings: Settings) -> float:
+    """F: dollars for one unit of the column.
+
+    ``after_horizon = tail``: γ·upfront + Σ over the whole term of γ·(hourly + monthly).
+    ``prorata``: the amortised cost inside the horizon, as providers reckon.
+    """
+    as_of = settings.as_of
+    total = 0.0
+    for offer, ratio in column.members:
+        start, end = term_of(offer, as_of)
+        if settings.after_horizon == "prorata":
+            until = min(end, as_of + settings.horizon_hours)
+            flow = hourly_costs(offer, start, end, start, max(start, until))
+        else:
+            flow = hourly_costs(offer, start, end, start, end) - float(
+                offer.upfront / Decimal(offer.term_hours)
+            )
+            total += float(ratio * offer.upfront) * float(
+                discount(np.array([start - as_of]), settings.discount_rate)[0]
+            )
+        gamma = discount(np.arange(start - as_of, start - as_of + len(flow)), settings.discount_rate)
+        total += float(ratio) * float(flow @ gamma)
+    return total
+
+
+def _closed(offer: Offer, settings: Settings) -> str:
+    """Why an offer cannot be bought at as_of; empty if it can."""
+    now = settings.as_of
+    if offer.available_from is not None and now < offer.available_from:
+        return "its purchase window has not opened yet"
+    if offer.available_until is not None and now >= offer.available_until:
+        return "its purchase window is closed"
+    if offer.starts is not None and offer.starts < now:
+        return "its fixed start has passed"
+    if offer.starts is not None and offer.starts >= now + settings.horizon_hours:
+        return "it starts after the horizon"
+    return ""

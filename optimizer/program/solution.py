@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a formulation returns, whichever way it was solved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.program.status import Status
+
+
+@dataclass(frozen=True)
+class ProgramSolution:
+    """An answer to a :class:`~optimizer.program.problem.Problem` under free choice.
+
+    Attributes
+    ----------
+    status
+        Of the solver, translated; ``infeasible`` has no quantities.
+    quantity
+        (K,) amounts of the columns.
+    objective
+        Dollars, without the constant cost of what is held; the solver's own word.
+    bound
+        The solver's own dual bound, in dollars; a claim, not a proof.
+    covered, spot, on_demand
+        (J, N), (P, N), (P, N) units, where the formulation keeps them.
+    """
+
+    status: Status
+    quantity: NDArray[np.float64]
+    objective: float
+    bound: float
+    covered: NDArray[np.float64] | None = None
+    spot: NDArray[np.float64] | None = None
+    on_demand: NDArray[np.float64] | None = None

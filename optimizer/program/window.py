@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The planning window: distinct weighted hours of the horizon and of the tail behind it.
+
+The tail are the hours from the horizon to the last expiry of anything that may be bought.
+They repeat the horizon's rows, weighted, and an uncovered unit there costs its *renewal*
+price, so that a long term is compared with buying the shorter one again and not with
+on-demand, which would make it win falsely (``docs/program.md``, "Cash and tail").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.billing import BillingLines, Catalogue, Holding, SharingModes, billing_lines
+from optimizer.billing.cost import hourly_costs
+from optimizer.billing.replay import capacity_of
+from optimizer.demand import HorizonDemand
+from optimizer.program.purchases import Column, discount, term_of
+from optimizer.program.renewal import renewal_prices
+from optimizer.tables import Settings
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Window:
+    """N distinct hours of L lines, with everything that a plan's cost depends on.
+
+    Attributes
+    ----------
+    lines
+        Usage as if nothing ran on spot: where it runs is the plan's decision.
+    tolerant
+        (L, N) units that may run on spot.
+    price
+        (L, N) dollars for a unit that nothing covers: the on-demand price (renewal price
+        in the tail), or the penalty for not serving it; ``inf`` where neither exists.
+    spot_price
+        (L,) spot price with its interruptions: spot·(1 + δω) + δι; ``inf`` without spot.
+    weight
+        (N,) hours × discount factor.
+    holdings, held
+        What is held or queued, and its (C, N) capacity.
+    active
+        (K, N) hours in which what is bought now is in force, by column.
+    position
+        (T,) for every hour of the horizon the column of hours that stands for it.
+    held_cost
+        Discounted amortised cost of the holdings over the window: a constant.
+    tail_hours
+        Hours of the tail; 0 without one.
+    """
+
+    lines: BillingLines
+    tolerant: Floats
+    price: Floats
+    spot_price: Floats
+    weight: Floats
+    holdings: tuple[Holding, ...]
+    held: Floats
+    active: NDArray[np.bool_]
+    sharing: SharingModes
+    position: NDArray[np.int64]
+    held_cost: float
+    tail_hours: int
+
+
+def build_window(
+    settings: Settings,
+    catalogue: Catalogue,
+    demand: HorizonDemand,
+    holdings: Sequence[Holding],
+    columns: Sequence[Column],
+) -> Window:
+    """Lay out horizon and tail, price them, and merge hours that are identical."""
+    usage = demand.usage
+    lines = billing_lines(usage, catalogue)
+    horizon, as_of = settings.horizon_hours, settings.as_of
+    edges = _tail_edges(settings, holdings, columns)
+    # Columns of hours before merging: the horizon, then one copy of it for each tail part.
+    starts = [as_of + np.arange(horizon)]
+    weights = [discount(np.arange(horizon), settings.discount_rate)]
+    for low, high in zip(edges, edges[1:], strict=False):
+        gamma = discount(np.arange(low - as_of, high - as_of), settings.discount_rate).sum()
+        starts.append(np.full(horizon, low))
+        weights.append(np.full(horizon, gamma / horizon))
+    parts = len(starts)
+    moment = np.concatenate(starts)
+    sharing = SharingModes.of(settings, moment)
+    mode = np.zeros(len(moment))
+    for number, (index, _) in enumerate(sharing.groups):
+        mode[index] = number
+    quantity = np.tile(usage.quantity, parts)
+    tolerant = np.tile(usage.tolerant, parts)
+    held = capacity_of(holdings, moment)
+    active = np.array(
+        [
+            (moment >= term_of(column.members[0][0], as_of)[0])
+            & (moment < term_of(column.members[0][0], as_of)[1])
+            for column in columns
+        ]
+    ).reshape(len(columns), len(moment))
+    in_tail = np.repeat(np.arange(parts) > 0, horizon)
+    label, first = _identical(np.vstack([quantity, tolerant, held, active, in_tail, mode]))
+    weight = np.bincount(label, np.concatenate(weights))
+    today = _uncovered_price(lines, catalogue, usage.unmet_penalty)
+    renewal = np.minimum(today, renewal_prices(catalogue, usage, columns))
+    price = np.where(in_tail[first], renewal[:, None], today[:, None])
+    modes = tuple(
+        (np.flatnonzero(mode[first] == number), by_provider)
+        for number, (_, by_provider) in enumerate(sharing.groups)
+    )
+    none = np.zeros((len(lines.meter), len(first)))
+    return Window(
+        lines=replace(lines, quantity=quantity[:, first], spot=none, spot_free=none),
+        tolerant=tolerant[:, first],
+        price=price,
+        spot_price=_spot_price(lines, catalogue, usage.lost_hours, usage.restart_cost),
+        weight=weight,
+        holdings=tuple(holdings),
+        held=held[:, first],
+        active=active[:, first],
+        sharing=SharingModes(modes),
+        position=label[:horizon],
+        held_cost=held_cost(settings, holdings, edges[-1]),
+        tail_hours=edges[-1] - edges[0],
+    )
+
+
+def _tail_edges(
+    settings: Settings, holdings: Sequence[Holding], columns: Sequence[Column]
+) -> list[int]:
+    """End of the horizon, and every later hour at which something starts or expires."""
+    end = settings.as_of + settings.horizon_hours
+    if settings.after_horizon == "prorata":
+        return [end]
+    expiries = {term_of(column.members[0][0], settings.as_of)[1] for column in columns}
+    last = max({end, *expiries})
+    changes = expiries | {h.start for h in holdings} | {h.end for h in holdings}
+    return sorted({end, *(hour for hour in changes if end < hour <= last)})
+
+
+def _identical(rows: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Label identical columns 0 … n−1 in the order of their first appearance."""
+    seen: dict[bytes, int] = {}
+    first: list[int] = []
+    label = np.empty(rows.shape[1], dtype=np.int64)
+    for index, column in enumerate(np.ascontiguousarray(rows.T)):
+        key = column.tobytes()
+        if key not in seen:
+            seen[key] = len(first)
+            first.append(index)
+        label[index] = seen[key]
+    return label, np.array(first, dtype=np.int64)
+
+
+def _uncovered_price(
+    lines: BillingLines, catalogue: Catalogue, penalties: Sequence[Decimal | None]
+) -> Floats:
+    prices = []
+    for name, penalty in zip(lines.meter, penalties, strict=True):
+        on_demand = catalogue.meters[name].on_demand
+        known = [float(value) for value in (on_demand, penalty) if value is not None]
+        prices.append(min(known, default=np.inf))
+    return np.array(prices)
+
+
+def _spot_price(
+    lines: BillingLines,
+    catalogue: Catalogue,
+    lost_hours: NDArray[np.float64],
+    restart_cost: Sequence[Decimal],
+) -> Floats:
+    """ŝ = spot·(1 + δω) + δι, with the chance δ of losing a unit within an hour."""
+    prices = np.full(len(lines.meter), np.inf)
+    for index, name in enumerate(lines.meter):
+        meter = catalogue.meters[name]
+        if meter.spot is not None:
+            chance = meter.spot_interruption
+            prices[index] = float(meter.spot) * (1 + chance * lost_hours[index]) + (
+                chance * float(restart_cost[index])
+            )
+    return prices
+
+
+def held_cost(settings: Settings, holdings: Sequence[Holding], until: int) -> float:
+    """Discounted amortised dollars of the holdings over the hours ``[as_of, until)``."""
+    gamma = discount(np.arange(until - settings.as_of), settings.discount_rate)
+    return sum(
+        float(h.quantity)
+        * float(hourly_costs(h.offer, h.start, h.end, settings.as_of, until) @ gamma)
+        for h in holdings
+    )

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of a case: schema, hours, money, settings, reading, checks, writing."""
+
+from optimizer.tables.case import Case, read_case
+from optimizer.tables.hours import format_hour, month_hours, month_of, parse_hour
+from optimizer.tables.lines import UsageLines
+from optimizer.tables.money import Money, decimal_string
+from optimizer.tables.schema import TABLES, Column, Table, table
+from optimizer.tables.settings import Limits, Risk, Settings, SharingRule, Solve, parse_settings
+from optimizer.tables.writer import write_case
+
+__all__ = [
+    "TABLES",
+    "Case",
+    "Column",
+    "Limits",
+    "Money",
+    "Risk",
+    "Settings",
+    "SharingRule",
+    "Solve",
+    "Table",
+    "UsageLines",
+    "decimal_string",
+    "format_hour",
+    "month_hours",
+    "month_of",
+    "parse_hour",
+    "parse_settings",
+    "read_case",
+    "table",
+    "write_case",
+]

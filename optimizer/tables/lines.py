@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Usage as arrays: one line per meter, place and way of losing work, one column per hour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.tables.money import decimal_string
+from optimizer.tables.reader import Store
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+DEFAULT_LOST_HOURS = 0.5
+
+_DAY = 24
+# A double below 1000 times 10^12 still rounds to the decimal that was written; of larger
+# ones the shortest text is taken, which is slower.
+_QUANTITY = (
+    "CASE WHEN quantity < 1000 THEN CAST(quantity AS DECIMAL(24, 12))"
+    " ELSE CAST(CAST(quantity AS VARCHAR) AS DECIMAL(24, 12)) END"
+)
+_SHARE = "CAST(coalesce({}, 0) AS DECIMAL(14, 12))"
+# A decimal of 12 places below 9000 is a whole number below 2^53 over 10^12, of which
+# DuckDB finds the nearest double; of larger ones its cast may be off by one bit.
+_DOUBLE = (
+    "CASE WHEN {0} < 9000 THEN CAST({0} AS DOUBLE) ELSE CAST(CAST({0} AS VARCHAR) AS DOUBLE) END"
+)
+
+
+@dataclass(frozen=True)
+class UsageLines:
+    """Usage by line and hour; L lines, T hours.
+
+    One line per distinct (meter, account, zone, lost_hours, restart_cost,
+    unmet_penalty), in the order of these.  Sums do not depend on the order of rows.
+
+    Parameters
+    ----------
+    meter, account, zone
+        Length L; ``""`` where absent.
+    lost_hours
+        Shape (L,), hours of work lost per interruption.
+    restart_cost
+        Length L, in the currency of the case.
+    unmet_penalty
+        Length L, currency per unit; ``None``: must be met.
+    first_hour
+        The arrays cover the hours ``[first_hour, first_hour + T)``, from the first to
+        the last usage hour; hours without a row are zero.
+    quantity
+        Shape (L, T), units of the meter within the hour.
+    spot
+        Shape (L, T), the part of ``quantity`` that did run on spot.
+    spot_taken
+        Shape (L, T), the part of ``spot`` that the provider took in its first hour.
+    tolerant
+        Shape (L, T), the part of ``quantity`` that may run on spot in a plan.
+    present
+        Shape (L, T), whether there is any row.
+    daily
+        Shape (L,), whether some row was a day's and was spread over its 24 hours.
+    """
+
+    meter: tuple[str, ...]
+    account: tuple[str, ...]
+    zone: tuple[str, ...]
+    lost_hours: Floats
+    restart_cost: tuple[Decimal, ...]
+    unmet_penalty: tuple[Decimal | None, ...]
+    first_hour: int
+    quantity: Floats
+    spot: Floats
+    spot_taken: Floats
+    tolerant: Floats
+    present: Flags
+    daily: Flags
+
+
+def usage_hours(store: Store) -> tuple[int, int] | None:
+    """Return the first and the last usage hour, or ``None`` without usage."""
+    if "usage" not in store.tables:
+        return None
+    first, last = store.rows(
+        f"SELECT min(hour), max(CASE WHEN grain = 'day' THEN hour + {_DAY - 1} ELSE hour END)"
+        " FROM usage"
+    )[0]
+    return None if first is None else (first, last)
+
+
+def usage_lines(store: Store, as_of: int) -> UsageLines:
+    """Aggregate the usage of a store; without any usage L and T are 0 from ``as_of``."""
+    keys = _keys(store)
+    first, last = usage_hours(store) or (as_of, as_of - 1)
+    shape = (len(keys), last - first + 1)
+    daily = np.zeros(shape[0], dtype=np.bool_)
+    present = np.zeros(shape, dtype=np.bool_)
+    sums = {name: np.zeros(shape) for name in ("quantity", "spot", "spot_taken", "tolerant")}
+    found = _sums(store, keys)
+    line = np.asarray(found["line"], dtype=np.int64)
+    hour = np.asarray(found["hour"], dtype=np.int64) - first
+    of_day = np.asarray(found["of_day"], dtype=np.bool_)
+    for is_day in (False, True):
+        rows = of_day == is_day
+        # Each (line, hour) occurs once among the rows of a grain, so += meets no twice.
+        for k in range(_DAY if is_day else 1):
+            cell = (line[rows], hour[rows] + k)
+            present[cell] = True
+            for name, array in sums.items():
+                values = np.asarray(found[name], dtype=np.float64)[rows]
+                array[cell] += values / _DAY if is_day else values
+    daily[line[of_day]] = True
+    lost = np.array([key[3] for key in keys], dtype=np.float64)
+    arrays: tuple[NDArray[Any], ...] = (lost, daily, present, *sums.values())
+    for fixed in arrays:
+        fixed.flags.writeable = False
+    return UsageLines(
+        meter=tuple(key[0] for key in keys),
+        account=tuple(key[1] for key in keys),
+        zone=tuple(key[2] for key in keys),
+        lost_hours=lost,
+        restart_cost=tuple(key[4] for key in keys),
+        unmet_penalty=tuple(key[5] for key in keys),
+        first_hour=first,
+        present=present,
+        daily=daily,
+        **sums,
+    )
+
+
+Key = tuple[str, str, str, float, Decimal, Decimal | None]
+
+# 0.10 and 0.1 are two texts but one cost: the join goes through the texts.
+_TEXTS = (
+    "coalesce(meter, '')",
+    "coalesce(account, '')",
+    "coalesce(zone, '')",
+    f"coalesce(lost_hours, {DEFAULT_LOST_HOURS})",
+    "coalesce(restart_cost, '0')",
+    "coalesce(unmet_penalty, '')",
+)
+
+
+def _keys(store: Store) -> dict[Key, list[tuple[Any, ...]]]:
+    """Return the lines in their order, each with the rows of texts that stand for it."""
+    if "usage" not in store.tables:
+        return {}
+    found: dict[Key, list[tuple[Any, ...]]] = {}
+    for texts in store.rows(f"SELECT DISTINCT {', '.join(_TEXTS)} FROM usage"):
+        penalty = Decimal(texts[5]) if texts[5] else None
+        key = (*texts[:4], _plain(Decimal(texts[4])), None if penalty is None else _plain(penalty))
+        found.setdefault(key, []).append(texts)
+    order = sorted(found, key=lambda k: (*k[:5], k[5] is not None, k[5] or Decimal(0)))
+    return {key: found[key] for key in order}
+
+
+def _plain(amount: Decimal) -> Decimal:
+    """Return an amount in its one shortest notation, so that equal amounts look equal."""
+    text = decimal_string(amount)
+    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+def _sums(store: Store, keys: dict[Key, list[tuple[Any, ...]]]) -> dict[str, Any]:
+    """Sum exactly in decimals, by line, hour and grain; turn each sum into a float once."""
+    if not keys:
+        return {name: [] for name in ("line", "hour", "of_day", "quantity", "spot")} | {
+            "spot_taken": [],
+            "tolerant": [],
+        }
+    rows = [(i, *texts) for i, group in enumerate(keys.values()) for texts in group]
+    types = ("INTEGER", "VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE", "VARCHAR", "VARCHAR")
+    lists = ", ".join(f"unnest(?::{kind}[]) AS k{i}" for i, kind in enumerate(types))
+    same = " AND ".join(f"{text} = k{i + 1}" for i, text in enumerate(_TEXTS))
+    given = store.tables["usage"].given
+    spot = _part("spot_share") if "spot_share" in given else "0"
+    taken = f"CASE WHEN interrupted THEN {spot} ELSE 0 END" if "interrupted" in given else "0"
+    tolerant = _part("spot_tolerant") if "spot_tolerant" in given else "0"
+    result = store.run(
+        "SELECT line, hour, of_day, "
+        + ", ".join(
+            f"{_DOUBLE.format(f'sum({name})')} AS {name}"
+            for name in ("quantity", "spot", "spot_taken", "tolerant")
+        )
+        + " FROM (SELECT k0 AS line, hour, coalesce(grain = 'day', false) AS of_day,"
+        f" {_QUANTITY} AS quantity, CAST({spot} AS DECIMAL(38, 12)) AS spot,"
+        f" CAST({taken} AS DECIMAL(38, 12)) AS spot_taken,"
+        f" CAST({tolerant} AS DECIMAL(38, 12)) AS tolerant"
+        f" FROM usage JOIN (SELECT {lists}) AS keys ON {same}) GROUP BY ALL",
+        [list(column) for column in zip(*rows, strict=True)],
+    )
+    return dict(result.fetchnumpy())
+
+
+def _part(share: str) -> str:
+    """Return the SQL of the part of the quantity that a share states; absent is none."""
+    return f"CAST({_QUANTITY} * {_SHARE.format(share)} AS DECIMAL(38, 12))"
