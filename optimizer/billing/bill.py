@@ -77,18 +77,22 @@ class Bill:
 
     @property
     def on_demand(self) -> Decimal:
+        """Dollars of usage that nothing covers."""
         return sum((line.on_demand for line in self.lines), Decimal(0))
 
     @property
     def spot(self) -> Decimal:
+        """Dollars of usage on spot."""
         return sum((line.spot for line in self.lines), Decimal(0))
 
     @property
     def commitment_cost(self) -> Decimal:
+        """Amortised dollars of the holdings, used or not."""
         return sum((holding.cost for holding in self.holdings), Decimal(0))
 
     @property
     def total(self) -> Decimal:
+        """on_demand + spot + commitment_cost."""
         return self.on_demand + self.spot + self.commitment_cost
 
     @property
@@ -246,7 +250,11 @@ def make_bill(
     lines = billing_lines(usage, catalogue)
     hours = usage.first_hour + np.arange(usage.quantity.shape[1])
     outcome = replay(
-        catalogue, lines, holdings, capacity_of(holdings, hours), SharingModes.of(case.settings, hours)
+        catalogue,
+        lines,
+        holdings,
+        capacity_of(holdings, hours),
+        SharingModes.of(case.settings, hours),
     )
     return price_replay(catalogue, usage, lines, holdings, outcome)
 

@@ -7,12 +7,13 @@ Money is :class:`~decimal.Decimal` here.  A price that the case does not supply 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from optimizer.billing.laws import law_of
+from optimizer.billing.laws import LAWS, law_of
 from optimizer.errors import DataError, MissingPrice
 from optimizer.tables import Case
 
@@ -177,8 +178,8 @@ def _meter(row: dict[str, Any], file: str) -> Meter:
         on_demand=row["on_demand"],
         list_price=row["list_price"] if row["list_price"] is not None else row["on_demand"],
         spot=row["spot"],
-        spot_interruption=0.0 if interruption != interruption else float(interruption),
-        size=1.0 if size != size else float(size),
+        spot_interruption=0.0 if math.isnan(interruption) else float(interruption),
+        size=1.0 if math.isnan(size) else float(size),
         row=row["row"],
         file=file,
     )
@@ -188,8 +189,6 @@ def _offer(row: dict[str, Any], file: str) -> Offer:
     try:
         law_of(row["law"])
     except KeyError:
-        from optimizer.billing.laws import LAWS
-
         raise DataError(
             f"unknown law {row['law']!r}",
             mend=f"use one of {', '.join(sorted(LAWS))}",

@@ -50,9 +50,7 @@ def amortised_cost(holding: Holding, first: int, last: int) -> Decimal:
     return cost * holding.quantity
 
 
-def hourly_costs(
-    offer: Offer, start: int, end: int, first: int, last: int
-) -> NDArray[np.float64]:
+def hourly_costs(offer: Offer, start: int, end: int, first: int, last: int) -> NDArray[np.float64]:
     """Dollars per unit in each hour of ``[first, last)``; zero outside ``[start, end)``.
 
     Returns

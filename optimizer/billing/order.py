@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ def ordered_pairs(
     lines: BillingLines,
     holdings: Sequence[Holding],
     sharing: dict[str, str],
+    prices: Mapping[str, Fraction] | None = None,
 ) -> list[OrderedPair]:
     """All pairs that may meet, in the order in which the law applies them.
 
@@ -39,6 +40,9 @@ def ordered_pairs(
     ----------
     sharing
         Sharing mode by provider; a provider that is not named shares organisation-wide.
+    prices
+        Prices by meter that savings are reckoned against instead of the on-demand price:
+        the renewal prices behind a planning horizon.
 
     Raises
     ------
@@ -56,11 +60,9 @@ def ordered_pairs(
                 reach = reach_of(holding, lines, line, sharing)
                 if reach is None:
                     continue
-                pair = _pair(catalogue, holding, meter, reach)
+                pair = _pair(catalogue, holding, meter, reach, prices or {})
                 tie = (meter, holding.end, holding.name, lines.account[line], lines.zone[line])
-                ranked.append(
-                    (law.rank(pair), tie, OrderedPair(position, line, float(pair.draw)))
-                )
+                ranked.append((law.rank(pair), tie, OrderedPair(position, line, float(pair.draw))))
     ranked.sort(key=lambda item: (item[0], item[1], item[2].line))
     return [pair for _, _, pair in ranked]
 
@@ -118,7 +120,11 @@ def draw_of(catalogue: Catalogue, offer: Offer, meter: str) -> Fraction:
 
 
 def _pair(
-    catalogue: Catalogue, holding: Holding, meter: str, reach: int
+    catalogue: Catalogue,
+    holding: Holding,
+    meter: str,
+    reach: int,
+    prices: Mapping[str, Fraction],
 ) -> Pair:
     offer = holding.offer
     draw = draw_of(catalogue, offer, meter)
@@ -129,7 +135,7 @@ def _pair(
                 f"{offer.law} orders usage by its saving over that price (offer {offer.name!r})"
             )
         )
-        saving = saving_of(offer, draw, price)
+        saving = saving_of(offer, draw, prices.get(meter, price))
     depth = 0
     if holding.scope != "shared":
         path = holding.account if holding.scope == "account" else holding.scope

@@ -104,9 +104,7 @@ def billing_lines(usage: UsageLines, catalogue: Catalogue) -> BillingLines:
         meter=tuple(usage.meter),
         provider=tuple(meter.provider for meter in meters),
         account=tuple(usage.account),
-        zone=tuple(
-            zone or meter.zone for zone, meter in zip(usage.zone, meters, strict=True)
-        ),
+        zone=tuple(zone or meter.zone for zone, meter in zip(usage.zone, meters, strict=True)),
         quantity=usage.quantity,
         spot=usage.spot,
         spot_free=free,

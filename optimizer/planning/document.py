@@ -13,6 +13,8 @@ from optimizer.billing import Bill
 from optimizer.billing.cost import amortised_cost
 from optimizer.planning.explain import break_even_hours, explain, marginal_values, weigh
 from optimizer.planning.plan import Part, Plan
+from optimizer.planning.relax import InfeasibleCase
+from optimizer.planning.sensitivity import sensitivity
 from optimizer.program.purchases import planned
 from optimizer.tables import Case, decimal_string, format_hour
 
@@ -88,6 +90,7 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
     if plan.baseline is not None:
         document["baseline_bill"] = plan.baseline.as_dict(detail=detail)
     document["bill"] = plan.bill.as_dict(detail=detail)
+    document["sensitivity"] = [row.as_dict() for row in sensitivity(plan)]
     document["checks"] = [
         {"check": check.name, "part": number, "ok": check.ok, "detail": check.detail}
         for number, part in enumerate(plan.parts)
@@ -95,6 +98,17 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
     ]
     document["explanation"] = explain(plan, document)
     return document
+
+
+def infeasible_document(error: InfeasibleCase) -> dict[str, Any]:
+    """The document of a case that has no plan: what to relax, and what each costs."""
+    return {
+        **head(error.case),
+        "plan": plan_id(error.case),
+        "status": "infeasible",
+        "relaxations": [relaxation.as_dict() for relaxation in error.relaxations],
+        "explanation": [str(error)],
+    }
 
 
 def _part(part: Part) -> dict[str, Any]:
@@ -188,6 +202,9 @@ def _kpis(plan: Plan) -> dict[str, Any]:
     if plan.baseline is not None:
         kpis["today"] = _figures(plan.baseline)
     kpis["upfront_cash"] = upfront
+    kpis["new_commitment"] = sum(
+        (amortised_cost(h, h.start, h.end) for h in whole if h.state == "planned"), Decimal(0)
+    ).quantize(_PLACES)
     kpis["remaining_commitment"] = remaining.quantize(_PLACES)
     return kpis
 

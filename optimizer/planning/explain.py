@@ -94,8 +94,7 @@ def _add(part: Part, index: int) -> tuple[float, float]:
         step = max(step, round(0.01 * need / step) * step)
     more = part.answer.quantity.copy()
     more[index] += step
-    if more[index] < problem.minimum[index]:
-        more[index] = problem.minimum[index]
+    more[index] = max(more[index], problem.minimum[index])
     more = on_step(problem, more)
     amount = float(more[index] - part.answer.quantity[index])
     if amount <= 0:  # at its maximum: look at the last step instead
@@ -159,7 +158,7 @@ def _dominating(plan: Plan, offer: Offer) -> str | None:
 def explain(plan: Plan, document: dict[str, Any]) -> list[str]:
     """The plan in sentences: the result, its certainty, each purchase, what to watch."""
     lines = [*_headline(plan), _certainty(plan)]
-    lines += [_purchase_line(plan, row) for row in document["purchases"]]
+    lines += [_purchase_line(row) for row in document["purchases"]]
     lines += _expiries(plan)
     lines += _idle(plan)
     lines += _spot_line(plan)
@@ -184,10 +183,11 @@ def _headline(plan: Plan) -> list[str]:
         return [f"Over {hours} hours the plan costs {money(plan.total)}."]
     saved = plan.baseline.total - plan.total
     share = float(saved / plan.baseline.total) if plan.baseline.total else 0.0
-    return [
+    text = (
         f"Over the next {hours} hours the bill is {money(plan.baseline.total)} with what is "
         f"held, and {money(plan.total)} with this plan: {money(saved)} less ({share:.1%})."
-    ]
+    )
+    return [text]
 
 
 def _certainty(plan: Plan) -> str:
@@ -199,7 +199,7 @@ def _certainty(plan: Plan) -> str:
     )
 
 
-def _purchase_line(plan: Plan, row: dict[str, Any]) -> str:
+def _purchase_line(row: dict[str, Any]) -> str:
     amount = (
         f"{row['quantity']:g} x" if row["measure"] == "units" else f"${row['quantity']:,.3f}/h of"
     )
@@ -209,7 +209,10 @@ def _purchase_line(plan: Plan, row: dict[str, Any]) -> str:
     text = f"Buy {amount} {row['offer']}: covers {covers}"
     if row["break_even_hours"] is not None:
         share = row["break_even_hours"] / row["term_hours"]
-        text += f"; pays for itself after {row['break_even_hours']:,.0f} hours of full use ({share:.0%} of its term)"
+        text += (
+            f"; pays for itself after {row['break_even_hours']:,.0f} hours of full use "
+            f"({share:.0%} of its term)"
+        )
     return text + "."
 
 
@@ -237,7 +240,8 @@ def _idle(plan: Plan) -> list[str]:
 def _spot_line(plan: Plan) -> list[str]:
     if not plan.bill.spot:
         return []
-    return [
+    text = (
         f"Spot runs {money(plan.bill.spot)} of tolerant usage; interruptions are in the "
         "objective (work lost and restarts), not in the bill."
-    ]
+    )
+    return [text]

@@ -22,6 +22,7 @@ from optimizer.billing.bill import exact, price_replay
 from optimizer.billing.replay import SharingModes, capacity_of, replay
 from optimizer.demand import HorizonDemand, demand_of_horizon
 from optimizer.errors import MissingPrice
+from optimizer.planning.relax import InfeasibleCase, relaxations_of
 from optimizer.planning.scope import refuse_unplanned
 from optimizer.program.build import build_problem
 from optimizer.program.components import Component, split_case
@@ -63,6 +64,8 @@ class Plan:
     baseline, bill
         The horizon's bill with what is held and today's use of spot; with the plan.
         ``baseline`` is ``None`` where what is held cannot serve the horizon at all.
+    spot
+        (L, T) units that the plan runs on spot.
     covers
         Offer name → meter → units that the purchase covers in the horizon.
     unmet
@@ -81,18 +84,18 @@ class Plan:
     bought: dict[str, Decimal]
     baseline: Bill | None
     bill: Bill
+    spot: Floats
     covers: dict[str, dict[str, Decimal]]
     unmet: Decimal
 
     @property
     def total(self) -> Decimal:
+        """The plan's bill over the horizon and its unmet penalties."""
         return self.bill.total + self.unmet
 
     @property
     def status(self) -> Status:
         """Of the whole plan: its gap against the gap that was asked for."""
-        if any(part.answer.status is Status.INFEASIBLE for part in self.parts):
-            return Status.INFEASIBLE
         return Status.of_gap(self.gap_solver, self.case.settings.solve.gap)
 
     @property
@@ -146,9 +149,11 @@ class Plan:
         return inside or settings.after_horizon == "prorata"
 
     def _left(self, high: str, low: str) -> float:
-        return sum(
-            max(0.0, getattr(part.answer, high) - getattr(part.answer, low))
-            for part in self.parts
+        return float(
+            sum(
+                max(0.0, getattr(part.answer, high) - getattr(part.answer, low))
+                for part in self.parts
+            )
         )
 
     def _share(self, dollars: float) -> float:
@@ -163,6 +168,8 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     ------
     DataError
         If a table is missing or refused, or asks for what this version does not plan.
+    InfeasibleCase
+        If no plan serves the usage; it names what to relax.
     MissingPrice
         If a meter of the horizon's usage has no on-demand price and nothing covers it.
     """
@@ -174,7 +181,7 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     columns, closed = open_columns(case, catalogue)
     progress("demand of the horizon")
     demand = demand_of_horizon(case)
-    _need_prices(case, catalogue, demand.usage, holdings, columns)
+    _need_prices(catalogue, demand.usage, holdings, columns)
     progress("baseline")
     baseline = _baseline(case, catalogue, demand.usage, holdings)
     split = split_case(settings, catalogue, demand, holdings, columns)
@@ -183,6 +190,14 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     for number, component in enumerate(split.components, start=1):
         progress(f"part {number} of {len(split.components)}: {_title(component)}")
         parts.append(_solve_part(case, catalogue, component, advice, progress))
+    relaxations = [
+        relaxation
+        for part in parts
+        if part.answer.status is Status.INFEASIBLE
+        for relaxation in relaxations_of(part)
+    ]
+    if relaxations:
+        raise InfeasibleCase(case, relaxations)
     bought = {
         name: amount
         for part in parts
@@ -203,12 +218,11 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
         holdings=holdings,
         closed=closed,
         parts=tuple(parts),
-        idle_cost=held_cost(
-            settings, split.idle_holdings, settings.as_of + settings.horizon_hours
-        ),
+        idle_cost=held_cost(settings, split.idle_holdings, settings.as_of + settings.horizon_hours),
         bought=dict(sorted(bought.items())),
         baseline=baseline,
         bill=bill,
+        spot=spot,
         covers=covers,
         unmet=unmet,
     )
@@ -273,7 +287,6 @@ def _baseline(
 
 
 def _need_prices(
-    case: Case,
     catalogue: Catalogue,
     usage: UsageLines,
     holdings: Sequence[Holding],

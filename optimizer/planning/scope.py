@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 
 from optimizer.errors import DataError
@@ -32,8 +33,8 @@ def refuse_unplanned(case: Case) -> None:
             )
     meters = case.table("meters")
     for column in _METER_COLUMNS:
-        for row, value in meters[column].items():
-            if value is not None and value == value:
+        for row, value in zip(meters.index, meters[column], strict=True):
+            if value is not None and not math.isnan(value):
                 raise DataError(
                     f"this version does not plan with {column} yet (value {value})",
                     mend="clear the column to plan without that limit",

@@ -69,9 +69,7 @@ class ArrayProgram:
         values = np.array(answer.col_value)
         duals = np.array(answer.row_dual)[len(self.meet[0]) :][: len(self.draw[0])]
         prices = self._zero()
-        prices[self.draw] = (
-            np.maximum(0.0, -duals) * self.scale / self.problem.weight[self.draw[1]]
-        )
+        prices[self.draw] = np.maximum(0.0, -duals) * self.scale / self.problem.weight[self.draw[1]]
         count = len(self.problem.columns)
         covered = np.zeros((len(self.problem.pair_source), self.problem.hours))
         covered[self.y] = values[count : count + len(self.y[0])]
@@ -192,14 +190,27 @@ class ArrayProgram:
             for column in [*np.flatnonzero(stepped), *range(int(offset[4]), columns)]:
                 kinds[int(column)] = INTEGER
         return _lp(
-            cost, lower, upper, np.concatenate(low), np.concatenate(high),
-            np.concatenate(row), np.concatenate(index), np.concatenate(value), kinds,
+            cost,
+            lower,
+            upper,
+            np.concatenate(low),
+            np.concatenate(high),
+            np.concatenate(row),
+            np.concatenate(index),
+            np.concatenate(value),
+            kinds,
         )
 
 
 def _lp(
-    cost: Floats, lower: Floats, upper: Floats, low: Floats, high: Floats,
-    row: NDArray[np.int64], index: NDArray[np.int64], value: Floats,
+    cost: Floats,
+    lower: Floats,
+    upper: Floats,
+    low: Floats,
+    high: Floats,
+    row: NDArray[np.int64],
+    index: NDArray[np.int64],
+    value: Floats,
     kinds: list[highspy.HighsVarType] | None,
 ) -> highspy.HighsLp:
     """A HiGHS model from triplets (row, index, value), stored by row."""

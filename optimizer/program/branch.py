@@ -77,7 +77,7 @@ def certified_bound(
             relaxed = program.relax(half)
             solved += 1
             if not relaxed.feasible:
-                if _empty(problem, half) or _short(problem, half):
+                if _empty(half) or _short(problem, half):
                     continue
                 better = low
                 relaxed_quantity = np.clip(quantity, half.lower, half.upper)
@@ -123,7 +123,7 @@ def _violation(problem: Problem, column: int, amount: float) -> float:
     return float(min(part, 1 - part))
 
 
-def _empty(problem: Problem, box: Box) -> bool:
+def _empty(box: Box) -> bool:
     return bool((box.lower > box.upper + 1e-9).any())
 
 

@@ -60,7 +60,11 @@ def build_problem(
     np.add.at(tolerant, pool_of, window.tolerant)
     first = [int(np.flatnonzero(pool_of == pool)[0]) for pool in range(len(pools))]
     pairs = [
-        (source, pool, float(draw_of(catalogue, sources[keys[source]].offer, window.lines.meter[line])))
+        (
+            source,
+            pool,
+            float(draw_of(catalogue, sources[keys[source]].offer, window.lines.meter[line])),
+        )
         for pool, line in enumerate(first)
         for source in pools[pool]
     ]

@@ -86,7 +86,7 @@ def reduced_costs(problem: Problem, prices: Floats) -> Floats:
 
 
 def _least(problem: Problem, box: Box, column: int, bracket: float) -> float:
-    """min bracket·Q over the amounts in X that lie in the box."""
+    """Min bracket·Q over the amounts in X that lie in the box."""
     step = float(problem.step[column]) if problem.integer[column] else 0.0
     least, most = float(box.lower[column]), float(box.upper[column])
     from_minimum = max(least, float(problem.minimum[column]))

@@ -52,9 +52,7 @@ def check_solution(problem: Problem, solution: ProgramSolution) -> list[Check]:
             float((drawn - capacity).max(initial=0.0)),
             1.0 + float(capacity.max(initial=0.0)),
         ),
-        _within(
-            "coverage.spot", float((solution.spot - problem.tolerant).max(initial=0.0)), size
-        ),
+        _within("coverage.spot", float((solution.spot - problem.tolerant).max(initial=0.0)), size),
         _within("objective", abs(cost - solution.objective), 1.0 + abs(cost)),
     ]
     return checks

@@ -52,7 +52,7 @@ def split_case(
     lines = billing_lines(usage, catalogue)
     hours = usage.first_hour + np.arange(usage.quantity.shape[1])
     modes = [mode for _, mode in SharingModes.of(settings, hours).groups]
-    used = usage.quantity.any(axis=1)
+    used = np.asarray(usage.quantity.any(axis=1))
     parent = list(range(len(lines.meter)))
     held_lines = [_reached(catalogue, lines, [holding], modes, used) for holding in holdings]
     column_lines = []
@@ -81,9 +81,7 @@ def split_case(
                     for c, reached in zip(columns, column_lines, strict=True)
                     if reached and _root(parent, reached[0]) == root
                 ),
-                demand=replace(
-                    demand, usage=_take(usage, chosen), given=demand.given[chosen]
-                ),
+                demand=replace(demand, usage=_take(usage, chosen), given=demand.given[chosen]),
             )
         )
     return Split(

@@ -32,16 +32,16 @@ def define_coverage_variables(model: pulp.LpProblem, problem: Problem) -> Covera
     """
     variables = CoverageVariables()
     usable = (problem.held > 0) | problem.active
-    for pair, (source, pool) in enumerate(
+    for pair, (source, served) in enumerate(
         zip(problem.pair_source, problem.pair_pool, strict=True)
     ):
-        for hour in np.flatnonzero((problem.demand[pool] > 0) & usable[source]):
+        for hour in np.flatnonzero((problem.demand[served] > 0) & usable[source]):
             variables.covered[pair, int(hour)] = model.add_variable(
                 f"covered_{pair}_{hour}", lowBound=0
             )
     for pool in range(len(problem.pools)):
         for hour in np.flatnonzero(problem.demand[pool] > 0):
-            where = pool, int(hour)
+            where = (pool, int(hour))
             if np.isfinite(problem.spot_price[pool]) and problem.tolerant[where] > 0:
                 variables.spot[where] = model.add_variable(
                     f"spot_{pool}_{hour}", lowBound=0, upBound=float(problem.tolerant[where])
@@ -64,12 +64,12 @@ def define_coverage_meet(
         for where, variable in group.items():
             terms.setdefault(where, []).append(variable)
     for pool in range(len(problem.pools)):
-        for hour in np.flatnonzero(problem.demand[pool] > 0):
-            where = pool, int(hour)
-            model += (
-                pulp.lpSum(terms.get(where, [])) == float(problem.demand[where]),
-                f"coverage.meet[{pool},{hour}]",
-            )
+        where = (pool, int(hour))
+        where = pool, int(hour)
+        model += (
+            pulp.lpSum(terms.get((pool, int(hour)), [])) == float(problem.demand[pool, hour]),
+            f"coverage.meet[{pool},{hour}]",
+        )
 
 
 def define_coverage_draw(

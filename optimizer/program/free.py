@@ -33,7 +33,11 @@ def free_choice_cost(
     total_size = float(np.abs(hourly).sum()) or 1.0
     order = np.argsort(-open_gap, kind="stable")
     # Hours whose whole gap is below rounding are proven already.
-    open_hours = [int(hour) for hour in order[:MOST_HOURS] if open_gap[hour] > 1e-9 * total_size / problem.hours]
+    open_hours = [
+        int(hour)
+        for hour in order[:MOST_HOURS]
+        if open_gap[hour] > 1e-9 * total_size / problem.hours
+    ]
     saved = 0.0
     box = Box(quantity, quantity)
     for begin in range(0, len(open_hours), CHUNK):

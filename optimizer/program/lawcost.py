@@ -10,7 +10,7 @@ from decimal import Decimal
 import numpy as np
 
 from optimizer.billing import Catalogue, replay
-from optimizer.billing.replay import orders_of
+from optimizer.billing.order import ordered_pairs
 from optimizer.program.problem import Floats, Problem
 from optimizer.program.purchases import Column, planned
 from optimizer.program.window import Window
@@ -39,8 +39,10 @@ class LawOutcome:
 
 
 class LawCost:
-    """Prices plans by replay.  Where a unit may run on spot, the plan decides, hour by
-    hour, the cheapest of three policies:
+    """Prices plans by replay.
+
+    Where a unit may run on spot, the plan takes, hour by hour, the cheapest of three
+    policies:
 
     * commitments first: spot takes tolerant usage that they leave uncovered;
     * make room: where the law spent a commitment on tolerant usage and left other usage
@@ -66,9 +68,12 @@ class LawCost:
         self.holdings = [*window.holdings, *(holding for _, _, holding in bought)]
         self.column = np.array([index for index, _, _ in bought], dtype=np.int64)
         self.ratio = np.array([ratio for _, ratio, _ in bought])
-        self.orders = orders_of(catalogue, window.lines, self.holdings, window.sharing)
+        self.orders = [
+            ordered_pairs(catalogue, window.lines, self.holdings, modes, prices)
+            for (_, modes), prices in zip(window.sharing.groups, window.savings_prices, strict=True)
+        ]
         self.cheaper = window.spot_price[:, None] < window.price
-        self.can_move = ((window.tolerant > 0) & self.cheaper).any(axis=1)
+        self.can_move = np.asarray(((window.tolerant > 0) & self.cheaper).any(axis=1))
         self.may_spot = bool(self.can_move.any())
         # For every holding: the lines that it may cover, with what a unit of them draws.
         self.reach: list[dict[int, float]] = [{} for _ in self.holdings]
@@ -93,7 +98,7 @@ class LawCost:
                 first = np.where(self.prefer, window.tolerant, 0.0)
                 others.append(self._spot_first(first, capacity))
             for other in others:
-                better = other[2].sum(axis=0) < cost.sum(axis=0) - 1e-12
+                better = np.flatnonzero(other[2].sum(axis=0) < cost.sum(axis=0) - 1e-12)
                 spot[:, better], uncovered[:, better] = other[0][:, better], other[1][:, better]
                 cost[:, better] = other[2][:, better]
         hourly = cost.sum(axis=0)
@@ -112,7 +117,7 @@ class LawCost:
     def _room(self, capacity: Floats, spot: Floats, uncovered: Floats) -> Floats:
         """Spot that makes room in each holding for what the law left uncovered; (L, N)."""
         spot, left = spot.copy(), uncovered.copy()
-        there = capacity.any(axis=1)
+        there = np.asarray(capacity.any(axis=1))
         by_price = np.argsort(self.window.spot_price, kind="stable")
         for holding, reach in enumerate(self.reach):
             tolerant = [int(j) for j in by_price if int(j) in reach and self.can_move[j]]

@@ -95,9 +95,7 @@ def solve_mathopt(
         return ProgramSolution(Status.ERROR, np.zeros(len(quantity)), np.inf, -np.inf)
     values = result.variable_values()
     return ProgramSolution(
-        status=Status.OPTIMAL
-        if reason == mathopt.TerminationReason.OPTIMAL
-        else Status.STOPPED,
+        status=Status.OPTIMAL if reason == mathopt.TerminationReason.OPTIMAL else Status.STOPPED,
         quantity=np.array(
             [mathopt.evaluate_expression(q, values) for q in quantity], dtype=np.float64
         ),

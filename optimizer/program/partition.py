@@ -58,7 +58,7 @@ def partition_hours(problem: Problem, *, gap: float) -> Partition:
         hidden, load = _overrun(problem, labels, program.problem, relaxed)
         if hidden.max(axis=0).sum() <= 0.25 * gap * abs(relaxed.objective):
             break
-        finer = _split(problem, labels, hidden, load, relaxed)
+        finer = _split(labels, hidden, load, relaxed)
         if finer is None or number == ROUNDS:
             break
         labels = finer
@@ -97,12 +97,10 @@ def _overrun(
     excess = np.maximum(over, 0.0) * worth[:, None] * problem.weight
     count = cells.hours
     hidden = np.stack([np.bincount(labels, row, minlength=count) for row in excess])
-    return hidden, over
+    return np.asarray(hidden, dtype=np.float64), over
 
 
-def _split(
-    problem: Problem, labels: Ints, hidden: Floats, over: Floats, relaxed: Relaxation
-) -> Ints | None:
+def _split(labels: Ints, hidden: Floats, over: Floats, relaxed: Relaxation) -> Ints | None:
     """Split the cells that hide most, each at the source that overruns most; none left: None."""
     count = hidden.shape[1]
     room = MOST_CELLS - count

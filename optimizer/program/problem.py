@@ -113,9 +113,7 @@ class Problem:
         np.add.at(load, self.pair_source, self.pair_draw[:, None] * self.demand[self.pair_pool])
         peak = np.where(self.active, load, 0.0).max(axis=1, initial=0.0)
         most = np.zeros(len(self.columns))
-        np.maximum.at(
-            most, self.member_column, peak[self.member_source] / self.member_ratio
-        )
+        np.maximum.at(most, self.member_column, peak[self.member_source] / self.member_ratio)
         most = np.ceil(most / self.step - 1e-9) * self.step
         return np.minimum(np.maximum(most, self.minimum), self.maximum)
 
@@ -132,13 +130,20 @@ def merge_labels(problem: Problem, labels: Ints) -> Problem:
     first[labels[::-1]] = np.arange(len(labels))[::-1]
 
     def mean(values: Floats) -> Floats:
-        return np.stack(
-            [np.bincount(labels, row * problem.weight, minlength=count) / weight for row in values]
-        ) if len(values) else np.zeros((0, count))
+        return (
+            np.stack(
+                [
+                    np.bincount(labels, row * problem.weight, minlength=count) / weight
+                    for row in values
+                ]
+            )
+            if len(values)
+            else np.zeros((0, count))
+        )
 
     return replace(
         problem,
-        weight=weight,
+        weight=np.asarray(weight, dtype=np.float64),
         demand=mean(problem.demand),
         tolerant=mean(problem.tolerant),
         held=mean(problem.held),

@@ -32,9 +32,7 @@ def define_purchase_variables(model: pulp.LpProblem, problem: Problem) -> Purcha
             )
             quantities.append(step * count)
         else:
-            amount = model.add_variable(
-                f"amount_{column}", lowBound=0, upBound=float(most[column])
-            )
+            amount = model.add_variable(f"amount_{column}", lowBound=0, upBound=float(most[column]))
             quantities.append(1.0 * amount)
     return PurchaseVariables(tuple(quantities))
 
@@ -49,7 +47,7 @@ def define_purchase_range(
     most = problem.needed()
     for column, quantity in enumerate(variables.quantity):
         least = float(problem.minimum[column])
-        if least <= problem.step[column] and problem.integer[column] or least <= 0:
+        if (least <= problem.step[column] and problem.integer[column]) or least <= 0:
             continue
         opened = model.add_variable(f"opened_{column}", cat="Binary")
         model += quantity >= least * opened, f"purchase.range.least[{column}]"

@@ -52,9 +52,7 @@ def discount(hours: np.ndarray, rate: Decimal) -> np.ndarray:
     return np.power(1.0 + float(rate), -np.asarray(hours, dtype=np.float64) / YEAR)
 
 
-def open_columns(
-    case: Case, catalogue: Catalogue
-) -> tuple[list[Column], dict[str, str]]:
+def open_columns(case: Case, catalogue: Catalogue) -> tuple[list[Column], dict[str, str]]:
     """The columns that may be bought at ``as_of``, and why other offers may not.
 
     Returns
@@ -136,7 +134,9 @@ def column_cost(column: Column, settings: Settings) -> float:
             total += float(ratio * offer.upfront) * float(
                 discount(np.array([start - as_of]), settings.discount_rate)[0]
             )
-        gamma = discount(np.arange(start - as_of, start - as_of + len(flow)), settings.discount_rate)
+        gamma = discount(
+            np.arange(start - as_of, start - as_of + len(flow)), settings.discount_rate
+        )
         total += float(ratio) * float(flow @ gamma)
     return total
 

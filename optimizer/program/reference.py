@@ -14,10 +14,14 @@ of an average hour.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import highspy
 import numpy as np
 import pulp
 
 from optimizer.program.coverage import (
+    CoverageVariables,
     coverage_cost,
     define_coverage_draw,
     define_coverage_meet,
@@ -68,10 +72,14 @@ def solve_reference(
     return _read(model, problem, purchases.quantity, coverage, scale)
 
 
-def _read(model, problem, quantities, coverage, scale) -> ProgramSolution:  # type: ignore[no-untyped-def]
+def _read(
+    model: pulp.LpProblem,
+    problem: Problem,
+    quantities: Sequence[pulp.LpAffineExpression],
+    coverage: CoverageVariables,
+    scale: float,
+) -> ProgramSolution:
     """Read the answer from HiGHS itself: a status is never taken from PuLP alone."""
-    import highspy
-
     solver = model.solverModel
     state = solver.getModelStatus()
     info = solver.getInfo()

@@ -23,7 +23,7 @@ def on_step(problem: Problem, quantity: Floats) -> Floats:
         short, np.where(rounded >= problem.minimum / 2, problem.minimum, 0.0), rounded
     )
     # Decimal steps such as 0.001 are not binary: take the nearest decimal of nine places.
-    return np.round(np.minimum(rounded, problem.maximum), 9)
+    return np.asarray(np.round(np.minimum(rounded, problem.maximum), 9), dtype=np.float64)
 
 
 def improve(

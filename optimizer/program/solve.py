@@ -33,7 +33,7 @@ REFERENCE_ROWS = 12_000
 MIP_NODES = 2_000
 BRANCH_NODES = 300
 PARTITION_BRANCH_NODES = 12
-SEARCH_EVALUATIONS = 400
+SEARCH_EVALUATIONS = 240
 
 Progress = Callable[[str], None]
 
@@ -117,9 +117,7 @@ def solve(
     if values[best] < value:
         start = known[best]
     progress("searching on the replayed bill")
-    quantity, _, spent = improve(
-        problem, law.objective, start, evaluations=SEARCH_EVALUATIONS
-    )
+    quantity, _, spent = improve(problem, law.objective, start, evaluations=SEARCH_EVALUATIONS)
     outcome = law.outcome(quantity)
     free = free_choice_cost(problem, quantity, bounded.prices, outcome.hourly)
     free = min(free, outcome.objective)
@@ -148,9 +146,7 @@ def _run(
     if method == "partition":
         part = partition_hours(problem, gap=gap)
         progress(f"{part.program.problem.hours} cells after {part.rounds} rounds")
-        solution = part.program.solve(
-            whole_box(problem), gap=0.1 * gap, nodes=MIP_NODES
-        )
+        solution = part.program.solve(whole_box(problem), gap=0.1 * gap, nodes=MIP_NODES)
         bounded = certified_bound(
             problem,
             part.program,
@@ -162,9 +158,7 @@ def _run(
             bounded = Bounded(part.bound, part.prices, bounded.nodes)
         return solution, bounded, [], part.rounds
     solution = (
-        solve_mathopt(problem)
-        if method == "mathopt"
-        else solve_reference(problem, nodes=MIP_NODES)
+        solve_mathopt(problem) if method == "mathopt" else solve_reference(problem, nodes=MIP_NODES)
     )
     bounded = certified_bound(
         problem,
@@ -184,9 +178,7 @@ def _another_way(
     solver = "highs" if method == "mathopt" else "gscip"
     solution = solve_mathopt(problem, solver=solver)
     checks = check_solution(problem, solution)
-    checks += check_incumbents(
-        solution.objective, values, proven=solution.status is Status.OPTIMAL
-    )
+    checks += check_incumbents(solution.objective, values, proven=solution.status is Status.OPTIMAL)
     if not solution.status.has_plan or not all(check.ok for check in checks):
         names = ", ".join(check.name for check in [*failed, *checks] if not check.ok)
         msg = (
@@ -195,7 +187,9 @@ def _another_way(
             "and report the case"
         )
         raise SolverError(msg)
-    noted = [Check(f"first answer: {c.name}", True, f"failed: {c.detail}") for c in failed if not c.ok]
+    noted = [
+        Check(f"first answer: {c.name}", True, f"failed: {c.detail}") for c in failed if not c.ok
+    ]
     return solution, [*noted, *checks]
 
 
@@ -216,6 +210,12 @@ def _infeasible(
         )
         raise SolverError(msg)
     return Answer(
-        Status.INFEASIBLE, method, solution.quantity, outcome, np.inf, np.inf,
-        bounded.prices, (check,),
+        Status.INFEASIBLE,
+        method,
+        solution.quantity,
+        outcome,
+        np.inf,
+        np.inf,
+        bounded.prices,
+        (check,),
     )

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +52,9 @@ class Window:
         (K, N) hours in which what is bought now is in force, by column.
     position
         (T,) for every hour of the horizon the column of hours that stands for it.
+    sharing, savings_prices
+        Groups of hours that share one order of the law: their sharing modes, and for the
+        tail the renewal prices that take the on-demand price's place in that order too.
     held_cost
         Discounted amortised cost of the holdings over the window: a constant.
     tail_hours
@@ -65,6 +70,7 @@ class Window:
     held: Floats
     active: NDArray[np.bool_]
     sharing: SharingModes
+    savings_prices: tuple[dict[str, Fraction], ...]
     position: NDArray[np.int64]
     held_cost: float
     tail_hours: int
@@ -85,7 +91,7 @@ def build_window(
     # Columns of hours before merging: the horizon, then one copy of it for each tail part.
     starts = [as_of + np.arange(horizon)]
     weights = [discount(np.arange(horizon), settings.discount_rate)]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         gamma = discount(np.arange(low - as_of, high - as_of), settings.discount_rate).sum()
         starts.append(np.full(horizon, low))
         weights.append(np.full(horizon, gamma / horizon))
@@ -110,22 +116,31 @@ def build_window(
     weight = np.bincount(label, np.concatenate(weights))
     today = _uncovered_price(lines, catalogue, usage.unmet_penalty)
     renewal = np.minimum(today, renewal_prices(catalogue, usage, columns))
+    by_meter = {
+        meter: Fraction(renewal[line])
+        for line, meter in enumerate(lines.meter)
+        if np.isfinite(renewal[line])
+    }
     price = np.where(in_tail[first], renewal[:, None], today[:, None])
-    modes = tuple(
-        (np.flatnonzero(mode[first] == number), by_provider)
-        for number, (_, by_provider) in enumerate(sharing.groups)
-    )
+    groups, savings_prices = [], []
+    for number, (_, by_provider) in enumerate(sharing.groups):
+        for tail in (False, True):
+            index = np.flatnonzero((mode[first] == number) & (in_tail[first] == tail))
+            if len(index):
+                groups.append((index, by_provider))
+                savings_prices.append(by_meter if tail else {})
     none = np.zeros((len(lines.meter), len(first)))
     return Window(
         lines=replace(lines, quantity=quantity[:, first], spot=none, spot_free=none),
         tolerant=tolerant[:, first],
         price=price,
         spot_price=_spot_price(lines, catalogue, usage.lost_hours, usage.restart_cost),
-        weight=weight,
+        weight=np.asarray(weight, dtype=np.float64),
         holdings=tuple(holdings),
         held=held[:, first],
         active=active[:, first],
-        sharing=SharingModes(modes),
+        sharing=SharingModes(tuple(groups)),
+        savings_prices=tuple(savings_prices),
         position=label[:horizon],
         held_cost=held_cost(settings, holdings, edges[-1]),
         tail_hours=edges[-1] - edges[0],

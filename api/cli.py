@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``gpuopt``: stdout is the result, stderr is progress.
+
+Heavy libraries are imported inside the commands, so that ``gpuopt --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from optimizer.errors import DataError, GpuoptError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+WIDTH = 132  # where stdout is no terminal
+DEMO = "frontier-lab"
+
+EXIT_INFEASIBLE = 11
+EXIT_CHANGES = 10
+EXIT_STOPPED = 12
+
+app = typer.Typer(
+    name="gpuopt",
+    help="Plan GPU commitments: what to buy, and how far from perfect it can be at most.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    table = "table"
+    json = "json"
+
+
+CaseArgument = Annotated[Path, typer.Argument(metavar="CASE", help="folder of tables")]
+JsonOption = Annotated[bool, typer.Option("--json", help="same as --format json")]
+FormatOption = Annotated[Format, typer.Option("--format", help="how to print the result")]
+DetailOption = Annotated[bool, typer.Option("--detail", help="every row: hours, lines, losers")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress on stderr")]
+ColourOption = Annotated[bool, typer.Option("--no-color", help="no colour (or set NO_COLOR)")]
+OutOption = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="also write the JSON here")
+]
+ExitOption = Annotated[
+    bool, typer.Option("--detailed-exitcode", help="10: changes advised, 12: stopped at a limit")
+]
+
+
+@app.command()
+def plan(
+    case: CaseArgument,
+    output: OutOption = None,
+    as_json: JsonOption = False,
+    form: FormatOption = Format.table,
+    detail: DetailOption = False,
+    quiet: QuietOption = False,
+    no_color: ColourOption = False,
+    detailed_exitcode: ExitOption = False,
+) -> None:
+    """Plan the horizon of CASE: what to buy, with the proof of how good it is."""
+    machine = as_json or form is Format.json
+    with _Errors(machine=machine):
+        code = _plan(case, output, machine, detail, quiet, no_color, detailed_exitcode)
+    raise typer.Exit(code)
+
+
+@app.command()
+def bill(
+    case: CaseArgument,
+    as_json: JsonOption = False,
+    form: FormatOption = Format.table,
+    detail: DetailOption = False,
+    quiet: QuietOption = False,
+    no_color: ColourOption = False,
+) -> None:
+    """Replay the usage of CASE against its commitments, by the providers' own rules."""
+    machine = as_json or form is Format.json
+    with _Errors(machine=machine):
+        progress = _progress(quiet)
+        progress("reading tables")
+        from optimizer.billing import bill_case
+        from optimizer.planning import bill_document, to_json
+        from optimizer.tables import read_case
+
+        opened = read_case(case)
+        progress("replaying usage")
+        document = bill_document(opened, bill_case(opened), detail=detail)
+        if machine:
+            _print(to_json(document) + "\n")
+        else:
+            from optimizer.reporting.text import bill_page
+
+            _show(bill_page(document, detail=detail), no_color)
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="where the report goes")
+    ] = Path("gpuopt-demo"),
+    quiet: QuietOption = False,
+    no_color: ColourOption = False,
+) -> None:
+    """Plan the demonstration company, which comes with the program."""
+    with _Errors(machine=False):
+        folder = _demo_folder()
+        _writable(output)
+        _plan(folder, output / "plan.json", False, False, quiet, no_color, False)
+        _print(
+            f"\nEvery number with its rows: {output / 'plan.json'}\n"
+            f"The same page as text:      {output / 'plan.txt'}\n"
+        )
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+def _plan(
+    case: Path,
+    output: Path | None,
+    machine: bool,
+    detail: bool,
+    quiet: bool,
+    no_color: bool,
+    detailed_exitcode: bool,
+) -> int:
+    progress = _progress(quiet)
+    progress("reading tables")
+    from optimizer.planning import (
+        InfeasibleCase,
+        infeasible_document,
+        make_plan,
+        plan_document,
+        to_json,
+    )
+    from optimizer.reporting.text import infeasible_page, plan_page, render
+    from optimizer.tables import read_case
+
+    if output is not None and output.suffix != ".json":
+        msg = f"the plan is written as JSON, but {output} does not end in .json"
+        raise UsageError(f"{msg}. To mend it: name a file such as {output.name}.json")
+    opened = read_case(case)
+    try:
+        document = plan_document(make_plan(opened, progress), detail=detail)
+    except InfeasibleCase as error:
+        document = infeasible_document(error)
+    text = to_json(document) + "\n"
+    if output is not None:
+        _write(output, text)
+    infeasible = document["status"] == "infeasible"
+    page = infeasible_page(document) if infeasible else plan_page(document, detail=detail)
+    if output is not None and case == _demo_folder():
+        _write(output.with_suffix(".txt"), render(page, width=WIDTH, colour=False))
+    if machine:
+        _print(text)
+    else:
+        _show(page, no_color)
+    if infeasible:
+        return EXIT_INFEASIBLE
+    if detailed_exitcode and document["status"] == "stopped":
+        return EXIT_STOPPED
+    return EXIT_CHANGES if detailed_exitcode and document["purchases"] else 0
+
+
+def _demo_folder() -> Path:
+    """The bundled case: beside the packages in a checkout, inside ``optimizer`` in a wheel."""
+    import optimizer
+
+    root = Path(optimizer.__file__).parent
+    for folder in (root / "demo" / DEMO, root.parent / "fixtures" / DEMO):
+        if folder.is_dir():
+            return folder
+    msg = "the demonstration case is not installed. To mend it: install gpuopt again"
+    raise UsageError(msg)
+
+
+def _show(page: RenderableType, no_color: bool) -> None:
+    from optimizer.reporting.text import render
+
+    terminal = sys.stdout.isatty()
+    colour = terminal and not no_color and "NO_COLOR" not in os.environ
+    width = max(100, os.get_terminal_size().columns) if terminal else WIDTH
+    _print(render(page, width=width, colour=colour))
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (head, less) has what it wanted; Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _progress(quiet: bool) -> Callable[[str], None]:
+    """Progress on stderr: one line that is overwritten in a terminal, else plain lines."""
+    if quiet:
+        return lambda _: None
+    ending = "\r" if sys.stderr.isatty() else "\n"
+
+    def say(message: str) -> None:
+        sys.stderr.write(f"{message:<70}{ending}" if ending == "\r" else f"{message}{ending}")
+        sys.stderr.flush()
+
+    return say
+
+
+def _writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = (
+            f"cannot write to {folder} ({error.strerror}). To mend it: name another folder with -o"
+        )
+        raise UsageError(msg) from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        msg = f"cannot write {path} ({error.strerror}). To mend it: name another file with -o"
+        raise UsageError(msg) from error
+
+
+class _Errors:
+    """Turn errors into one message and an exit code; never a traceback for the user."""
+
+    def __init__(self, *, machine: bool) -> None:
+        self.machine = machine
+
+    def __enter__(self) -> None:
+        """Nothing to set up."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: Any
+    ) -> None:
+        if error is None or isinstance(error, typer.Exit):
+            return
+        if isinstance(error, GpuoptError):
+            self._fail(error, error.exit_code)
+        if isinstance(error, MemoryError):
+            self._fail(error, 1, "out of memory. To mend it: plan a shorter horizon")
+        if isinstance(error, Exception) and "GPUOPT_DEBUG" not in os.environ:
+            self._fail(
+                error, 1, f"unexpected {type(error).__name__}: {error}. To mend it: this is a "
+                "defect of gpuopt; set GPUOPT_DEBUG=1 for the traceback and report it",
+            )  # fmt: skip
+
+    def _fail(self, error: BaseException, code: int, message: str | None = None) -> NoReturn:
+        text = message or str(error)
+        if self.machine:
+            problem: dict[str, Any] = {
+                "type": f"urn:gpuopt:error:{type(error).__name__}",
+                "title": getattr(error, "problem", text),
+                "detail": text,
+                "exit_code": code,
+            }
+            if isinstance(error, DataError):
+                problem["errors"] = [{"file": error.file, "row": error.row, "column": error.column}]
+            sys.stderr.write(json.dumps(problem) + "\n")
+        else:
+            sys.stderr.write(f"gpuopt: {text}\n")
+        raise typer.Exit(code) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans and bills as people read them in a terminal; every number is the document's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+Document = Mapping[str, Any]
+
+_MARKS = {"keep": ("=", "dim"), "let_expire": ("-", "red"), "resize": ("~", "yellow")}
+_SHOWN = 12  # losers that are shown without --detail
+_MONTH = 730  # hours of a month, for display only
+
+
+def render(content: RenderableType, *, width: int, colour: bool) -> str:
+    """Lay out a page as text of the given width, without trailing blanks."""
+    console = Console(
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        highlight=False,
+    )
+    with console.capture() as capture:
+        console.print(content)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def plan_page(document: Document, *, detail: bool = False) -> RenderableType:
+    """The page of ``gpuopt plan``: headline, figures, what to do, the losers, the proof."""
+    parts: list[RenderableType] = [_title("gpuopt plan", document), *_headline(document)]
+    parts += [_section("Key figures"), _figures(document)]
+    parts += [_section("What to do   + buy   - let expire   ~ resize   = keep"), _actions(document)]
+    if document.get("spot"):
+        parts += [_section("Run on spot"), _spot(document)]
+    if document["considered"]:
+        parts += [_section("Considered and not bought"), _considered(document, detail=detail)]
+    parts += [_section("The plan's bill, replayed through the providers' own rules")]
+    parts += [_bill_table(document["bill"])]
+    if document.get("sensitivity"):
+        parts += [_section("If demand turns out different"), _sensitivity(document)]
+    parts += [_section("How sure"), *_certainty(document), Text(), _closing(document)]
+    return Group(*parts)
+
+
+def bill_page(document: Document, *, detail: bool = False) -> RenderableType:
+    """The page of ``gpuopt bill``."""
+    hours = f"{document['start'][:16]}Z to {document['end'][:16]}Z"
+    rates = document["effective_savings_rate"]
+    parts: list[RenderableType] = [
+        _title("gpuopt bill", document),
+        Text(f"Usage {hours}, replayed hour by hour through the providers' own rules."),
+        Text(),
+        _bill_table(document),
+        Text(),
+        Text(
+            f"Coverage {percent(document['coverage'])} · utilisation "
+            f"{percent(document['utilization'])} · effective savings rate "
+            f"{percent(rates['on_demand'])} over contract, {percent(rates['list_price'])} over list"
+        ),
+    ]
+    if detail:
+        parts += [_section("Lines"), _lines(document["lines"])]
+    return Group(*parts)
+
+
+def infeasible_page(document: Document) -> RenderableType:
+    """The page of a case that has no plan."""
+    table = _table("relax", ">by", ">cost")
+    for row in document["relaxations"]:
+        cost = "no price in the case" if row["cost"] is None else dollars(row["cost"])
+        table.add_row(row["limit"], f"{row['amount']:,g}", cost)
+    return Group(
+        Text("No plan serves the horizon's usage, and that is proven.", style="bold red"),
+        _section("The smallest set of limits to relax"),
+        table,
+    )
+
+
+def dollars(amount: Decimal | None) -> str:
+    """Money as people read it: whole dollars, a minus sign in front."""
+    if amount is None:
+        return "n/a"
+    value = Decimal(amount)
+    places = 2 if abs(value) < 1000 else 0
+    return f"{'-' if value < 0 else ''}${abs(value):,.{places}f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage of one decimal; ``n/a`` if it does not exist."""
+    return "n/a" if share is None else f"{share:.1%}"
+
+
+def _title(what: str, document: Document) -> Text:
+    scope = f"   {document['currency']} · snapshot {document['snapshot'][7:19]}"
+    if "as_of" in document:
+        scope += f" · as of {document['as_of'][:10]} · {document['horizon_hours']:,} hours ahead"
+    return Text.assemble((what, "bold"), (scope, "dim"))
+
+
+def _headline(document: Document) -> list[RenderableType]:
+    lines = [Text()]
+    if "baseline" in document:
+        saved, base = document["savings"], document["baseline"]
+        share = saved / base if base else Decimal(0)
+        lines.append(
+            Text.assemble(
+                "Your bill ",
+                (dollars(base), "bold"),
+                "   could be ",
+                (dollars(document["total"]), "bold"),
+                "   saves ",
+                (f"{dollars(saved)} ({share:.1%})", "bold green"),
+            )
+        )
+    else:
+        lines.append(Text(f"The plan costs {dollars(document['total'])}."))
+    lines.append(
+        Text(
+            f"Proven: no plan is more than {document['gap']:.2%} better "
+            f"({document['status'].replace('_', ' ')})."
+        )
+    )
+    return list(lines)
+
+
+def _figures(document: Document) -> Table:
+    today, plan = document.get("baseline_bill"), document["bill"]
+    kpis = document["kpis"]
+    table = _table("", ">today", ">plan")
+
+    def row(label: str, now: str, then: str) -> None:
+        table.add_row(label, now, then)
+
+    for label, key in (
+        ("total", "total"),
+        ("on demand", "on_demand"),
+        ("spot", "spot"),
+        ("commitments (amortised)", "commitment_cost"),
+    ):
+        row(label, dollars(today[key]) if today else "n/a", dollars(plan[key]))
+    then, now = kpis["plan"], kpis.get("today", {})
+    for label, key in (
+        ("coverage", "coverage"),
+        ("utilisation", "utilization"),
+        ("savings rate over contract", "effective_savings_rate_on_demand"),
+        ("savings rate over list", "effective_savings_rate_list_price"),
+    ):
+        row(label, percent(now.get(key)), percent(then[key]))
+    row("paid for and not used", dollars(now.get("unused_cost")), dollars(then["unused_cost"]))
+    row("upfront cash", dollars(Decimal(0)), dollars(kpis["upfront_cash"]))
+    return table
+
+
+def _actions(document: Document) -> Table:
+    table = _table("", "offer or commitment", ">amount", ">upfront", ">per month", "until", "why")
+    used = {
+        row["commitment"]: row["used"] / (row["used"] + row["unused"])
+        for row in document["bill"]["commitments"]
+        if row["used"] + row["unused"]
+    }
+    for row in document["purchases"]:
+        monthly = row["hourly"] * _MONTH + row["monthly"]
+        table.add_row(
+            Text("+", style="green"),
+            row["offer"],
+            _amount(row),
+            dollars(row["upfront"]),
+            dollars(monthly),
+            row["end"][:10],
+            _why(row, used.get(f"plan {row['offer']}")),
+        )
+    for row in document["commitments"]:
+        mark, style = _MARKS[row["action"]]
+        table.add_row(
+            Text(mark, style=style), row["commitment"], f"{row['quantity']:,g}", "", "",
+            row["end"][:10], "held" if row["action"] == "keep" else "ends inside the horizon",
+        )  # fmt: skip
+    return table
+
+
+def _why(row: Document, used: float | None) -> str:
+    if not row["covers"] or row["break_even_hours"] is None:
+        return "covers nothing in the horizon"
+    share = row["break_even_hours"] / row["term_hours"]
+    return f"breaks even at {share:.0%} use, is used {percent(used)}"
+
+
+def _amount(row: Document) -> str:
+    if row["measure"] == "money":
+        return f"${row['quantity']:,.3f}/h"
+    return f"{row['quantity']:,g}"
+
+
+def _spot(document: Document) -> Table:
+    table = _table("meter", "account", ">unit-hours", ">share of usage", ">cost")
+    for row in document["spot"]:
+        table.add_row(
+            row["meter"], row["account"] or "", f"{row['quantity']:,.0f}",
+            percent(row["share"]), dollars(row["cost"]),
+        )  # fmt: skip
+    return table
+
+
+def _considered(document: Document, *, detail: bool) -> RenderableType:
+    rows: Sequence[Document] = document["considered"]
+    table = _table("offer", ">adding some costs", "reason")
+    for row in rows if detail else rows[:_SHOWN]:
+        table.add_row(row["offer"], dollars(row["cost"]), row["reason"])
+    if detail or len(rows) <= _SHOWN:
+        return table
+    return Group(
+        table, Text(f"  … and {len(rows) - _SHOWN} more: --detail, or --json", style="dim")
+    )
+
+
+def _bill_table(bill: Document) -> Table:
+    table = _table("", ">used", ">cost")
+    table.add_row("on demand", "", dollars(bill["on_demand"]))
+    table.add_row("spot", "", dollars(bill["spot"]))
+    for row in bill["commitments"]:
+        whole = row["used"] + row["unused"]
+        used = percent(row["used"] / whole) if whole else "n/a"
+        table.add_row(row["commitment"], used, dollars(row["cost"]))
+    table.add_row(Text("total", style="bold"), "", Text(dollars(bill["total"]), style="bold"))
+    return table
+
+
+def _sensitivity(document: Document) -> Table:
+    table = _table(">demand", ">bill without the plan", ">with the plan", ">saves")
+    for row in document["sensitivity"]:
+        table.add_row(
+            f"{row['demand'] - 1:+.0%}" if row["demand"] != 1 else "as planned",
+            dollars(row["baseline"]), dollars(row["total"]), dollars(row["savings"]),
+        )  # fmt: skip
+    return table
+
+
+def _certainty(document: Document) -> list[RenderableType]:
+    bound = (
+        f"Objective {dollars(document['objective'])} (whole terms), lower bound "
+        f"{dollars(document['lower_bound'])}: gap {document['gap']:.3%} = "
+        f"{document['gap_solver']:.3%} left by the solver + {document['gap_law']:.3%} that the "
+        "providers' order of applying discounts costs over free choice."
+    )
+    checks = document["checks"]
+    failed = [check["check"] for check in checks if not check["ok"]]
+    proof = f"{len(checks) - len(failed)} of {len(checks)} independent checks hold."
+    lines = [Text(bound), Text(proof + (f" Failed: {', '.join(failed)}." if failed else ""))]
+    notes = [line for line in document["explanation"] if line.startswith(("Demand:", "Terms"))]
+    return [*lines, *(Text(note, style="dim") for note in notes)]
+
+
+def _closing(document: Document) -> Text:
+    actions = [row["action"] for row in document["commitments"]]
+    text = (
+        f"Plan: {len(document['purchases'])} to buy, {actions.count('let_expire')} to let expire, "
+        f"{actions.count('resize')} to resize, {actions.count('keep')} to keep."
+    )
+    if "baseline" in document:
+        saved, base = document["savings"], document["baseline"]
+        monthly = saved * _MONTH / document["horizon_hours"]
+        share = saved / base if base else Decimal(0)
+        text += f" Saves {dollars(monthly)} a month ({share:.1%}) against today"
+        text += f"; commits {dollars(document['kpis']['new_commitment'])} over the terms."
+    return Text(text, style="bold")
+
+
+def _lines(rows: Sequence[Document]) -> Table:
+    table = _table("meter", "account", "zone", ">units", ">covered", ">on demand", ">spot")
+    for row in rows:
+        table.add_row(
+            row["meter"], row["account"] or "", row["zone"] or "", f"{row['quantity']:,.1f}",
+            f"{row['covered']:,.1f}", dollars(row["on_demand"]), dollars(row["spot"]),
+        )  # fmt: skip
+    return table
+
+
+def _section(title: str) -> RenderableType:
+    return Padding(Text(title, style="bold"), (1, 0, 0, 0))
+
+
+def _table(*headings: str) -> Table:
+    """A plain table; a heading that begins with > is aligned to the right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in headings:
+        right = heading.startswith(">")
+        table.add_column(
+            heading.removeprefix(">"),
+            justify="right" if right else "left",
+            no_wrap=right,
+            overflow="fold",
+        )
+    return table
