@@ -90,11 +90,14 @@ class ArrayProgram:
             return ProgramSolution(Status.ERROR, np.zeros(count), np.inf, -np.inf)
         optimal = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
         unit = np.where(self.problem.integer, self.problem.step, 1.0)
+        objective = float(info.objective_function_value)
+        # HiGHS fills mip_dual_bound only for programs with whole numbers.
+        bound = float(info.mip_dual_bound) if info.mip_node_count >= 0 else objective
         return ProgramSolution(
             status=Status.OPTIMAL if optimal else Status.STOPPED,
             quantity=np.maximum(0.0, np.array(solver.getSolution().col_value)[:count] * unit),
-            objective=float(info.objective_function_value) * self.scale,
-            bound=float(info.mip_dual_bound) * self.scale,
+            objective=objective * self.scale,
+            bound=bound * self.scale,
         )
 
     def _zero(self) -> Floats:

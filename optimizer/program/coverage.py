@@ -64,12 +64,11 @@ def define_coverage_meet(
         for where, variable in group.items():
             terms.setdefault(where, []).append(variable)
     for pool in range(len(problem.pools)):
-        where = (pool, int(hour))
-        where = pool, int(hour)
-        model += (
-            pulp.lpSum(terms.get((pool, int(hour)), [])) == float(problem.demand[pool, hour]),
-            f"coverage.meet[{pool},{hour}]",
-        )
+        for hour in np.flatnonzero(problem.demand[pool] > 0):
+            model += (
+                pulp.lpSum(terms.get((pool, int(hour)), [])) == float(problem.demand[pool, hour]),
+                f"coverage.meet[{pool},{hour}]",
+            )
 
 
 def define_coverage_draw(

@@ -83,7 +83,8 @@ def solve_mathopt(
     parameters = mathopt.SolveParameters(
         relative_gap_tolerance=gap,
         absolute_gap_tolerance=0.0,
-        threads=1,
+        # MathOpt refuses a number of threads for HiGHS.
+        threads=None if solver == "highs" else 1,
         time_limit=timedelta(seconds=seconds),
     )
     kind = {"gscip": mathopt.SolverType.GSCIP, "highs": mathopt.SolverType.HIGHS}[solver]

@@ -115,7 +115,14 @@ class Problem:
         most = np.zeros(len(self.columns))
         np.maximum.at(most, self.member_column, peak[self.member_source] / self.member_ratio)
         most = np.ceil(most / self.step - 1e-9) * self.step
-        return np.minimum(np.maximum(most, self.minimum), self.maximum)
+        # The ends of the range that are amounts: only multiples of the step are.
+        least = np.where(
+            self.integer, np.ceil(self.minimum / self.step - 1e-9) * self.step, self.minimum
+        )
+        limit = np.where(
+            self.integer, np.floor(self.maximum / self.step + 1e-9) * self.step, self.maximum
+        )
+        return np.where(limit < least, 0.0, np.minimum(np.maximum(most, least), limit))
 
 
 def merge_labels(problem: Problem, labels: Ints) -> Problem:

@@ -16,14 +16,18 @@ from optimizer.program.problem import Floats, Problem
 
 
 def on_step(problem: Problem, quantity: Floats) -> Floats:
-    """Round amounts to their steps; below half of the minimum to zero, else up to it."""
-    rounded = np.round(quantity / problem.step) * problem.step
-    short = (rounded > 0) & (rounded < problem.minimum)
-    rounded = np.where(
-        short, np.where(rounded >= problem.minimum / 2, problem.minimum, 0.0), rounded
-    )
+    """Round amounts to what may be bought: steps within [min, max], or nothing.
+
+    Below half of the minimum an amount becomes zero, else the minimum.
+    """
+    step = problem.step
+    least = np.ceil(problem.minimum / step - 1e-9) * step
+    most = np.floor(problem.maximum / step + 1e-9) * step
+    rounded = np.round(quantity / step) * step
+    rounded = np.where(rounded < least, np.where(rounded >= least / 2, least, 0.0), rounded)
+    rounded = np.where(most < least, 0.0, np.minimum(rounded, most))
     # Decimal steps such as 0.001 are not binary: take the nearest decimal of nine places.
-    return np.asarray(np.round(np.minimum(rounded, problem.maximum), 9), dtype=np.float64)
+    return np.asarray(np.round(rounded, 9), dtype=np.float64)
 
 
 def improve(

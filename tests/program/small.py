@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random small problems, and what they cost by exhaustive search.
+
+The search shares nothing with the program: it is written from the definition in the
+docstring of ``Problem``, enumerates every amount that may be bought, and leaves to a
+linear program (GLOP, which no formulation of the house uses) only what is continuous.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+from ortools.linear_solver import pywraplp
+
+from optimizer.program.problem import Problem
+
+MOST_COMBINATIONS = 1500
+
+
+class Exact:
+    """All hours of a problem as one linear program, for amounts that are fixed or ranges."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self._write()
+
+    def _write(self) -> None:
+        p = self.problem
+        self.solver = lp = pywraplp.Solver.CreateSolver("GLOP")
+        objective = lp.Objective()
+        self.amounts = [lp.NumVar(0, 0, f"Q{k}") for k in range(len(p.columns))]
+        for k, amount in enumerate(self.amounts):
+            objective.SetCoefficient(amount, float(p.cost[k]))
+        for t in range(p.hours):
+            weight = float(p.weight[t])
+            meets = [lp.Constraint(float(d), float(d)) for d in p.demand[:, t]]
+            rooms = [lp.Constraint(-lp.infinity(), float(h)) for h in p.held[:, t]]
+            for k, s, ratio in zip(p.member_column, p.member_source, p.member_ratio, strict=True):
+                if p.active[s, t]:
+                    rooms[s].SetCoefficient(self.amounts[k], -float(ratio))
+            for s, pool, draw in zip(p.pair_source, p.pair_pool, p.pair_draw, strict=True):
+                unit = lp.NumVar(0, lp.infinity(), "")
+                meets[pool].SetCoefficient(unit, 1.0)
+                rooms[s].SetCoefficient(unit, float(draw))
+            for pool, meet in enumerate(meets):
+                for price, most in (
+                    (p.price[pool, t], lp.infinity()),
+                    (p.spot_price[pool], float(p.tolerant[pool, t])),
+                ):
+                    if math.isfinite(price):
+                        unit = lp.NumVar(0, most, "")
+                        meet.SetCoefficient(unit, 1.0)
+                        objective.SetCoefficient(unit, weight * float(price))
+        objective.SetMinimization()
+
+    def cost(self, ranges: list[tuple[float, float]]) -> float:
+        """The least cost with each amount in its range; ``inf`` if usage cannot be met."""
+        for attempt in range(2):
+            for amount, (low, high) in zip(self.amounts, ranges, strict=True):
+                amount.SetBounds(low, high)
+            status = self.solver.Solve()
+            if status == pywraplp.Solver.OPTIMAL:
+                return float(self.solver.Objective().Value())
+            if status == pywraplp.Solver.INFEASIBLE and attempt:
+                return math.inf
+            self._write()  # without a warm start
+        msg = f"GLOP ended with status {status}"
+        raise AssertionError(msg)
+
+    def at(self, quantity: np.ndarray) -> float:
+        """Free-choice cost of these amounts."""
+        return self.cost([(float(q), float(q)) for q in quantity])
+
+
+def choices(problem: Problem) -> list[list[tuple[float, float]]]:
+    """For each column all amounts, and ranges of amounts, that may be bought."""
+    rows = []
+    for k in range(len(problem.columns)):
+        least, most, step = (float(x[k]) for x in (problem.minimum, problem.maximum, problem.step))
+        need = 0.0
+        for column, source, ratio in zip(
+            problem.member_column, problem.member_source, problem.member_ratio, strict=True
+        ):
+            if column == k:
+                draws = problem.pair_source == source
+                load = problem.pair_draw[draws] @ problem.demand[problem.pair_pool[draws]]
+                need = max(need, float(np.max(load, initial=0.0)) / float(ratio))
+        enough = min(most, max(need, least) + step)
+        if not problem.integer[k]:
+            ranges = [(0.0, 0.0)] if least > 0 else [(0.0, enough)]
+            if 0 < least <= most:
+                ranges.append((least, max(least, enough)))
+        else:
+            counts = range(math.floor(enough / step + 1e-9) + 1)
+            ranges = [
+                (n * step, n * step)
+                for n in counts
+                if n == 0 or least - 1e-9 <= n * step <= most + 1e-9
+            ]
+        rows.append(ranges)
+    return rows
+
+
+def brute_force(problem: Problem) -> float:
+    """The free-choice optimum, by trying everything; ``inf`` if there is no plan."""
+    exact = Exact(problem)
+    return min(exact.cost(list(combination)) for combination in product(*choices(problem)))
+
+
+def random_problem(seed: int) -> Problem:
+    """A problem of 1–3 pools, 1–3 columns (units and money), 2–6 hours."""
+    rng = np.random.default_rng(seed)
+    pools, columns, hours = (int(rng.integers(1, 4)), int(rng.integers(1, 4)), int(rng.integers(2, 7)))
+    held_only = int(rng.random() < 0.3)
+    bundle = rng.random() < 0.2
+    sources = columns + held_only + int(bundle)
+    weight = rng.choice([1.0, 1.0, 2.0, 0.9, 3.5], hours)
+    demand = rng.integers(0, 9, (pools, hours)) / rng.choice([2.0, 4.0])
+    share = rng.choice([0.0, 0.0, 0.5, 1.0], pools)
+    price = np.repeat(rng.integers(4, 33, pools)[:, None] / 8.0, hours, axis=1)
+    if rng.random() < 0.25:  # behind a horizon, hours have another price
+        price[:, hours // 2 :] *= 0.75
+    spot_price = np.where(rng.random(pools) < 0.5, price[:, 0] * rng.choice([0.3, 0.6], pools), np.inf)
+    if rng.random() < 0.2:
+        price[0] = np.inf
+    money = rng.random(sources) < 0.4
+    pairs = []
+    for source in range(sources):
+        for pool in np.flatnonzero(rng.random(pools) < 0.6):
+            worth = price[pool, 0] if np.isfinite(price[pool, 0]) else 3.0
+            draw = worth * rng.integers(4, 9) / 10 if money[source] else rng.choice([1.0, 0.5, 2.0])
+            pairs.append((source, int(pool), float(draw)))
+    active = np.zeros((sources, hours), dtype=bool)
+    held = np.zeros((sources, hours))
+    for source in range(sources):
+        if source >= columns + int(bundle):
+            held[source] = rng.integers(1, 4) / 2
+        elif rng.random() < 0.25:
+            held[source, : rng.integers(1, hours + 1)] = rng.integers(1, 3)
+    members = [(column, column, 1.0) for column in range(columns)]
+    if bundle:
+        members.append((0, columns, float(rng.choice([2.0, 0.5]))))
+    for column in range(columns):
+        in_force = np.ones(hours, dtype=bool)
+        if rng.random() < 0.3:
+            in_force[rng.integers(1, hours) :] = False
+        for c, source, _ in members:
+            if c == column:
+                active[source] = in_force
+    integer = np.array([not (money[c] and not (bundle and c == 0)) for c in range(columns)])
+    cost = np.zeros(columns)
+    for column, source, ratio in members:
+        full = max(
+            ((price[p, 0] if np.isfinite(price[p, 0]) else 3.0) / d for s, p, d in pairs if s == source),
+            default=1.0,
+        )
+        rate = full * rng.integers(3, 10) / 10
+        cost[column] += ratio * rate * float(weight @ active[source])
+    problem = Problem(
+        pools=tuple(f"p{i}" for i in range(pools)),
+        sources=tuple(f"s{i}" for i in range(sources)),
+        columns=tuple(f"k{i}" for i in range(columns)),
+        weight=weight,
+        demand=demand,
+        tolerant=share[:, None] * demand,
+        price=price,
+        spot_price=spot_price,
+        held=held,
+        active=active,
+        pair_source=np.array([x[0] for x in pairs], dtype=np.int64),
+        pair_pool=np.array([x[1] for x in pairs], dtype=np.int64),
+        pair_draw=np.array([x[2] for x in pairs], dtype=np.float64),
+        cost=cost,
+        minimum=rng.choice([0.0, 0.0, 0.7, 2.0, 3.0], columns),
+        maximum=rng.choice([np.inf, np.inf, 1.0, 3.0, 7.0, 2.5], columns),
+        step=np.where(integer, rng.choice([1.0, 1.0, 2.0, 3.0], columns), 0.001),
+        integer=integer,
+        member_column=np.array([x[0] for x in members], dtype=np.int64),
+        member_source=np.array([x[1] for x in members], dtype=np.int64),
+        member_ratio=np.array([x[2] for x in members], dtype=np.float64),
+    )
+    while math.prod(len(row) for row in choices(problem)) > MOST_COMBINATIONS:
+        problem = replace(problem, maximum=np.minimum(problem.maximum, 6.0) * 0.8)
+    return problem
