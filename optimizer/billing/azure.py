@@ -24,6 +24,6 @@ def _savings(pair: Pair) -> Rank:
 
 
 register(
-    Law("azure.reservation", _reservation),
-    Law("azure.savings", _savings, by_saving=True),
+    Law("azure.reservation", _reservation, "units", "azure"),
+    Law("azure.savings", _savings, "money", "azure", by_saving=True),
 )

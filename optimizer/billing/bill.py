@@ -7,7 +7,7 @@ they meet a price; from there on every number is exact, and the parts add up to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.billing.catalogue import Catalogue, Holding, read_catalogue, read_holdings
+from optimizer.billing.catalogue import Catalogue, Holding, read_holdings
 from optimizer.billing.cost import amortised_cost, hourly_costs
+from optimizer.billing.fit import open_catalogue
 from optimizer.billing.replay import (
     BillingLines,
     Replay,
@@ -25,9 +26,12 @@ from optimizer.billing.replay import (
     capacity_of,
     replay,
 )
+from optimizer.billing.sustained import sustained_rates
 from optimizer.tables import Case, UsageLines, format_hour
 
 PLACES = Decimal("1e-12")
+
+Pair = tuple[int, int]  # holding, line
 
 
 def exact(value: float) -> Decimal:
@@ -37,7 +41,10 @@ def exact(value: float) -> Decimal:
 
 @dataclass(frozen=True)
 class LineBill:
-    """What one line cost: units of the meter and dollars over all hours."""
+    """What one line cost: units of the meter and dollars over all hours.
+
+    ``covered_by`` are the units that the commitments of each law cover.
+    """
 
     meter: str
     account: str
@@ -49,6 +56,12 @@ class LineBill:
     on_demand: Decimal
     spot: Decimal
     daily: bool
+    covered_by: tuple[tuple[str, Decimal], ...]
+
+    @property
+    def laws(self) -> tuple[str, ...]:
+        """Laws of the commitments that covered some of the line, in alphabetical order."""
+        return tuple(law for law, _ in self.covered_by)
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,8 @@ class HoldingBill:
     """What one holding gave and cost; used and unused in its measure × hours."""
 
     commitment: str
+    law: str
+    provider: str
     used: Decimal
     unused: Decimal
     cost: Decimal
@@ -99,11 +114,8 @@ class Bill:
     def covered_at_on_demand(self) -> Decimal:
         """What the covered usage would have cost on demand (contract price).
 
-        Raises
-        ------
-        MissingPrice
-            If a covered meter has no on-demand price *and* the figure is asked for; the
-            bill itself does not need it.
+        Meters that cannot be had on demand have no such cost: they are left out of it, and
+        so of both parts of the coverage.
         """
         total = Decimal(0)
         for line in self.lines:
@@ -238,7 +250,7 @@ def bill_case(case: Case) -> Bill:
         If a table is missing or refused, or a price that the bill needs is absent.
     """
     case.require("meters", "usage")
-    catalogue = read_catalogue(case)
+    catalogue = open_catalogue(case)
     usage = case.usage_lines()
     return make_bill(case, catalogue, usage, read_holdings(case, catalogue))
 
@@ -249,14 +261,20 @@ def make_bill(
     """Replay usage against holdings in the order of the law, and price the outcome."""
     lines = billing_lines(usage, catalogue)
     hours = usage.first_hour + np.arange(usage.quantity.shape[1])
+    covered: dict[Pair, float] = {}
+
+    def trace(holding: int, line: int, units: NDArray[np.float64]) -> None:
+        covered[holding, line] = covered.get((holding, line), 0.0) + float(units.sum())
+
     outcome = replay(
         catalogue,
         lines,
         holdings,
         capacity_of(holdings, hours),
         SharingModes.of(case.settings, hours),
+        trace=trace,
     )
-    return price_replay(catalogue, usage, lines, holdings, outcome)
+    return price_replay(catalogue, usage, lines, holdings, outcome, covered)
 
 
 def price_replay(
@@ -265,23 +283,32 @@ def price_replay(
     lines: BillingLines,
     holdings: Sequence[Holding],
     outcome: Replay,
+    covered: Mapping[Pair, float],
 ) -> Bill:
-    """Price a replay; ``uncovered`` units cost the on-demand price, spot its own."""
+    """Price a replay; ``uncovered`` units cost the on-demand price, spot its own.
+
+    ``covered`` are the units that each holding (by index) covers of each line (by index).
+    """
     count = usage.quantity.shape[1]
     first, last = usage.first_hour, usage.first_hour + count
     on_demand_by_hour, spot_by_hour, commitment_by_hour = (np.zeros(count) for _ in range(3))
     line_bills = []
+    by_law = _units_by_law(holdings, covered, len(lines.meter))
     for index, name in enumerate(lines.meter):
         meter = catalogue.meters[name]
         quantity = exact(lines.quantity[index].sum())
         ran_on_spot = exact(lines.spot[index].sum())
         charged = lines.spot[index] - lines.spot_free[index]
-        uncovered = exact(outcome.uncovered[index].sum())
+        uncovered = charged_units = exact(outcome.uncovered[index].sum())
         price = spot_price = Decimal(0)
         if uncovered:
             price = meter.need_on_demand("some of its usage is covered by nothing")
-            on_demand_by_hour += outcome.uncovered[index] * float(price)
-        if ran_on_spot:
+            paid = outcome.uncovered[index]
+            if meter.sustained_use:
+                paid = paid * sustained_rates(paid, first, meter.sustained_use)
+                charged_units = exact(paid.sum())
+            on_demand_by_hour += paid * float(price)
+        if exact(charged.sum()):
             spot_price = meter.need_spot()
             spot_by_hour += charged * float(spot_price)
         line_bills.append(
@@ -293,9 +320,10 @@ def price_replay(
                 covered=max(Decimal(0), quantity - ran_on_spot - uncovered),
                 spot_quantity=ran_on_spot,
                 on_demand_quantity=uncovered,
-                on_demand=(uncovered * price).quantize(PLACES),
+                on_demand=(charged_units * price).quantize(PLACES),
                 spot=(exact(charged.sum()) * spot_price).quantize(PLACES),
                 daily=bool(usage.daily[index]),
+                covered_by=by_law[index],
             )
         )
     holding_bills = []
@@ -304,6 +332,8 @@ def price_replay(
         holding_bills.append(
             HoldingBill(
                 commitment=holding.name,
+                law=holding.offer.law,
+                provider=_provider(catalogue, holding),
                 used=used,
                 unused=max(Decimal(0), exact(outcome.capacity[index].sum()) - used),
                 cost=amortised_cost(holding, first, last).quantize(PLACES),
@@ -323,3 +353,21 @@ def price_replay(
         spot_by_hour=spot_by_hour,
         commitment_by_hour=commitment_by_hour,
     )
+
+
+def _units_by_law(
+    holdings: Sequence[Holding], covered: Mapping[Pair, float], count: int
+) -> list[tuple[tuple[str, Decimal], ...]]:
+    """For each line the units that each law covers, without those that it does not."""
+    sums: list[dict[str, float]] = [{} for _ in range(count)]
+    for (holding, line), units in sorted(covered.items()):
+        if units:
+            law = holdings[holding].offer.law
+            sums[line][law] = sums[line].get(law, 0.0) + units
+    return [tuple((law, exact(units)) for law, units in sorted(row.items())) for row in sums]
+
+
+def _provider(catalogue: Catalogue, holding: Holding) -> str:
+    """The provider of what a holding covers."""
+    meters = catalogue.draws[holding.offer.name]
+    return catalogue.meters[min(meters)].provider if meters else ""

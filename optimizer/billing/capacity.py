@@ -15,4 +15,4 @@ def _prepaid(pair: Pair) -> Rank:
     return (-1, pair.reach)
 
 
-register(Law("capacity.block", _prepaid), Law("throughput.units", _prepaid))
+register(Law("capacity.block", _prepaid, "units"), Law("throughput.units", _prepaid, "units"))

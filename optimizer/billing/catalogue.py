@@ -20,7 +20,12 @@ from optimizer.tables import Case
 
 @dataclass(frozen=True)
 class Meter:
-    """One row of ``meters``; prices are per unit of the meter."""
+    """One row of ``meters``; prices are per unit of the meter.
+
+    ``size`` is 1 where the case states none.  ``idle_reservation`` marks the unused part of
+    on-demand capacity reservations; ``sustained_use`` is the greatest sustained use discount
+    of a month, as a share.
+    """
 
     name: str
     provider: str
@@ -30,6 +35,9 @@ class Meter:
     spot: Decimal | None
     spot_interruption: float
     size: float
+    has_size: bool
+    idle_reservation: bool
+    sustained_use: float
     row: int
     file: str
 
@@ -80,6 +88,7 @@ class Offer:
     account: str
     scope: str
     zone: str
+    group: str
     bundle: str
     bundle_ratio: Decimal
     row: int
@@ -180,6 +189,9 @@ def _meter(row: dict[str, Any], file: str) -> Meter:
         spot=row["spot"],
         spot_interruption=0.0 if math.isnan(interruption) else float(interruption),
         size=1.0 if math.isnan(size) else float(size),
+        has_size=not math.isnan(size),
+        idle_reservation=row["capacity_reservation_status"] == "unused",
+        sustained_use=0.0 if math.isnan(row["sustained_use"]) else float(row["sustained_use"]),
         row=row["row"],
         file=file,
     )
@@ -216,6 +228,7 @@ def _offer(row: dict[str, Any], file: str) -> Offer:
         account=row["account"],
         scope=row["scope"] or "shared",
         zone=row["zone"],
+        group=row["group"],
         bundle=row["bundle"],
         bundle_ratio=Decimal(1) if row["bundle_ratio"] is None else row["bundle_ratio"],
         row=row["row"],

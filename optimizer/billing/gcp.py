@@ -20,7 +20,7 @@ def _flexible(pair: Pair) -> Rank:
 
 
 register(
-    Law("gcp.resource", _resource),
-    Law("gcp.flexible", _flexible, by_saving=True),
-    Law("gcp.flexible.legacy", _flexible, by_saving=True),
+    Law("gcp.resource", _resource, "units", "gcp"),
+    Law("gcp.flexible", _flexible, "money", "gcp", by_saving=True),
+    Law("gcp.flexible.legacy", _flexible, "money", "gcp", by_saving=True),
 )

@@ -36,6 +36,8 @@ class Pair:
         Length of the holding's scope path; 0 for shared.
     term_hours
         Term of the holding's offer.
+    idle
+        Whether the line is the unused part of an on-demand capacity reservation.
     """
 
     saving: Fraction
@@ -44,14 +46,31 @@ class Pair:
     reach: int
     scope_depth: int
     term_hours: int
+    idle: bool = False
 
 
 @dataclass(frozen=True)
 class Law:
-    """A billing rule: its provider, its rank function, and what it needs of a line."""
+    """A billing rule.
+
+    Attributes
+    ----------
+    rank
+        Ranks a pair; the smallest rank is applied first.
+    measure
+        What its offers are bought in: ``units`` or ``money``.
+    provider
+        The provider whose meters it applies to; empty for every provider's.
+    needs_zone
+        Applies only in the zone that its offer names, and not to unused reservations.
+    by_saving
+        Ranks by the saving over the on-demand price, which it therefore needs.
+    """
 
     name: str
     rank: Callable[[Pair], Rank]
+    measure: str
+    provider: str = ""
     needs_zone: bool = False
     by_saving: bool = False
 

@@ -71,10 +71,12 @@ def reach_of(
     holding: Holding, lines: BillingLines, line: int, sharing: dict[str, str]
 ) -> int | None:
     """How far from its owner the holding would reach: 0, 1, 2, or ``None`` if it may not."""
-    if law_of(holding.offer.law).needs_zone and lines.zone[line] != holding.offer.zone:
+    if law_of(holding.offer.law).needs_zone and (
+        lines.zone[line] != holding.offer.zone or lines.idle[line]
+    ):
         return None
     account = lines.account[line]
-    owned = bool(holding.account) and _inside(account, holding.account)
+    owned = _inside(account, holding.account)  # a holding without owner owns usage without one
     if holding.scope == "account":
         return 0 if owned else None
     if holding.scope != "shared" and not _inside(account, holding.scope):
@@ -129,7 +131,9 @@ def _pair(
     offer = holding.offer
     draw = draw_of(catalogue, offer, meter)
     saving = Fraction(0)
-    if law_of(offer.law).by_saving:
+    if offer.law == "gcp.flexible.legacy":  # saves what its fee saves, whatever the price
+        saving = saving_of(offer, draw, Fraction(0))
+    elif law_of(offer.law).by_saving:
         price = Fraction(
             catalogue.meters[meter].need_on_demand(
                 f"{offer.law} orders usage by its saving over that price (offer {offer.name!r})"
@@ -140,7 +144,15 @@ def _pair(
     if holding.scope != "shared":
         path = holding.account if holding.scope == "account" else holding.scope
         depth = path.count("/") + 1
-    return Pair(saving, draw, catalogue.meters[meter].size, reach, depth, offer.term_hours)
+    return Pair(
+        saving=saving,
+        draw=draw,
+        size=catalogue.meters[meter].size,
+        reach=reach,
+        scope_depth=depth,
+        term_hours=offer.term_hours,
+        idle=catalogue.meters[meter].idle_reservation,
+    )
 
 
 def _inside(account: str, path: str) -> bool:

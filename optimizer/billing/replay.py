@@ -19,6 +19,8 @@ from optimizer.billing.order import OrderedPair, ordered_pairs
 from optimizer.tables import Settings, UsageLines, format_hour
 
 Array = NDArray[np.float64]
+# Share of a line's usage in an hour below which what is uncovered is a rounding error.
+DUST = 1e-10
 # Called for every pair with holding, line and the units covered in each hour.
 Trace = Callable[[int, int, Array], None]
 
@@ -31,6 +33,8 @@ class BillingLines:
     ----------
     meter, provider, account, zone
         Of each line; the zone is the usage's, else the meter's.
+    idle
+        The line is the unused part of on-demand capacity reservations.
     quantity, spot, spot_free
         Units of the meter: all usage; the part that runs on spot; the part of that which
         is not charged because the provider took it back in its first hour.
@@ -40,6 +44,7 @@ class BillingLines:
     provider: tuple[str, ...]
     account: tuple[str, ...]
     zone: tuple[str, ...]
+    idle: tuple[bool, ...]
     quantity: Array
     spot: Array
     spot_free: Array
@@ -105,6 +110,7 @@ def billing_lines(usage: UsageLines, catalogue: Catalogue) -> BillingLines:
         provider=tuple(meter.provider for meter in meters),
         account=tuple(usage.account),
         zone=tuple(zone or meter.zone for zone, meter in zip(usage.zone, meters, strict=True)),
+        idle=tuple(meter.idle_reservation for meter in meters),
         quantity=usage.quantity,
         spot=usage.spot,
         spot_free=free,
@@ -169,7 +175,8 @@ def replay(
                 continue
             need = rest[pair.line, low:high]
             have = left[pair.holding, low:high]
-            take = np.minimum(need, have / pair.draw)
+            # Azure: what a negotiated price of zero covers burns nothing.
+            take = np.minimum(need, have / pair.draw) if pair.draw else need.copy()
             need -= take
             have -= take * pair.draw
             np.maximum(have, 0.0, out=have)  # rounding may leave −1e-17 behind
@@ -180,6 +187,8 @@ def replay(
         if not whole:
             uncovered[:, index] = rest
             free[:, index] = left
+    # What is short by the rounding of floats alone is covered: it must not ask for a price.
+    uncovered[uncovered <= DUST * lines.quantity] = 0.0
     return Replay(uncovered, capacity, capacity - free)
 
 

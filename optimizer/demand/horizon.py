@@ -63,13 +63,16 @@ def demand_of_horizon(case: Case) -> HorizonDemand:
     notes = []
     future = np.arange(as_of, as_of + hours)
     source, note = _history_hours(usage, as_of, future)
-    if note:
-        notes.append(note)
     # Position of each horizon hour in the usage arrays, where it is given at all.
     position = future - usage.first_hour
     inside = (position >= 0) & (position < count)
     given = np.zeros((len(usage.meter), hours), dtype=bool)
     given[:, inside] = usage.present[:, position[inside]]
+    if source is None and not given.any(axis=0).all():
+        missing = int((~given.any(axis=0)).sum())
+        note = f"there is no history: {missing} hours of the horizon without usage are zero"
+    if note and not given.all():
+        notes.append(note)
 
     def fill(values: NDArray[np.float64]) -> NDArray[np.float64]:
         filled = np.zeros((len(usage.meter), hours))

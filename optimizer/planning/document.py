@@ -11,6 +11,7 @@ from typing import Any
 
 from optimizer.billing import Bill
 from optimizer.billing.cost import amortised_cost
+from optimizer.billing.kpis import key_figures, waterfalls
 from optimizer.planning.explain import break_even_hours, explain, marginal_values, weigh
 from optimizer.planning.plan import Part, Plan
 from optimizer.planning.relax import InfeasibleCase
@@ -44,7 +45,10 @@ def bill_document(case: Case, bill: Bill, *, detail: bool = False) -> dict[str, 
         "start": format_hour(bill.first_hour),
         "end": format_hour(bill.first_hour + bill.hours),
     }
-    return {**head(case), **window, **bill.as_dict(detail=detail)}
+    document = {**head(case), **window, **bill.as_dict(detail=detail)}
+    document["kpis"] = key_figures(bill)
+    document["waterfall"] = [waterfall.as_dict() for waterfall in waterfalls(bill)]
+    return document
 
 
 def plan_id(case: Case) -> str:

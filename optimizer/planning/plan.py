@@ -15,10 +15,10 @@ from optimizer.billing import (
     Holding,
     billing_lines,
     make_bill,
-    read_catalogue,
     read_holdings,
 )
 from optimizer.billing.bill import exact, price_replay
+from optimizer.billing.fit import open_catalogue
 from optimizer.billing.replay import SharingModes, capacity_of, replay
 from optimizer.demand import HorizonDemand, demand_of_horizon
 from optimizer.errors import MissingPrice
@@ -176,7 +176,7 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     refuse_unplanned(case)
     case.require("meters", "usage", "offers", "covers")
     settings = case.settings
-    catalogue = read_catalogue(case)
+    catalogue = open_catalogue(case)
     holdings = tuple(read_holdings(case, catalogue))
     columns, closed = open_columns(case, catalogue)
     progress("demand of the horizon")
@@ -333,11 +333,10 @@ def _replay_plan(
     hours = usage.first_hour + np.arange(usage.quantity.shape[1])
     sharing = SharingModes.of(case.settings, hours)
     lines = replace(base, spot=spot, spot_free=np.zeros_like(spot))
-    covered: dict[tuple[str, str], float] = {}
+    covered: dict[tuple[int, int], float] = {}
 
     def trace(holding: int, line: int, units: Floats) -> None:
-        key = whole[holding].name, lines.meter[line]
-        covered[key] = covered.get(key, 0.0) + float(units.sum())
+        covered[holding, line] = covered.get((holding, line), 0.0) + float(units.sum())
 
     capacity = capacity_of(whole, hours)
     outcome = replay(catalogue, lines, whole, capacity, sharing, trace=trace)
@@ -357,10 +356,15 @@ def _replay_plan(
         replace(lines, quantity=quantity),
         whole,
         replace(outcome, uncovered=left),
+        covered,
     )
-    covers: dict[str, dict[str, Decimal]] = {name: {} for name in bought}
-    for (name, meter), units in sorted(covered.items()):
-        offer = name.removeprefix("plan ")
-        if name.startswith("plan ") and offer in covers:
-            covers[offer][meter] = exact(units)
+    sums: dict[str, dict[str, float]] = {name: {} for name in bought}
+    for (index, line), units in covered.items():
+        if whole[index].state == "planned" and units:
+            by_meter = sums[whole[index].offer.name]
+            by_meter[lines.meter[line]] = by_meter.get(lines.meter[line], 0.0) + units
+    covers = {
+        name: {meter: exact(units) for meter, units in sorted(by_meter.items())}
+        for name, by_meter in sums.items()
+    }
     return bill, covers, unmet

@@ -56,7 +56,9 @@ def lower_bound(problem: Problem, prices: Floats, box: Box | None = None) -> flo
     )
     hourly = usage.sum(axis=0) - held.sum(axis=0)
     size = float(problem.weight @ (np.abs(usage).sum(axis=0) + held.sum(axis=0)))
-    size += float(np.abs(purchases).sum())
+    # A bracket is a small difference of a cost and of what it earns: both count.
+    most = np.where(np.isfinite(box.upper), box.upper, 0.0)
+    size += float((2.0 * np.abs(problem.cost) + np.abs(bracket)) @ most)
     bound = float(problem.weight @ hourly) + float(purchases.sum())
     return bound - ROUNDING * size if np.isfinite(bound) else bound
 
@@ -91,12 +93,15 @@ def _least(problem: Problem, box: Box, column: int, bracket: float) -> float:
     least, most = float(box.lower[column]), float(box.upper[column])
     from_minimum = max(least, float(problem.minimum[column]))
     low = 0.0 if least <= 0 else _snap(from_minimum, step, np.ceil)
+    if low > most + 1e-9:
+        return np.inf  # there is no amount in the box
     if bracket >= 0:
-        return bracket * low if low <= most + 1e-9 else np.inf
+        return bracket * low
+    if np.isinf(most):
+        return -np.inf
     high = _snap(most, step, np.floor)
-    if high < from_minimum - 1e-9:
-        high = 0.0 if least <= 0 else np.inf
-    return bracket * high if np.isfinite(high) else np.inf
+    # Where the box holds no amount but zero, low is zero here.
+    return bracket * (high if high >= _snap(from_minimum, step, np.ceil) - 1e-9 else low)
 
 
 def _snap(amount: float, step: float, to: np.ufunc) -> float:

@@ -45,7 +45,12 @@ def check_solution(problem: Problem, solution: ProgramSolution) -> list[Check]:
         priced = np.zeros_like(units)
         np.multiply(units, price, out=priced, where=units > 0)
         cost += float(priced.sum(axis=0) @ problem.weight)
+    least = min(
+        float(units.min(initial=0.0))
+        for units in (solution.covered, solution.spot, solution.on_demand)
+    )
     checks += [
+        _within("coverage.positive", -least, size),
         _within("coverage.meet", float(np.abs(met - problem.demand).max(initial=0.0)), size),
         _within(
             "coverage.draw",
@@ -62,7 +67,7 @@ def check_amounts(problem: Problem, quantity: Floats) -> Check:
     """purchase.range: every amount is 0, or within [min, max] and on its step if whole."""
     bought = quantity > TOLERANCE
     off_step = np.abs(quantity / problem.step - np.round(quantity / problem.step))
-    bad = bought & (
+    bad = (quantity < -TOLERANCE) | bought & (
         (quantity < problem.minimum - TOLERANCE)
         | (quantity > problem.maximum + TOLERANCE)
         | (problem.integer & (off_step > TOLERANCE))

@@ -63,12 +63,11 @@ def define_coverage_meet(
     for group in (variables.spot, variables.on_demand):
         for where, variable in group.items():
             terms.setdefault(where, []).append(variable)
-    for pool in range(len(problem.pools)):
-        for hour in np.flatnonzero(problem.demand[pool] > 0):
-            model += (
-                pulp.lpSum(terms.get((pool, int(hour)), [])) == float(problem.demand[pool, hour]),
-                f"coverage.meet[{pool},{hour}]",
-            )
+    for pool, when in np.argwhere(problem.demand > 0):
+        model += (
+            pulp.lpSum(terms.get((int(pool), int(when)), [])) == float(problem.demand[pool, when]),
+            f"coverage.meet[{pool},{when}]",
+        )
 
 
 def define_coverage_draw(

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 
@@ -24,8 +26,13 @@ class Column:
 
     @property
     def step(self) -> Decimal:
-        """The smallest amount of the column that keeps every member on its own step."""
-        return max(offer.amount_step / ratio for offer, ratio in self.members)
+        """The smallest amount of the column that keeps every member on its own step.
+
+        The least common multiple of the members' steps, in units of the column.
+        """
+        steps = [Fraction(offer.amount_step) / Fraction(ratio) for offer, ratio in self.members]
+        top = math.lcm(*(step.numerator for step in steps))
+        return Decimal(top) / Decimal(math.gcd(*(step.denominator for step in steps)))
 
     @property
     def minimum(self) -> Decimal:

@@ -66,6 +66,8 @@ def solve_reference(
     define_purchase_range(model, problem, purchases)
 
     options: dict[str, object] = {"mip_rel_gap": gap, "mip_abs_gap": 0.0, "random_seed": 0}
+    # Presolve of HiGHS 1.11 is wrong on 1 of 1,000 small programs (tests/program/test_highs.py).
+    options["presolve"] = "off"
     if nodes is not None:
         options["mip_max_nodes"] = nodes
     model.solve(pulp.HiGHS(msg=False, threads=1, **options))

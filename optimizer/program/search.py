@@ -63,7 +63,8 @@ def improve(
                         continue
                     found = objective(trial)
                     spent += 1
-                    if found < value - 1e-9 * abs(value):
+                    # A plan that leaves usage unserved costs inf: any other is better.
+                    if found < value - (1e-9 * abs(value) if np.isfinite(value) else 0.0):
                         best, value, moved = trial, found, True
                         break
     return best, value, spent

@@ -98,7 +98,7 @@ def solve(
     known = {name: on_step(problem, amounts) for name, amounts in known.items()}
     progress(f"{problem.hours} distinct hours, {problem.rows} rows: {method}")
     solution, bounded, checks, rounds = _run(problem, method, gap, progress)
-    if solution.status is Status.INFEASIBLE:
+    if solution.status is Status.INFEASIBLE and _unservable(problem, law):
         return _infeasible(problem, law, solution, bounded, method)
 
     law.prefer_spot(pool_prices(problem, bounded.prices)[pool_of])
@@ -107,11 +107,14 @@ def solve(
     exact = method != "partition"
     proven = solution.status is Status.OPTIMAL and exact
     checks += check_incumbents(solution.objective, values, proven=proven)
+    checks.append(Check("the solver found a plan", solution.status.has_plan, solution.status))
     if not all(check.ok for check in checks):
         progress("an answer failed its checks: solving another way")
         solution, checks = _another_way(problem, method, checks, values)
         method = f"{method}, then mathopt"
     start = on_step(problem, solution.quantity)
+    if np.isinf(law.objective(start)):  # rounding down may leave usage without a price unserved
+        start = on_step(problem, np.ceil(solution.quantity / problem.step - 1e-9) * problem.step)
     best = min(known, key=lambda name: values[name])
     value = law.objective(start)
     if values[best] < value:
@@ -119,12 +122,27 @@ def solve(
     progress("searching on the replayed bill")
     quantity, _, spent = improve(problem, law.objective, start, evaluations=SEARCH_EVALUATIONS)
     outcome = law.outcome(quantity)
+    if np.isinf(outcome.objective):
+        msg = (
+            "no plan was found under which the providers' order of applying discounts serves "
+            "all usage of the meters without on-demand price, although one exists if coverage "
+            "could be chosen. To mend it: fill on_demand, or unmet_penalty, of such a meter"
+        )
+        raise SolverError(msg)
     free = free_choice_cost(problem, quantity, bounded.prices, outcome.hourly)
     free = min(free, outcome.objective)
     bound = min(bounded.bound, free)
     checks += check_bound(
         bounded.bound, {**values, "plan": outcome.objective, "plan, free choice": free}
     )
+    refuted = [check for check in checks if not check.ok]
+    if refuted:
+        # A bound above a plan disproves the bound: nothing could be said about the plan.
+        msg = (
+            f"the lower bound fails its check ({refuted[0].name}: {refuted[0].detail}). "
+            "To mend it: report the case"
+        )
+        raise SolverError(msg)
     relative = (free - bound) / max(abs(outcome.objective + constant), 1e-12)
     return Answer(
         status=Status.of_gap(relative, gap),
@@ -164,7 +182,7 @@ def _run(
         problem,
         ArrayProgram(problem),
         lambda prices: prices,
-        target=solution.objective - 1e-9 * abs(solution.objective),
+        target=solution.objective * (1.0 - 1e-9),
         nodes=BRANCH_NODES,
     )
     checks = check_solution(problem, solution) if solution.status.has_plan else []
@@ -196,26 +214,22 @@ def _another_way(
 def _infeasible(
     problem: Problem, law: LawCost, solution: ProgramSolution, bounded: Bounded, method: str
 ) -> Answer:
-    """Infeasible is believed only with a proof of our own: the most that could be bought.
-
-    Demand that stays uncovered although every purchase is at its most is that proof.
-    """
-    outcome = law.outcome(whole_box(problem).upper)
-    ok = bool(np.isinf(outcome.objective))
-    check = Check("infeasible", ok, "demand is uncovered although everything is bought")
-    if not ok:
-        msg = (
-            "the solver calls the case infeasible, but a plan exists. To mend it: solve with "
-            'method = "mathopt" in case.toml and report the case'
-        )
-        raise SolverError(msg)
+    """The answer of a case that has no plan: its proof is that of :func:`_unservable`."""
     return Answer(
-        Status.INFEASIBLE,
-        method,
-        solution.quantity,
-        outcome,
-        np.inf,
-        np.inf,
-        bounded.prices,
-        (check,),
+        status=Status.INFEASIBLE,
+        method=method,
+        quantity=solution.quantity,
+        outcome=law.outcome(whole_box(problem).upper),
+        free=np.inf,
+        bound=np.inf,
+        prices=bounded.prices,
+        checks=(Check("infeasible", True, "usage is unserved although everything is bought"),),
     )
+
+
+def _unservable(problem: Problem, law: LawCost) -> bool:
+    """Whether usage stays unserved although every purchase is at its most.
+
+    Infeasible is believed only with this proof of our own, never on a solver's word.
+    """
+    return bool(np.isinf(law.objective(whole_box(problem).upper)))

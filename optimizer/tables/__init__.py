@@ -2,6 +2,7 @@
 """The tables of a case: schema, hours, money, settings, reading, checks, writing."""
 
 from optimizer.tables.case import Case, read_case
+from optimizer.tables.charges import Charge
 from optimizer.tables.hours import format_hour, month_hours, month_of, parse_hour
 from optimizer.tables.lines import UsageLines
 from optimizer.tables.money import Money, decimal_string
@@ -12,6 +13,7 @@ from optimizer.tables.writer import write_case
 __all__ = [
     "TABLES",
     "Case",
+    "Charge",
     "Column",
     "Limits",
     "Money",

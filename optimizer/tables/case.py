@@ -16,6 +16,7 @@ import pandas as pd
 
 from optimizer.errors import DataError, UsageError
 from optimizer.tables import checks, lines, schema
+from optimizer.tables.charges import Charge, charges
 from optimizer.tables.lines import UsageLines
 from optimizer.tables.reader import Loaded, Store
 from optimizer.tables.schema import Column
@@ -111,6 +112,11 @@ class Case:
             if not self._lines:
                 self._lines.append(lines.usage_lines(self._store, self.settings.as_of))
         return self._lines[0]
+
+    def charges(self) -> list[Charge]:
+        """Return what the provider charged, by place, kind and lateness; see `charges`."""
+        self.require("usage")
+        return charges(self._store)
 
     def usage_hours(self) -> tuple[int, int] | None:
         """Return the first and the last usage hour, or ``None`` without usage."""

@@ -35,7 +35,9 @@ class Small:
         row = {"meter": name, "provider": "aws", "product": "instance", "unit": "Instance-Hours"}
         self.tables["meters"].append({**row, "on_demand": on_demand, **more})
 
-    def use(self, meter: str, quantity: Number | Sequence[Number], at: int = 0, **more: Any) -> None:
+    def use(
+        self, meter: str, quantity: Number | Sequence[Number], at: int = 0, **more: Any
+    ) -> None:
         """Usage from hour ``at`` on: one quantity, or one for each hour."""
         single = isinstance(quantity, int | float | str | Decimal)
         for hour, amount in enumerate([quantity] if single else quantity, start=self.start + at):
@@ -54,7 +56,13 @@ class Small:
             self.tables["covers"].append({"offer": name, "meter": meter, "draw": draw})
 
     def hold(
-        self, offer: str, quantity: Number, name: str = "", at: int = 0, hours: int = 8760, **more: Any
+        self,
+        offer: str,
+        quantity: Number,
+        name: str = "",
+        at: int = 0,
+        hours: int = 8760,
+        **more: Any,
     ) -> None:
         row = {"commitment": name or offer, "offer": offer, "quantity": quantity}
         span = {"start": format_hour(self.start + at), "end": format_hour(self.start + at + hours)}

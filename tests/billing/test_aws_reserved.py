@@ -44,7 +44,7 @@ def run(small: Small, **running: float) -> None:
 
 def regional(small: Small, instance: str, quantity: float, **more: str) -> None:
     """A size-flexible regional Reserved Instance covers the sizes of its family."""
-    family = instance.split(".")[0]
+    family = instance.split(".", maxsplit=1)[0]
     names = [row["meter"] for row in small.tables["meters"]]
     covers = {
         name: factor(name) / factor(instance) for name in names if name.split(".")[0] == family
@@ -191,9 +191,7 @@ def test_cur_flex_one_xlarge_for_two_large(small: Small) -> None:
         small.meter(name, "0.10", size=factor(name))
     small.use("m4.large", [1] * 744, account="org/a")
     small.use("m4.large", [1] * 744, account="org/b")
-    small.offer(
-        "ri", "aws.reserved.regional", {"m4.large": "0.5", "m4.xlarge": 1}, hourly="0.0618"
-    )
+    small.offer("ri", "aws.reserved.regional", {"m4.large": "0.5", "m4.xlarge": 1}, hourly="0.0618")
     small.hold("ri", 1)
     bill = small.bill()
     assert bill.total == bill.commitment_cost == Decimal("45.9792")

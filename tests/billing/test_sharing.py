@@ -29,7 +29,8 @@ def three(small: Small, provider: str = "aws") -> None:
     small.meter("m", 1, provider=provider, spot=1)
     for account in (OWNER, MATE, OTHER):
         small.use("m", 1, account=account)
-    small.offer("ri", "aws.reserved.regional", {"m": 1})
+    law = {"aws": "aws.reserved.regional", "azure": "azure.reservation"}[provider]
+    small.offer("ri", law, {"m": 1})
 
 
 def covered(small: Small) -> dict[str, float]:

@@ -11,7 +11,7 @@ import pytest
 from optimizer.errors import DataError, MissingPrice
 from optimizer.tables import format_hour
 
-from .conftest import START, Small, held, line
+from .conftest import START, Small, held
 
 
 def ri(small: Small, hourly: str = "0.50", **more: str) -> None:
@@ -96,6 +96,20 @@ def test_key_figures(small: Small) -> None:
     assert bill.unused_cost == 2
     assert bill.savings_rate("on_demand") == pytest.approx(1 - 15 / 13, rel=1e-12)
     assert bill.savings_rate("list_price") == pytest.approx(1 - 15 / 26, rel=1e-12)
+
+
+def test_coverage_leaves_out_what_has_no_price(small: Small) -> None:
+    """A meter that cannot be had on demand has no such cost, covered or not: 1 of 4 dollars."""
+    small.meter("m", 1)
+    small.meter("never on demand", None)
+    small.use("m", 4)
+    small.use("never on demand", 9)
+    small.offer("ri", "aws.reserved.regional", {"m": 1, "never on demand": 1})
+    small.hold("ri", 10)
+    small.tables["meters"][0]["size"] = 2  # the other one is served first
+    bill = small.bill()
+    assert bill.covered_at_on_demand == 1
+    assert bill.coverage == 0.25
 
 
 def test_utilization_is_weighted_by_cost(small: Small) -> None:
@@ -231,7 +245,9 @@ def test_detail_adds_up(small: Small) -> None:
     small.meter("n", "0.70")
     small.use("m", [3, 1, 4, 1, 5], account="org/a", spot_share="0.25")
     small.use("n", [2, 7, 1, 8, 2], account="org/b")
-    small.offer("plan", "aws.savings.compute", {"m": "0.77", "n": "0.35"}, upfront=4380, hourly=".5")
+    small.offer(
+        "plan", "aws.savings.compute", {"m": "0.77", "n": "0.35"}, upfront=4380, hourly=".5"
+    )
     small.hold("plan", "2.345", at=1, hours=3)
     document = small.bill().as_dict(detail=True)
     assert len(document["hours"]) == 5
@@ -245,11 +261,3 @@ def test_detail_adds_up(small: Small) -> None:
         [0, 2.345, 2.345, 2.345, 0]
     )
     assert json.dumps(document, default=str)
-
-
-def test_bills_of_one_case_are_equal(small: Small) -> None:
-    ri(small)
-    small.use("m", [1, 2, 3])
-    small.hold("ri", 2)
-    assert small.bill().as_dict(detail=True) == small.bill().as_dict(detail=True)
-    assert line(small.bill(), "m").covered == 5

@@ -104,6 +104,56 @@ def choices(problem: Problem) -> list[list[tuple[float, float]]]:
     return rows
 
 
+def simple(
+    demand: list[list[float]],
+    price: list[float],
+    pairs: list[tuple[int, int, float]],
+    columns: list[dict[str, float]],
+    *,
+    held: list[float] | None = None,
+    spot_price: list[float] | None = None,
+    tolerant: float = 0.0,
+    members: list[tuple[int, int, float]] | None = None,
+) -> Problem:
+    """A problem in which everything is in force in every hour.
+
+    ``pairs`` are (source, pool, draw); ``columns`` have a cost and may have minimum,
+    maximum, step and whole; ``members`` are (column, source, ratio), by default source k
+    for column k.
+    """
+    need = np.array(demand, dtype=np.float64)
+    members = members or [(k, k, 1.0) for k in range(len(columns))]
+    sources = 1 + max([s for s, _, _ in pairs] + [s for _, s, _ in members])
+
+    def column(name: str, default: float) -> np.ndarray:
+        return np.array([row.get(name, default) for row in columns], dtype=np.float64)
+
+    hours = need.shape[1]
+    return Problem(
+        pools=tuple(f"p{i}" for i in range(len(need))),
+        sources=tuple(f"s{i}" for i in range(sources)),
+        columns=tuple(f"k{i}" for i in range(len(columns))),
+        weight=np.ones(hours),
+        demand=need,
+        tolerant=tolerant * need,
+        price=np.repeat(np.array(price, dtype=np.float64)[:, None], hours, axis=1),
+        spot_price=np.array(spot_price or [np.inf] * len(need), dtype=np.float64),
+        held=np.repeat(np.array(held or [0.0] * sources)[:, None], hours, axis=1),
+        active=np.ones((sources, hours), dtype=bool),
+        pair_source=np.array([x[0] for x in pairs], dtype=np.int64),
+        pair_pool=np.array([x[1] for x in pairs], dtype=np.int64),
+        pair_draw=np.array([x[2] for x in pairs], dtype=np.float64),
+        cost=column("cost", 1.0),
+        minimum=column("minimum", 0.0),
+        maximum=column("maximum", np.inf),
+        step=column("step", 1.0),
+        integer=column("whole", 1.0).astype(bool),
+        member_column=np.array([x[0] for x in members], dtype=np.int64),
+        member_source=np.array([x[1] for x in members], dtype=np.int64),
+        member_ratio=np.array([x[2] for x in members], dtype=np.float64),
+    )
+
+
 def brute_force(problem: Problem) -> float:
     """The free-choice optimum, by trying everything; ``inf`` if there is no plan."""
     exact = Exact(problem)
@@ -113,7 +163,11 @@ def brute_force(problem: Problem) -> float:
 def random_problem(seed: int) -> Problem:
     """A problem of 1–3 pools, 1–3 columns (units and money), 2–6 hours."""
     rng = np.random.default_rng(seed)
-    pools, columns, hours = (int(rng.integers(1, 4)), int(rng.integers(1, 4)), int(rng.integers(2, 7)))
+    pools, columns, hours = (
+        int(rng.integers(1, 4)),
+        int(rng.integers(1, 4)),
+        int(rng.integers(2, 7)),
+    )
     held_only = int(rng.random() < 0.3)
     bundle = rng.random() < 0.2
     sources = columns + held_only + int(bundle)
@@ -123,7 +177,9 @@ def random_problem(seed: int) -> Problem:
     price = np.repeat(rng.integers(4, 33, pools)[:, None] / 8.0, hours, axis=1)
     if rng.random() < 0.25:  # behind a horizon, hours have another price
         price[:, hours // 2 :] *= 0.75
-    spot_price = np.where(rng.random(pools) < 0.5, price[:, 0] * rng.choice([0.3, 0.6], pools), np.inf)
+    spot_price = np.where(
+        rng.random(pools) < 0.5, price[:, 0] * rng.choice([0.3, 0.6], pools), np.inf
+    )
     if rng.random() < 0.2:
         price[0] = np.inf
     money = rng.random(sources) < 0.4
@@ -151,14 +207,7 @@ def random_problem(seed: int) -> Problem:
             if c == column:
                 active[source] = in_force
     integer = np.array([not (money[c] and not (bundle and c == 0)) for c in range(columns)])
-    cost = np.zeros(columns)
-    for column, source, ratio in members:
-        full = max(
-            ((price[p, 0] if np.isfinite(price[p, 0]) else 3.0) / d for s, p, d in pairs if s == source),
-            default=1.0,
-        )
-        rate = full * rng.integers(3, 10) / 10
-        cost[column] += ratio * rate * float(weight @ active[source])
+    cost = _costs(rng, members, pairs, price, weight @ active.T)
     problem = Problem(
         pools=tuple(f"p{i}" for i in range(pools)),
         sources=tuple(f"s{i}" for i in range(sources)),
@@ -185,3 +234,19 @@ def random_problem(seed: int) -> Problem:
     while math.prod(len(row) for row in choices(problem)) > MOST_COMBINATIONS:
         problem = replace(problem, maximum=np.minimum(problem.maximum, 6.0) * 0.8)
     return problem
+
+
+def _costs(
+    rng: np.random.Generator,
+    members: list[tuple[int, int, float]],
+    pairs: list[tuple[int, int, float]],
+    price: np.ndarray,
+    hours: np.ndarray,
+) -> np.ndarray:
+    """A rate of 30–90 % of what full use would avoid, for the hours of each source."""
+    cost = np.zeros(1 + max(column for column, _, _ in members))
+    for column, source, ratio in members:
+        worth = [np.nan_to_num(price[p, 0], posinf=3.0) / d for s, p, d in pairs if s == source]
+        rate = max(worth, default=1.0) * rng.integers(3, 10) / 10
+        cost[column] += ratio * rate * float(hours[source])
+    return cost

@@ -12,11 +12,12 @@ COLUMNS = {
     "meters": (
         "meter* provider* region zone family product* unit* on_demand list_price availability"
         " on_demand_limit spot_limit spot spot_interruption size gpu gpus currency source as_of"
+        " capacity_reservation_status sustained_use"
     ),
     "usage": (
         "hour* meter* quantity* account zone workload deployment job spot_tolerant spot_share"
         " interrupted lost_hours restart_cost unmet_penalty grain billed_cost effective_cost"
-        " charge_id"
+        " charge_id charge_category invoice_month"
     ),
     "offers": (
         "offer* provider_offer_id law* measure* term_hours* payment upfront hourly monthly minimum"

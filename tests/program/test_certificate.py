@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The certificate is a bound whoever supplies the prices; merging and removing bound too."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from optimizer.program.arrays import ArrayProgram, Box
+from optimizer.program.branch import certified_bound
+from optimizer.program.certificate import lower_bound, whole_box
+from optimizer.program.problem import Problem, merge_labels
+from optimizer.program.reference import solve_reference
+
+from .small import Exact, brute_force, choices, random_problem, simple
+
+seeds = st.integers(0, 100_000)
+few = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+many = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+
+
+def some_amounts(problem: Problem, rng: np.random.Generator) -> np.ndarray:
+    """Amounts that may be bought, also more than anybody needs."""
+    amounts = []
+    for ranges in choices(problem):
+        low, high = ranges[int(rng.integers(len(ranges)))]
+        amounts.append(float(rng.uniform(low, high)))
+    return np.array(amounts)
+
+
+def some_prices(problem: Problem, rng: np.random.Generator) -> np.ndarray:
+    """From nothing, over what things cost, to absurd."""
+    size = (len(problem.sources), problem.hours)
+    kind = int(rng.integers(4))
+    if kind == 0:
+        return ArrayProgram(problem).relax(whole_box(problem)).prices
+    if kind == 1:
+        good = ArrayProgram(problem).relax(whole_box(problem)).prices
+        return np.maximum(0.0, good * rng.uniform(0.5, 1.5, size))
+    return rng.exponential(10.0 ** float(rng.integers(-3, 4)), size) * (rng.random(size) < 0.8)
+
+
+@many
+@given(seeds)
+def test_no_prices_give_a_bound_above_a_plan(seed: int) -> None:
+    problem, rng = random_problem(seed), np.random.default_rng(seed + 1)
+    amounts = some_amounts(problem, rng)
+    plan = Exact(problem).at(amounts)
+    prices = some_prices(problem, rng)
+    assert lower_bound(problem, prices) <= plan + 1e-9 * (1 + abs(plan))
+    around = Box(
+        np.maximum(0.0, amounts - rng.choice([0.0, 0.5, 2.0], len(amounts))),
+        amounts + rng.choice([0.0, 0.5, 2.0, np.inf], len(amounts)),
+    )
+    assert lower_bound(problem, prices, around) <= plan + 1e-9 * (1 + abs(plan))
+
+
+@many
+@given(seeds)
+def test_at_the_prices_of_the_relaxation_it_is_the_relaxation(seed: int) -> None:
+    problem = random_problem(seed)
+    count = len(problem.columns)
+    loose = replace(problem, integer=np.zeros(count, dtype=bool), minimum=np.zeros(count))
+    box, rng = whole_box(problem), np.random.default_rng(seed + 1)
+    if rng.random() < 0.5:  # any node of a search too
+        low = box.upper * rng.choice([0.0, 0.3], count)
+        box = Box(low, np.maximum(low, box.upper * rng.choice([1.0, 0.6], count)))
+    relaxed = ArrayProgram(loose).relax(box)
+    assume(relaxed.feasible)
+    assert lower_bound(loose, relaxed.prices, box) == pytest.approx(
+        relaxed.objective, rel=1e-8, abs=1e-8
+    )
+    # Whole units and minimums can only lift it.
+    assert lower_bound(problem, relaxed.prices, box) >= relaxed.objective * (1 - 1e-8) - 1e-8
+
+
+def test_refused_prices() -> None:
+    problem = simple([[1.0]], [2.0], [(0, 0, 1.0)], [{"cost": 1.0}])
+    for bad in (-1e-12, math.nan, math.inf):
+        with pytest.raises(ValueError, match="finite and not negative"):
+            lower_bound(problem, np.array([[bad]]))
+
+
+def test_the_bound_by_hand() -> None:
+    """One unit for one hour at 3, on demand at 2: π̂ = min(2, λ); the purchase min(0, 3−λ)·Q."""
+    problem = simple([[1.0]], [2.0], [(0, 0, 1.0)], [{"cost": 3.0}])
+    for price, bound in ((0.0, 0.0), (1.5, 1.5), (2.5, 2.0), (4.0, 2.0 - 1.0)):
+        assert lower_bound(problem, np.array([[price]])) == pytest.approx(bound)
+    # Without a limit to the amounts, prices above cost prove nothing.
+    assert lower_bound(problem, np.array([[4.0]]), Box(np.zeros(1), np.full(1, np.inf))) == -np.inf
+    # A box without amounts holds no plan.
+    assert lower_bound(problem, np.zeros((1, 1)), Box(np.full(1, 0.2), np.full(1, 0.8))) == np.inf
+
+
+def test_usage_that_nothing_serves_costs_infinitely_much() -> None:
+    problem = simple([[1.0]], [math.inf], [], [{"cost": 1.0}])
+    assert lower_bound(problem, np.zeros((1, 1))) == math.inf
+
+
+def test_branching_closes_what_the_relaxation_leaves() -> None:
+    """Two units for three and a half at a step of 3: LP 3.5/3 of a step, truth 1 or 2 steps."""
+    problem = simple([[3.5, 3.5]], [10.0], [(0, 0, 1.0)], [{"cost": 8.0, "step": 3.0}])
+    program = ArrayProgram(problem)
+    one, best = (
+        certified_bound(problem, program, lambda prices: prices, target=np.inf, nodes=nodes)
+        for nodes in (1, 50)
+    )
+    # 1 step: 24 + 2 × 5 = 34; 2 steps: 48.  LP: 3.5 × 8 = 28.
+    assert one.bound == pytest.approx(28.0)
+    assert best.bound == pytest.approx(34.0) == pytest.approx(brute_force(problem))
+    assert one.nodes == 1 < best.nodes
+
+
+@few
+@given(seeds)
+def test_removing_an_offer_never_helps(seed: int) -> None:
+    problem = random_problem(seed)
+    whole = solve_reference(problem).objective
+    for column in range(len(problem.columns)):
+        most = problem.maximum.copy()
+        most[column] = 0.0
+        less = solve_reference(replace(problem, maximum=most)).objective
+        assert less >= whole - 1e-6 * (1 + abs(whole)) or math.isinf(less)
+
+
+@few
+@given(seeds)
+def test_merging_identical_hours_is_exact(seed: int) -> None:
+    problem, rng = random_problem(seed), np.random.default_rng(seed + 1)
+    labels = np.concatenate(
+        [np.arange(problem.hours), rng.integers(0, problem.hours, 2 * problem.hours)]
+    )
+    labels = rng.permutation(labels)
+    many_hours = problem.take(labels)
+    merged = merge_labels(many_hours, labels)
+    assert merged.hours == problem.hours
+    assert merged.weight.sum() == pytest.approx(many_hours.weight.sum())
+    best = brute_force(many_hours)
+    assert brute_force(merged) == (best if math.isinf(best) else pytest.approx(best, rel=1e-9))
+
+
+@few
+@given(seeds)
+def test_merging_other_hours_only_lowers(seed: int) -> None:
+    problem = random_problem(seed)
+    rows = np.vstack([problem.active, problem.price])
+    _, labels = np.unique(rows, axis=1, return_inverse=True)
+    best = brute_force(problem)
+    assume(math.isfinite(best))
+    assert brute_force(merge_labels(problem, labels.reshape(-1))) <= best * (1 + 1e-9) + 1e-9
+
+
+def test_merging_other_hours_loses_something() -> None:
+    problem = simple([[0.0, 4.0]], [1.0], [(0, 0, 1.0)], [{"cost": 1.2}])
+    merged = merge_labels(problem, np.zeros(2, dtype=np.int64))
+    assert brute_force(problem) == pytest.approx(4.0)  # nothing is used in half of the hours
+    assert brute_force(merged) == pytest.approx(2.4)  # 2 on average: bought for 1.2 each
+
+
+def test_the_amounts_that_can_be_needed() -> None:
+    columns = [
+        {"step": 2.0},  # 3 units are needed: two steps
+        {"step": 2.0, "minimum": 5.0},  # the least amount on the step is 6
+        {"step": 2.0, "maximum": 3.0},  # the greatest is 2
+        {"step": 2.0, "minimum": 3.0, "maximum": 3.5},  # there is none
+        {"step": 0.001, "whole": 0.0, "maximum": 2.5},
+    ]
+    pairs = [(k, 0, 1.0) for k in range(5)]
+    problem = simple([[3.0, 1.0]], [1.0], pairs, columns)
+    assert problem.needed().tolist() == [4.0, 6.0, 2.0, 0.0, 2.5]
