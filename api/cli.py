@@ -54,6 +54,15 @@ ColourOption = Annotated[bool, typer.Option("--no-color", help="no colour (or se
 OutOption = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="also write the JSON here")
 ]
+FocusOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--focus", metavar="FILE", help="also write FOCUS 1.2 rows: .csv .csv.gz .parquet"
+    ),
+]
+ReconcileOption = Annotated[
+    bool, typer.Option("--reconcile", help="compare with billed_cost, with a reason for each gap")
+]
 ExitOption = Annotated[
     bool, typer.Option("--detailed-exitcode", help="10: changes advised, 12: stopped at a limit")
 ]
@@ -83,6 +92,8 @@ def bill(
     as_json: JsonOption = False,
     form: FormatOption = Format.table,
     detail: DetailOption = False,
+    focus: FocusOption = None,
+    reconcile: ReconcileOption = False,
     quiet: QuietOption = False,
     no_color: ColourOption = False,
 ) -> None:
@@ -95,9 +106,18 @@ def bill(
         from optimizer.planning import bill_document, to_json
         from optimizer.tables import read_case
 
+        if focus is not None:
+            from optimizer.billing.focus import focus_format, write_focus
+
+            focus_format(focus)  # refused before the work, not after it
         opened = read_case(case)
         progress("replaying usage")
-        document = bill_document(opened, bill_case(opened), detail=detail)
+        replayed = bill_case(opened)
+        document = bill_document(opened, replayed, detail=detail, reconciled=reconcile)
+        if focus is not None:
+            progress("writing FOCUS rows")
+            rows = write_focus(opened, replayed, focus)
+            progress(f"{rows} FOCUS rows in {focus}")
         if machine:
             _print(to_json(document) + "\n")
         else:

@@ -14,7 +14,8 @@ from optimizer.billing.catalogue import (
 )
 from optimizer.billing.cost import amortised_cost, hourly_costs
 from optimizer.billing.laws import LAWS
-from optimizer.billing.replay import BillingLines, Replay, SharingModes, billing_lines, replay
+from optimizer.billing.lines import BillingLines, SharingModes, billing_lines
+from optimizer.billing.replay import Replay, replay
 
 __all__ = [
     "LAWS",

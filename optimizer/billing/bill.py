@@ -18,14 +18,8 @@ from numpy.typing import NDArray
 from optimizer.billing.catalogue import Catalogue, Holding, read_holdings
 from optimizer.billing.cost import amortised_cost, hourly_costs
 from optimizer.billing.fit import open_catalogue
-from optimizer.billing.replay import (
-    BillingLines,
-    Replay,
-    SharingModes,
-    billing_lines,
-    capacity_of,
-    replay,
-)
+from optimizer.billing.lines import BillingLines, SharingModes, billing_lines
+from optimizer.billing.replay import Replay, capacity_of, replay
 from optimizer.billing.sustained import sustained_rates
 from optimizer.tables import Case, UsageLines, format_hour
 

@@ -6,13 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from optimizer.billing.catalogue import Catalogue, Holding, Offer
 from optimizer.billing.laws import Pair, law_of
-
-if TYPE_CHECKING:
-    from optimizer.billing.replay import BillingLines
+from optimizer.billing.lines import BillingLines
 
 # What sharing lets a benefit reach: owner's own accounts, their group, everybody.
 _REACH = {"organization": 2, "prioritized": 2, "restricted": 1, "off": 0}

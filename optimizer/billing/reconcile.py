@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from optimizer.billing.bill import Bill
-from optimizer.billing.catalogue import Catalogue
 from optimizer.tables import Case, Charge
 
 CENT = Decimal("0.01")
@@ -57,13 +56,14 @@ class Difference:
         }
 
 
-def reconcile(case: Case, catalogue: Catalogue, bill: Bill) -> list[Difference]:
+def reconcile(case: Case, bill: Bill) -> list[Difference]:
     """Compare the bill's usage with ``billed_cost``, place by place.
 
     A row of usage that a commitment covers is billed nothing (FOCUS BilledCost), what
     nothing covers its price, and spot its own; what commitments cost is billed as
     purchases, which a case holds in ``commitments`` and not in ``usage``.
     """
+    catalogue = bill.catalogue
     by_place: dict[Place, list[Charge]] = {}
     for charge in case.charges():
         zone = charge.zone or catalogue.meters[charge.meter].zone

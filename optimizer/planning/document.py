@@ -12,8 +12,10 @@ from typing import Any
 from optimizer.billing import Bill
 from optimizer.billing.cost import amortised_cost
 from optimizer.billing.kpis import key_figures, waterfalls
+from optimizer.billing.reconcile import reconcile, reconciliation
 from optimizer.planning.explain import break_even_hours, explain, marginal_values, weigh
-from optimizer.planning.plan import Part, Plan
+from optimizer.planning.part import Part
+from optimizer.planning.plan import Plan
 from optimizer.planning.relax import InfeasibleCase
 from optimizer.planning.sensitivity import sensitivity
 from optimizer.program.purchases import planned
@@ -39,8 +41,10 @@ def head(case: Case) -> dict[str, Any]:
     }
 
 
-def bill_document(case: Case, bill: Bill, *, detail: bool = False) -> dict[str, Any]:
-    """The document of ``gpuopt bill``."""
+def bill_document(
+    case: Case, bill: Bill, *, detail: bool = False, reconciled: bool = False
+) -> dict[str, Any]:
+    """The document of ``gpuopt bill``, with the comparison to ``billed_cost`` if asked for."""
     window = {
         "start": format_hour(bill.first_hour),
         "end": format_hour(bill.first_hour + bill.hours),
@@ -48,6 +52,8 @@ def bill_document(case: Case, bill: Bill, *, detail: bool = False) -> dict[str, 
     document = {**head(case), **window, **bill.as_dict(detail=detail)}
     document["kpis"] = key_figures(bill)
     document["waterfall"] = [waterfall.as_dict() for waterfall in waterfalls(bill)]
+    if reconciled:
+        document["reconciliation"] = reconciliation(reconcile(case, bill))
     return document
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from optimizer.billing import Offer
 from optimizer.billing.bill import exact
 from optimizer.billing.cost import fixed_rate
-from optimizer.planning.plan import Part, Plan
+from optimizer.planning.part import Part
+from optimizer.planning.plan import Plan
 from optimizer.program.search import on_step
 from optimizer.tables import format_hour
 

@@ -19,38 +19,24 @@ from optimizer.billing import (
 )
 from optimizer.billing.bill import exact, price_replay
 from optimizer.billing.fit import open_catalogue
-from optimizer.billing.replay import SharingModes, capacity_of, replay
+from optimizer.billing.lines import SharingModes
+from optimizer.billing.replay import capacity_of, replay
 from optimizer.demand import HorizonDemand, demand_of_horizon
 from optimizer.errors import MissingPrice
+from optimizer.planning.part import Part
 from optimizer.planning.relax import InfeasibleCase, relaxations_of
 from optimizer.planning.scope import refuse_unplanned
 from optimizer.program.build import build_problem
 from optimizer.program.components import Component, split_case
 from optimizer.program.lawcost import LawCost
-from optimizer.program.problem import Floats, Problem
+from optimizer.program.problem import Floats
 from optimizer.program.purchases import Column, open_columns, planned
-from optimizer.program.solve import Answer, Progress, solve
+from optimizer.program.solve import Progress, solve
 from optimizer.program.status import Status
-from optimizer.program.window import Window, build_window, held_cost
+from optimizer.program.window import build_window, held_cost
 from optimizer.tables import Case, UsageLines
 
 _CENT = Decimal("1e-9")
-
-
-@dataclass(frozen=True)
-class Part:
-    """A component of the case, its planning window, its program, and the answer."""
-
-    component: Component
-    window: Window
-    problem: Problem
-    law: LawCost
-    answer: Answer
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """What may be bought for the part."""
-        return self.component.columns
 
 
 @dataclass(frozen=True)
@@ -111,17 +97,18 @@ class Plan:
         return exact(
             sum(part.answer.objective + part.window.held_cost for part in self.parts)
             + self.idle_cost
+            + float(self._sustained)
         )
 
     @property
     def lower_bound(self) -> Decimal:
         """The certificates of the parts, moved by the same constant as the objective."""
-        return self.objective - exact(self._left("objective", "bound"))
+        return self.objective - exact(self._left("objective", "bound") + float(self._sustained))
 
     @property
     def gap(self) -> float:
         """(objective − lower_bound) / objective."""
-        return self._share(self._left("objective", "bound"))
+        return self._share(self._left("objective", "bound") + float(self._sustained))
 
     @property
     def gap_solver(self) -> float:
@@ -131,7 +118,7 @@ class Plan:
     @property
     def gap_law(self) -> float:
         """What the law's order costs over free choice, at this plan."""
-        return self._share(self._left("objective", "free"))
+        return self._share(self._left("objective", "free") + float(self._sustained))
 
     @property
     def _plain(self) -> bool:
@@ -147,6 +134,21 @@ class Plan:
             for name, amount in self.bought.items()
         )
         return inside or settings.after_horizon == "prorata"
+
+    @property
+    def _sustained(self) -> Decimal:
+        """What on-demand costs in the bill above its price at the full sustained use discount.
+
+        The program reckons with the full discount, which bounds the bill from below; what a
+        month's hours do not earn of it is the law's part of the gap.
+        """
+        extra = Decimal(0)
+        for line in self.bill.lines:
+            meter = self.catalogue.meters[line.meter]
+            if meter.sustained_use and meter.on_demand is not None:
+                least = meter.on_demand * (1 - Decimal(repr(meter.sustained_use)))
+                extra += line.on_demand - line.on_demand_quantity * least
+        return extra
 
     def _left(self, high: str, low: str) -> float:
         return float(

@@ -11,11 +11,11 @@ import numpy as np
 
 from optimizer.billing.bill import exact
 from optimizer.errors import Infeasible
+from optimizer.planning.part import Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from optimizer.planning.plan import Part
     from optimizer.tables import Case
 
 

@@ -54,6 +54,8 @@ def lower_bound(problem: Problem, prices: Floats, box: Box | None = None) -> flo
     purchases = np.array(
         [_least(problem, box, column, float(bracket[column])) for column in range(len(bracket))]
     )
+    if np.isposinf(usage).any() or np.isposinf(purchases).any():
+        return np.inf  # usage that nothing serves, or a box that holds no amount
     hourly = usage.sum(axis=0) - held.sum(axis=0)
     size = float(problem.weight @ (np.abs(usage).sum(axis=0) + held.sum(axis=0)))
     # A bracket is a small difference of a cost and of what it earns: both count.

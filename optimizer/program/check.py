@@ -105,4 +105,5 @@ def check_incumbents(answer: float, incumbents: dict[str, float], *, proven: boo
 
 
 def _within(name: str, violation: float, size: float) -> Check:
-    return Check(name, violation <= TOLERANCE * size, f"largest violation {violation:.3g}")
+    ok = bool(np.isfinite(violation)) and violation <= TOLERANCE * size
+    return Check(name, ok, f"largest violation {violation:.3g}")

@@ -30,7 +30,8 @@ def free_choice_cost(
     floor = _dual_floor(problem, prices, capacity)
     open_gap = np.maximum(0.0, law_hourly - floor) * problem.weight
     hourly = problem.weight * law_hourly
-    total_size = float(np.abs(hourly).sum()) or 1.0
+    finite = np.isfinite(hourly)
+    total_size = float(np.abs(hourly[finite]).sum()) or 1.0
     order = np.argsort(-open_gap, kind="stable")
     # Hours whose whole gap is below rounding are proven already.
     open_hours = [
@@ -38,15 +39,16 @@ def free_choice_cost(
         for hour in order[:MOST_HOURS]
         if open_gap[hour] > 1e-9 * total_size / problem.hours
     ]
-    saved = 0.0
     box = Box(quantity, quantity)
+    known = np.ones(problem.hours, dtype=bool)
+    known[open_hours] = False
+    total = float(problem.cost @ quantity) + float(hourly[known].sum())
     for begin in range(0, len(open_hours), CHUNK):
         chunk = np.array(sorted(open_hours[begin : begin + CHUNK]))
         part = ArrayProgram(problem.take(chunk)).relax(box)
-        if part.feasible:
-            best = part.objective - float(problem.cost @ quantity)
-            saved += max(0.0, float(hourly[chunk].sum()) - best)
-    return float(problem.cost @ quantity) + float(hourly.sum()) - saved
+        best = part.objective - float(problem.cost @ quantity) if part.feasible else np.inf
+        total += min(best, float(hourly[chunk].sum()))
+    return total
 
 
 def _dual_floor(problem: Problem, prices: Floats, capacity: Floats) -> Floats:

@@ -18,14 +18,15 @@ _MONTH = Decimal(730)
 
 
 def renewal_prices(
-    catalogue: Catalogue, usage: UsageLines, columns: Sequence[Column]
+    catalogue: Catalogue, usage: UsageLines, columns: Sequence[Column], *, of_any: bool = False
 ) -> NDArray[np.float64]:
     """Dollars per unit of usage of each line, bought again at the best shorter term.
 
     For a meter, *shorter* are the offers whose term is below the longest that covers it.
     Such an offer, sized alone where a unit is used in at least rate·draw / on-demand of
     the hours (the newsvendor's level), costs rate·draw ÷ its expected use at that level.
-    The price is the least of these; ``inf`` where no shorter offer pays.
+    The price is the least of these; ``inf`` where no shorter offer pays.  With ``of_any``
+    the longest offers count too: for usage that cannot be had otherwise.
 
     Returns
     -------
@@ -43,17 +44,20 @@ def renewal_prices(
     for index, meter in enumerate(usage.meter):
         total[meter] = total.get(meter, 0.0) + usage.quantity[index]
     prices = {
-        meter: _price(demand, catalogue.meters[meter].on_demand, terms.get(meter, []))
+        meter: _price(demand, catalogue.meters[meter].on_demand, terms.get(meter, []), of_any)
         for meter, demand in total.items()
     }
     return np.array([prices[meter] for meter in usage.meter])
 
 
 def _price(
-    demand: NDArray[np.float64], on_demand: Decimal | None, offers: list[tuple[int, float]]
+    demand: NDArray[np.float64],
+    on_demand: Decimal | None,
+    offers: list[tuple[int, float]],
+    of_any: bool,
 ) -> float:
     longest = max((term for term, _ in offers), default=0)
-    shorter = [rate for term, rate in offers if term < longest]
+    shorter = [rate for term, rate in offers if term < longest or of_any]
     if not shorter or not demand.any():
         return np.inf
     rate = min(shorter)

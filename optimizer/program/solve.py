@@ -26,7 +26,7 @@ from optimizer.program.problem import Floats, Ints, Problem
 from optimizer.program.reference import solve_reference
 from optimizer.program.search import improve, on_step
 from optimizer.program.solution import ProgramSolution
-from optimizer.program.status import Status
+from optimizer.program.status import OPTIMAL_GAP, Status
 
 # Above this many rows the readable program takes longer than the partition.
 REFERENCE_ROWS = 12_000
@@ -42,7 +42,8 @@ Progress = Callable[[str], None]
 class Answer:
     """A plan's amounts with their proof; dollars without the constant cost of what is held.
 
-    ``bound ≤ free ≤ objective``: certificate, best coverage of these amounts, law's coverage.
+    ``bound ≤ free ≤ objective``: the certificate; the least cost known under free choice, of
+    these amounts or of those that the program asked for; these amounts under the law.
     """
 
     status: Status
@@ -112,9 +113,11 @@ def solve(
         progress("an answer failed its checks: solving another way")
         solution, checks = _another_way(problem, method, checks, values)
         method = f"{method}, then mathopt"
-    start = on_step(problem, solution.quantity)
+    start = asked = on_step(problem, solution.quantity)
     if np.isinf(law.objective(start)):  # rounding down may leave usage without a price unserved
         start = on_step(problem, np.ceil(solution.quantity / problem.step - 1e-9) * problem.step)
+    if np.isinf(law.objective(start)):  # the law spends it elsewhere: come down from the most
+        start = whole_box(problem).upper
     best = min(known, key=lambda name: values[name])
     value = law.objective(start)
     if values[best] < value:
@@ -131,6 +134,11 @@ def solve(
         raise SolverError(msg)
     free = free_choice_cost(problem, quantity, bounded.prices, outcome.hourly)
     free = min(free, outcome.objective)
+    if free - bounded.bound > OPTIMAL_GAP * abs(free):
+        # The search may have left the program's amounts because the law makes nothing of
+        # them: that is the law's doing, not what the solver left.
+        hourly = law.outcome(asked).hourly
+        free = min(free, free_choice_cost(problem, asked, bounded.prices, hourly))
     bound = min(bounded.bound, free)
     checks += check_bound(
         bounded.bound, {**values, "plan": outcome.objective, "plan, free choice": free}

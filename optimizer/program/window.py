@@ -116,6 +116,11 @@ def build_window(
     weight = np.bincount(label, np.concatenate(weights))
     today = _uncovered_price(lines, catalogue, usage.unmet_penalty)
     renewal = np.minimum(today, renewal_prices(catalogue, usage, columns))
+    # Usage that can only be had by commitment is not infeasible where a commitment ends
+    # behind the horizon: it is bought again; what is not sold any more cannot be planned.
+    again = renewal_prices(catalogue, usage, columns, of_any=True)
+    again = np.where(np.isfinite(again), again, 0.0)
+    renewal = np.where(np.isfinite(renewal), renewal, again)
     by_meter = {
         meter: Fraction(renewal[line])
         for line, meter in enumerate(lines.meter)
@@ -179,7 +184,11 @@ def _uncovered_price(
 ) -> Floats:
     prices = []
     for name, penalty in zip(lines.meter, penalties, strict=True):
-        on_demand = catalogue.meters[name].on_demand
+        meter = catalogue.meters[name]
+        on_demand = meter.on_demand
+        if on_demand is not None and meter.sustained_use:
+            # The lowest that a month's sustained use can come to: it bounds from below.
+            on_demand *= 1 - Decimal(repr(meter.sustained_use))
         known = [float(value) for value in (on_demand, penalty) if value is not None]
         prices.append(min(known, default=np.inf))
     return np.array(prices)

@@ -17,6 +17,7 @@ Document = Mapping[str, Any]
 _MARKS = {"keep": ("=", "dim"), "let_expire": ("-", "red"), "resize": ("~", "yellow")}
 _SHOWN = 12  # losers that are shown without --detail
 _MONTH = 730  # hours of a month, for display only
+_HALF_CENT = Decimal("0.005")
 
 
 def render(content: RenderableType, *, width: int, colour: bool) -> str:
@@ -54,6 +55,9 @@ def bill_page(document: Document, *, detail: bool = False) -> RenderableType:
     """The page of ``gpuopt bill``."""
     hours = f"{document['start'][:16]}Z to {document['end'][:16]}Z"
     rates = document["effective_savings_rate"]
+    waterfall: list[RenderableType] = []
+    if document["waterfall"]:
+        waterfall = [_section("From list price to what is paid"), _waterfall(document)]
     parts: list[RenderableType] = [
         _title("gpuopt bill", document),
         Text(f"Usage {hours}, replayed hour by hour through the providers' own rules."),
@@ -65,7 +69,10 @@ def bill_page(document: Document, *, detail: bool = False) -> RenderableType:
             f"{percent(document['utilization'])} · effective savings rate "
             f"{percent(rates['on_demand'])} over contract, {percent(rates['list_price'])} over list"
         ),
+        *waterfall,
     ]
+    if "reconciliation" in document:
+        parts += [_section("Against what the provider billed"), _reconciliation(document)]
     if detail:
         parts += [_section("Lines"), _lines(document["lines"])]
     return Group(*parts)
@@ -90,6 +97,7 @@ def dollars(amount: Decimal | None) -> str:
         return "n/a"
     value = Decimal(amount)
     places = 2 if abs(value) < 1000 else 0
+    value = value if abs(value) >= _HALF_CENT else Decimal(0)
     return f"{'-' if value < 0 else ''}${abs(value):,.{places}f}"
 
 
@@ -271,6 +279,55 @@ def _closing(document: Document) -> Text:
         text += f" Saves {dollars(monthly)} a month ({share:.1%}) against today"
         text += f"; commits {dollars(document['kpis']['new_commitment'])} over the terms."
     return Text(text, style="bold")
+
+
+def _waterfall(document: Document) -> Table:
+    """One column per provider: each step from the list price down to the bill."""
+    falls: Sequence[Document] = document["waterfall"]
+    table = _table("", *(f">{fall['provider']}" for fall in falls), ">all")
+
+    def row(label: str, amounts: Sequence[Decimal], style: str = "") -> None:
+        whole = sum(amounts, Decimal(0))
+        if style or any(abs(amount) >= _HALF_CENT for amount in amounts):
+            table.add_row(label, *(dollars(amount) for amount in (*amounts, whole)), style=style)
+
+    row("usage at list price", [fall["list_price"] for fall in falls], "bold")
+    row("contract discount", [-fall["contract"] for fall in falls])
+    for law in sorted({part["law"] for fall in falls for part in fall["saved"]}):
+        saved = [
+            sum((p["amount"] for p in fall["saved"] if p["law"] == law), Decimal(0))
+            for fall in falls
+        ]
+        row(f"saved by {law}", [-amount for amount in saved])
+    row("saved on spot", [-fall["spot"] for fall in falls])
+    row("sustained use", [-fall["sustained_use"] for fall in falls])
+    row("committed and not used", [fall["unused"] for fall in falls])
+    row("total", [fall["total"] for fall in falls], "bold")
+    return table
+
+
+def _reconciliation(document: Document) -> RenderableType:
+    found = document["reconciliation"]
+    table = _table("provider", "account", "paid by", ">billed - replayed", "reason")
+    for row in found["by_law"]:
+        table.add_row(
+            row["provider"],
+            row["account"] or "",
+            row["law"],
+            cents(row["difference"]),
+            "; ".join(row["reasons"]),
+        )
+    closing = (
+        f"Billed {cents(found['billed'])}, replayed {cents(found['replayed'])}: residual "
+        f"{cents(found['residual'])}, of which {cents(found['unexplained'])} unexplained."
+    )
+    return Group(table, Text(closing, style="bold"))
+
+
+def cents(amount: Decimal) -> str:
+    """Money to the cent."""
+    value = Decimal(amount).quantize(Decimal("0.01"))
+    return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
 
 
 def _lines(rows: Sequence[Document]) -> Table:

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A part of a plan: one component of the case, solved and proven on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optimizer.program.components import Component
+from optimizer.program.lawcost import LawCost
+from optimizer.program.problem import Problem
+from optimizer.program.purchases import Column
+from optimizer.program.solve import Answer
+from optimizer.program.window import Window
+
+
+@dataclass(frozen=True)
+class Part:
+    """A component of the case, its planning window, its program, and the answer."""
+
+    component: Component
+    window: Window
+    problem: Problem
+    law: LawCost
+    answer: Answer
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What may be bought for the part."""
+        return self.component.columns
