@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from optimizer.billing.catalogue import Holding, Offer
 
+_MONTH_HOURS = 730
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -28,12 +29,19 @@ def fixed_rate(offer: Offer) -> Decimal:
 
 
 def payment_months(start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield the half-open months ``[from, until)``, in hours, of a term that begins at start."""
+    """Yield the half-open months ``[from, until)``, in hours, of a term ``[start, end)``.
+
+    A term has as many payments as it has months of 730 hours; the last month ends with it.
+    """
     month_start = start
-    while month_start < end:
+    for _ in range(round((end - start) / _MONTH_HOURS) - 1):
         month_end = _next_month(month_start)
+        if month_end >= end:
+            break
         yield month_start, month_end
         month_start = month_end
+    if month_start < end:
+        yield month_start, end
 
 
 def amortised_cost(holding: Holding, first: int, last: int) -> Decimal:

@@ -22,7 +22,7 @@ from optimizer.billing.catalogue import read_holdings
 from optimizer.billing.focus_check import check_focus
 from optimizer.billing.focus_facts import NONE, Facts, Kind
 from optimizer.billing.focus_rows import focus_facts
-from optimizer.billing.focus_words import FocusColumn, Speaker, focus_columns
+from optimizer.billing.focus_words import FocusColumn, Speaker, Words, focus_columns
 from optimizer.errors import GpuoptError, UsageError
 from optimizer.tables import Case
 from optimizer.tables.reader import Store
@@ -141,16 +141,22 @@ def write_rows(frame: pd.DataFrame, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _subjects(facts: Facts, speaker: Speaker) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
+def _subjects(facts: Facts, speaker: Speaker) -> tuple[NDArray[np.int64], list[Words]]:
     """The distinct (kind, line, holding) of the rows: which one each row has, and its words."""
-    keys = np.stack([facts.kind, facts.line, facts.holding], axis=1)
-    distinct, inverse = np.unique(keys, axis=0, return_inverse=True)
-    words = [speaker.words(Kind(kind), line, holding) for kind, line, holding in distinct.tolist()]
-    return inverse.reshape(-1).astype(np.int64), list(words)
+    lines, holdings = (int(column.max(initial=0)) + 2 for column in (facts.line, facts.holding))
+    # One number instead of three: sorting numbers is ten times faster than sorting rows.
+    keys = ((facts.kind * lines) + facts.line + 1) * holdings + facts.holding + 1
+    distinct, inverse = np.unique(keys, return_inverse=True)
+    words = []
+    for key in distinct.tolist():
+        rest, holding = divmod(key, holdings)
+        kind, line = divmod(rest, lines)
+        words.append(speaker.words(Kind(kind), line - 1, holding - 1))
+    return inverse.astype(np.int64), words
 
 
 def _column(
-    column: FocusColumn, facts: Facts, subject: NDArray[np.int64], words: list[dict[str, Any]]
+    column: FocusColumn, facts: Facts, subject: NDArray[np.int64], words: list[Words]
 ) -> Any:
     """One column of the frame."""
     if column.kind == "time":
@@ -162,7 +168,7 @@ def _column(
     categories = sorted({text for text in texts if text is not None})
     code = {text: index for index, text in enumerate(categories)}
     codes = np.array([code.get(text, NONE) if text else NONE for text in texts], dtype=np.int64)
-    return pd.Categorical.from_codes(codes[subject].tolist(), pd.Index(categories, dtype=object))
+    return pd.Categorical.from_codes(codes[subject], pd.Index(categories, dtype=object))
 
 
 def _time(name: str, facts: Facts) -> NDArray[np.datetime64]:

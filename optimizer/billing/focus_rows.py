@@ -228,7 +228,7 @@ def _hour_weights(holding: Holding, hours: Ints) -> NDArray[Any]:
     offer = holding.offer
     fixed = Fraction(offer.upfront) / offer.term_hours + Fraction(offer.hourly)
     if not offer.monthly:
-        return integers([fixed] * len(hours)) if fixed else np.ones(len(hours), dtype=object)
+        return np.ones(len(hours), dtype=object)  # every hour alike
     months = [
         (start, end) for start, end in payment_months(holding.start, holding.end) if end > hours[0]
     ]
@@ -245,7 +245,7 @@ def _purchases(world: _World, index: int, holding: Holding) -> Iterator[Facts]:
     term lies in the window, the payments add up to its amortised cost to the billionth.
     """
     first, last = world.bill.first_hour, world.bill.first_hour + world.bill.hours
-    offer, amount = holding.offer, Fraction(holding.quantity)
+    offer, amount, zero = holding.offer, Fraction(holding.quantity), Fraction(0)
     upfront_share, hourly_share, monthly_share = _money_shares(offer, holding.start)
     payments: list[_Payment] = []
     rows: list[tuple[int, int, int]] = []  # payment, start, end
@@ -267,7 +267,8 @@ def _purchases(world: _World, index: int, holding: Holding) -> Iterator[Facts]:
     if not rows or not amount:
         return
     which, starts, ends = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
-    paid = sum((amount * payments[row[0]][1] for row in rows), Fraction(0))
+    times = np.bincount(which, minlength=len(payments)).tolist()
+    paid = sum((n * amount * payment[1] for n, payment in zip(times, payments, strict=True)), zero)
     whole = (
         first <= holding.start
         and holding.end <= last

@@ -99,7 +99,8 @@ def saving_of(offer: Offer, draw: Fraction, on_demand: Fraction) -> Fraction:
     dollars, so that its saving is that of its fee: ``1 − (hourly + upfront / term_hours)``.
     """
     if offer.law == "gcp.flexible.legacy":
-        return 1 - (Fraction(offer.hourly) + Fraction(offer.upfront) / offer.term_hours)
+        monthly = Fraction(offer.monthly) / 730
+        return 1 - (Fraction(offer.hourly) + monthly + Fraction(offer.upfront) / offer.term_hours)
     return 1 - draw / on_demand if on_demand else Fraction(0)
 
 

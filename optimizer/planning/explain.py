@@ -101,7 +101,7 @@ def _add(part: Part, index: int) -> tuple[float, float]:
     if amount <= 0:  # at its maximum: look at the last step instead
         more[index] = part.answer.quantity[index] + step
         amount = step
-    return part.law.objective(more) - part.answer.objective, amount
+    return part.law.objective(more) - part.compared, amount
 
 
 def _reason(plan: Plan, part: Part, index: int, added: float, amount: float) -> str:

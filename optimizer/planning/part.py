@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from optimizer.program.components import Component
 from optimizer.program.lawcost import LawCost
@@ -22,6 +23,11 @@ class Part:
     problem: Problem
     law: LawCost
     answer: Answer
+
+    @cached_property
+    def compared(self) -> float:
+        """The plan's objective as it compares with that of other amounts."""
+        return self.law.objective(self.answer.quantity)
 
     @property
     def columns(self) -> tuple[Column, ...]:

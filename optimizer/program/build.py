@@ -59,15 +59,13 @@ def build_problem(
     np.add.at(demand, pool_of, window.lines.quantity)
     np.add.at(tolerant, pool_of, window.tolerant)
     first = [int(np.flatnonzero(pool_of == pool)[0]) for pool in range(len(pools))]
-    pairs = [
-        (
-            source,
-            pool,
-            float(draw_of(catalogue, sources[keys[source]].offer, window.lines.meter[line])),
-        )
+    drawn = (
+        (source, pool, draw_of(catalogue, sources[keys[source]].offer, window.lines.meter[line]))
         for pool, line in enumerate(first)
         for source in pools[pool]
-    ]
+    )
+    # A draw of zero is usage that costs nothing anyway (a negotiated price of zero).
+    pairs = [(source, pool, float(draw)) for source, pool, draw in drawn if draw]
     problem = Problem(
         pools=tuple(_pool_name(window, line) for line in first),
         sources=tuple("/".join(part for part in key if part) for key in keys),

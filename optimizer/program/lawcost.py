@@ -86,15 +86,18 @@ class LawCost:
         """Set the prices π̂, shape (L, N), below which spot is taken first."""
         self.prefer = self.cheaper & (self.window.spot_price[:, None] < unit_prices - 1e-9)
 
-    def outcome(self, quantity: Floats) -> LawOutcome:
-        """Replay the window with these purchases, quantities of shape (K,)."""
+    def outcome(self, quantity: Floats, *, quick: bool = False) -> LawOutcome:
+        """Replay the window with these purchases, quantities of shape (K,).
+
+        ``quick`` leaves the last policy out: for comparing many plans with each other.
+        """
         window = self.window
         bought = self.ratio * quantity[self.column]
         capacity = np.vstack([window.held, bought[:, None] * window.active[self.column]])
         spot, uncovered, cost = self._commitments_first(capacity)
         if self.may_spot:
             others = [self._spot_first(self._room(capacity, spot, uncovered), capacity)]
-            if self.prefer is not None:
+            if self.prefer is not None and not quick:
                 first = np.where(self.prefer, window.tolerant, 0.0)
                 others.append(self._spot_first(first, capacity))
             for other in others:
@@ -106,8 +109,8 @@ class LawCost:
         return LawOutcome(objective, hourly, spot, uncovered)
 
     def objective(self, quantity: Floats) -> float:
-        """The objective only."""
-        return self.outcome(quantity).objective
+        """The objective under the first two policies: what plans are compared by."""
+        return self.outcome(quantity, quick=True).objective
 
     def _commitments_first(self, capacity: Floats) -> tuple[Floats, Floats, Floats]:
         left = self._replay(self.window.lines.quantity, capacity)

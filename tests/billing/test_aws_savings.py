@@ -107,6 +107,29 @@ def test_s5_instance_plan_before_compute_plan(hour: Small) -> None:
     assert bill.total == Decimal("52.50")
 
 
+def test_instance_plan_first_even_if_it_saves_less(hour: Small) -> None:
+    """The kind of plan decides before the saving does, and before whose plan it is."""
+    hour.tables["covers"] = [row for row in hour.tables["covers"] if row["meter"] == "r5.4xlarge"]
+    hour.tables["covers"][1]["draw"] = "0.90"
+    for row in hour.tables["usage"]:
+        row["account"] = "org/own"
+    hour.hold("compute", "2.80", account="org/own")
+    hour.hold("instance-r5", "3.60", account="org/another")
+    bill = hour.bill()
+    assert held(bill, "instance-r5").used == Decimal("3.60")
+    assert held(bill, "compute").used == 0
+
+
+@pytest.mark.parametrize("plan", ["instance-r5", "compute"])
+def test_reserved_instance_of_others_before_own_plan(hour: Small, plan: str) -> None:
+    """Reserved Instances first: another account's, before a plan of one's own."""
+    for row in hour.tables["usage"]:
+        row["account"] = "org/own"
+    hour.hold(plan, "2.40", account="org/own")
+    hour.hold("ri", 4, account="org/another")
+    assert held(hour.bill(), "ri").used == 4
+
+
 def test_older_page_scenario_1(small: Small) -> None:
     """The page's older example: $25.00 are paid in the hour, whatever is used of them."""
     rates = {"c5.9xlarge": 2, "c5.24xlarge-windows": 8, "fargate-vcpu": 1, "fargate-gb": 1}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -196,7 +197,7 @@ def test_az_amort_monthly_payment_by_day(tmp_path_factory, month: str, days: int
 def test_az_amort_months_of_30_december() -> None:
     """30 Dec – 29 Jan, 30 Jan – 27 Feb, 28 Feb – 27 Mar: a short month moves the day."""
     start = parse_hour("2026-12-30T00:00:00Z")
-    months = list(payment_months(start, start + 90 * 24))[:3]
+    months = list(payment_months(start, start + 8760))[:3]
     assert [format_hour(hour)[:10] for month in months for hour in month] == [
         "2026-12-30",
         "2027-01-30",
@@ -235,3 +236,13 @@ def test_az_ptu_models_share_but_kinds_do_not(small: Small) -> None:
     bill = small.bill()
     assert held(bill, "res").used == 300
     assert line(bill, "regional").on_demand == 10
+
+
+def test_a_years_term_has_twelve_payments() -> None:
+    """However the days of the months move, the twelfth month ends with the term."""
+    for first in ("2026-12-30", "2026-02-01", "2027-03-01", "2027-08-31"):
+        start = parse_hour(f"{first}T00:00:00Z")
+        months = list(payment_months(start, start + 8760))
+        assert len(months) == 12
+        assert months[-1][1] == start + 8760
+        assert all(a[1] == b[0] for a, b in pairwise(months))

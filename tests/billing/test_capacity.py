@@ -33,6 +33,42 @@ def test_capacity_block_outside_discounts(small: Small, law: str) -> None:
     assert bill.on_demand == 0
 
 
+def reservation(small: Small) -> None:
+    """ODCR-1: a reservation for 20 m4.large of which 15 run; the names sort the other way."""
+    small.meter("z-running", "0.10")
+    small.meter("a-unused", "0.10", capacity_reservation_status="unused")
+    small.use("z-running", 15, zone="1a")
+    small.use("a-unused", 5, zone="1a")
+
+
+def test_odcr_1_unused_reservation_at_on_demand(small: Small) -> None:
+    reservation(small)
+    bill = small.bill()
+    assert bill.total == 2
+    assert line(bill, "a-unused", zone="1a").on_demand == Decimal("0.50")
+
+
+@pytest.mark.parametrize("law", ["aws.reserved.regional", "aws.savings.compute"])
+def test_odcr_5_running_instances_first(small: Small, law: str) -> None:
+    """Regional ones and plans apply to what runs, then to what the reservation leaves unused."""
+    reservation(small)
+    draw = "0.05" if "savings" in law else 1
+    small.offer("offer", law, {"z-running": draw, "a-unused": draw})
+    small.hold("offer", Decimal(str(draw)) * 17)
+    bill = small.bill()
+    assert line(bill, "z-running", zone="1a").covered == 15
+    assert line(bill, "a-unused", zone="1a").covered == 2
+
+
+def test_odcr_5_no_zonal_reserved_instances(small: Small) -> None:
+    reservation(small)
+    small.offer("ri", "aws.reserved.zonal", {"z-running": 1, "a-unused": 1}, zone="1a")
+    small.hold("ri", 20)
+    bill = small.bill()
+    assert line(bill, "z-running", zone="1a").covered == 15
+    assert line(bill, "a-unused", zone="1a").covered == 0
+
+
 def test_capacity_block_lasts_for_its_length(small: Small) -> None:
     """A block starts and ends at fixed hours; outside them usage is on demand."""
     small.meter("p5", 50)

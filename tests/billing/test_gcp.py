@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from optimizer.tables import parse_hour
+
 from .conftest import Small, held, line
 
 
@@ -28,6 +30,8 @@ def test_gcp_order_resource_then_flexible_then_on_demand(small: Small) -> None:
     assert held(bill, "a-flexible").used == Decimal("2.70")  # five vCPU at 0.54
     assert bill.on_demand == 1
     assert bill.total == Decimal("0.70") * 4 + Decimal("2.70") + 1
+    small.tables["usage"][0]["quantity"] = 4
+    assert [holding.used for holding in small.bill().holdings] == [0, 4]
 
 
 def test_spot_gets_neither(small: Small) -> None:
@@ -125,6 +129,41 @@ def test_resource_owner_first(small: Small) -> None:
     small.hold("cud", 1, account="billing/b")
     bill = small.bill()
     assert line(bill, "gpu", "billing/b").covered == 1
+
+
+@pytest.mark.parametrize(
+    ("quarters", "discount"), [(1, "0"), (2, "0.10"), (3, "0.20"), (4, "0.30")]
+)
+def test_gcp_sud_by_quarters_of_the_month(tmp_path, quarters: int, discount: str) -> None:
+    """GCP-SUD: n1-standard-1 at $0.0475; 25, 50, 75 and 100 % of November."""
+    small = Small(tmp_path / "case", start=parse_hour("2026-11-01T00:00:00Z"))
+    small.meter("n1", "0.0475", provider="gcp", sustained_use="0.30")
+    small.use("n1", [1] * (180 * quarters))
+    full = Decimal("0.0475") * 180 * quarters
+    assert abs(small.bill().on_demand - full * (1 - Decimal(discount))) < Decimal("1e-9")
+
+
+def test_gcp_sud_rates_of_the_quarters(tmp_path) -> None:
+    """GCP-SUD: 0.0475, 0.0380, 0.0285 and 0.0190 an hour; the next month begins anew."""
+    small = Small(tmp_path / "case", start=parse_hour("2026-11-01T00:00:00Z"))
+    small.meter("n1", "0.0475", provider="gcp", sustained_use="0.30")
+    small.use("n1", [1] * 721)
+    by_hour = small.bill().on_demand_by_hour
+    expected = [0.0475, 0.0380, 0.0285, 0.0190, 0.0475]
+    assert by_hour[[0, 180, 360, 540, 720]].tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_gcp_sud_not_on_covered_or_spot_usage(tmp_path) -> None:
+    """Committed and Spot usage earns none: one unit is covered, one on spot, half on demand."""
+    small = Small(tmp_path / "case", start=parse_hour("2026-11-01T00:00:00Z"))
+    small.meter("n1", 1, spot="0.25", provider="gcp", sustained_use="0.30")
+    small.use("n1", ["2.5"] * 720, spot_share="0.4")
+    small.offer("cud", "gcp.resource", {"n1": 1}, hourly="0.60")
+    small.hold("cud", 1)
+    bill = small.bill()
+    assert bill.spot == 180
+    assert bill.commitment_cost == 432
+    assert bill.on_demand == 360 * Decimal("0.7")
 
 
 def test_a_machine_is_billed_by_its_resources(small: Small) -> None:

@@ -34,7 +34,7 @@ ACCOUNTS = ("org/g1/a", "org/g1/b", "org/g2/c", "org/g2/d")
 MODES = ("organization", "prioritized", "restricted", "off")
 PREPAID = ("capacity.block", "throughput.units")
 
-examples = settings(max_examples=40, derandomize=True, deadline=None, database=None)
+examples = settings(max_examples=25, derandomize=True, deadline=None, database=None)
 
 
 @st.composite

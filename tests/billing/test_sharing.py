@@ -150,6 +150,9 @@ def test_scope_of_the_offer_unless_the_commitment_has_one(small: Small) -> None:
     assert covered(small) == {OWNER: 0, MATE: 0, OTHER: 1}
     small.tables["commitments"][0] |= {"scope": "account", "account": OWNER}
     assert covered(small) == {OWNER: 1, MATE: 0, OTHER: 0}
+    small.tables["offers"][0]["account"] = MATE
+    small.tables["commitments"][0]["account"] = ""
+    assert covered(small) == {OWNER: 0, MATE: 1, OTHER: 0}
 
 
 def test_a_group_of_accounts_as_owner(small: Small) -> None:
@@ -169,3 +172,6 @@ def test_accounts_without_a_group(small: Small) -> None:
     small.offer("ri", "aws.reserved.regional", {"m": 1})
     small.hold("ri", 2, account="org/payer")
     assert covered(small) == {"org/payer": 1, "org/second": 0}
+    small.tables["usage"][1]["account"] = "org/g1"
+    small.tables["commitments"][0]["account"] = OWNER
+    assert covered(small) == {"org/payer": 0, "org/g1": 0}

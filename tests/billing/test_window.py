@@ -50,6 +50,16 @@ def test_commitments_are_clipped_to_start_and_end(small: Small) -> None:
     assert bill.on_demand == 5
 
 
+def test_the_commitment_that_ends_first_is_used_first(small: Small) -> None:
+    """Of two that are alike; the names, which come after that, say the opposite here."""
+    ri(small)
+    small.use("m", 1)
+    small.hold("ri", 1, name="a-later", hours=200)
+    small.hold("ri", 1, name="b-sooner", hours=100)
+    bill = small.bill()
+    assert (held(bill, "a-later").used, held(bill, "b-sooner").used) == (0, 1)
+
+
 def test_a_queued_commitment_counts_from_its_start(small: Small) -> None:
     ri(small)
     small.use("m", [1] * 4)
@@ -76,6 +86,15 @@ def test_a_monthly_payment_over_two_months(small: Small) -> None:
     small.offer("ri", "aws.reserved.regional", {"m": 1}, monthly="930.00")
     small.hold("ri", 1)
     assert small.bill().total == 930 + 300
+
+
+def test_a_monthly_payment_from_the_middle_of_its_month(small: Small) -> None:
+    """Bought on 23 October, billed for one day of a month of 31."""
+    small.meter("m", 1)
+    small.use("m", [0] * 24)
+    small.offer("ri", "aws.reserved.regional", {"m": 1}, monthly="31.00")
+    small.hold("ri", 1, at=-10 * 24)
+    assert small.bill().total == 1
 
 
 def test_key_figures(small: Small) -> None:

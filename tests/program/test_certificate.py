@@ -90,7 +90,7 @@ def test_the_bound_by_hand() -> None:
     """One unit for one hour at 3, on demand at 2: π̂ = min(2, λ); the purchase min(0, 3−λ)·Q."""
     problem = simple([[1.0]], [2.0], [(0, 0, 1.0)], [{"cost": 3.0}])
     for price, bound in ((0.0, 0.0), (1.5, 1.5), (2.5, 2.0), (4.0, 2.0 - 1.0)):
-        assert lower_bound(problem, np.array([[price]])) == pytest.approx(bound)
+        assert lower_bound(problem, np.array([[price]])) == pytest.approx(bound, abs=1e-10)
     # Without a limit to the amounts, prices above cost prove nothing.
     assert lower_bound(problem, np.array([[4.0]]), Box(np.zeros(1), np.full(1, np.inf))) == -np.inf
     # A box without amounts holds no plan.

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a plan would have to ignore is refused by name; what cannot be done is said."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from decimal import Decimal
+
+import pytest
+
+from optimizer.errors import DataError, Infeasible, MissingPrice
+from optimizer.planning import make_plan
+from optimizer.tables import Limits, read_case
+
+from .conftest import Build, Row, at, tables
+
+TABLES: dict[str, Row] = {
+    "substitutes": {"from_meter": "cpu", "to_meter": "tpu", "ratio": 1},
+    "jobs": {"job": "j", "meter": "gpu", "unit_hours": 4, "earliest": at(0), "deadline": at(5)},
+    "limits": {"limit": "l", "meter": "gpu", "weight": 1, "maximum": 5},
+    "agreements": {
+        "agreement": "a",
+        "provider": "aws",
+        "start": at(0),
+        "end": at(5),
+        "committed": 1,
+    },
+    "initiatives": {"initiative": "i", "stage": "explore", "meter": "gpu", "quantity": 1},
+    "price_scenarios": {"scenario": "s", "odds": 0.5, "meter": "gpu", "hour": at(0), "factor": 0.9},
+}
+LIMITS = {
+    "upfront_cash": '"1"',
+    "largest_purchase": '"1"',
+    "spot_share": "0.5",
+    "quality_average": "0.5",
+    "max_unused_share": "0.5",
+    "survive_zone_loss": "true",
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_refused_tables(build: Build, table: str) -> None:
+    row = TABLES[table]
+    if table == "initiatives":
+        row = row | {"start": at(0), "end": at(5), "odds": 0.5}
+    if table == "agreements":
+        row = row | {"counted_share": 1, "discount": 0.1, "shortfall_share": 1}
+    with pytest.raises(DataError, match="this version does not plan") as caught:
+        make_plan(build(**{table: [row]}))
+    assert caught.value.file == f"{table}.csv"
+    assert f"{table}.csv" in caught.value.mend
+
+
+def test_routing_is_refused(build: Build) -> None:
+    workloads = [{"workload": "w", "hour": at(0), "requests": 1}]
+    deployments = [
+        {
+            "deployment": "d",
+            "model": "x",
+            "kind": "replica",
+            "meter": "gpu",
+            "meter_units": 1,
+            "per": "replica_hour",
+            "workload": "w",
+            "requests_per_second": 1,
+        }
+    ]
+    with pytest.raises(DataError, match="does not plan routing yet") as caught:
+        make_plan(build(workloads=workloads, deployments=deployments))
+    assert caught.value.file == "workloads.csv"
+
+
+@pytest.mark.parametrize("column", ["availability", "on_demand_limit", "spot_limit"])
+def test_refused_meter_columns(build: Build, column: str) -> None:
+    meters = [row | {column: "1" if row["meter"] == "cpu" else ""} for row in tables()["meters"]]
+    with pytest.raises(DataError, match=column) as caught:
+        make_plan(build(meters=meters))
+    error = caught.value
+    assert (error.file, error.row, error.column) == ("meters.csv", 2, column)
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_refused_limits(build: Build, limit: str) -> None:
+    with pytest.raises(DataError, match=f"limits.{limit}") as caught:
+        make_plan(build(f"[limits]\n{limit} = {LIMITS[limit]}\n"))
+    assert (caught.value.file, caught.value.column) == ("case.toml", f"limits.{limit}")
+
+
+def test_all_limits_are_tested() -> None:
+    assert set(LIMITS) == {limit.name for limit in fields(Limits)}
+
+
+def test_refused_risk(build: Build) -> None:
+    with pytest.raises(DataError, match=r"risk\.measure") as caught:
+        make_plan(build('[risk]\nmeasure = "cvar"\ncvar_alpha = 0.9\ncvar_weight = 0.5\n'))
+    assert caught.value.file == "case.toml"
+
+
+@pytest.mark.parametrize("table", ["meters", "usage", "offers", "covers"])
+def test_tables_that_are_needed(build: Build, table: str) -> None:
+    path = build().path
+    (path / f"{table}.csv").unlink()
+    with pytest.raises(DataError) as caught:
+        make_plan(read_case(path))
+    assert table in str(caught.value)
+
+
+def unpriced(**offer: object) -> dict[str, list[Row]]:
+    """The case with TPUs in use that have no on-demand price, and one offer for them."""
+    rows = tables()
+    rows["meters"] = [
+        row | ({"on_demand": ""} if row["meter"] == "tpu" else {}) for row in rows["meters"]
+    ]
+    rows["usage"] += [
+        {"hour": at(hour), "meter": "tpu", "quantity": 5, "spot_tolerant": 0} for hour in range(6)
+    ]
+    rows["offers"] = [row | (offer if row["offer"] == "ri-idle" else {}) for row in rows["offers"]]
+    return rows
+
+
+def test_a_meter_without_price_is_covered(build: Build) -> None:
+    plan = make_plan(build(**unpriced()))
+    assert plan.bought["ri-idle"] == 5
+    assert plan.baseline is None  # what is held cannot serve the horizon
+
+
+def test_too_small_a_maximum_is_proven_infeasible(build: Build) -> None:
+    """Five TPUs are used, three may be bought, and there is no on-demand price."""
+    with pytest.raises(Infeasible) as caught:
+        make_plan(build(**unpriced(maximum=3)))
+    assert caught.value.exit_code == 11
+    (relaxation,) = caught.value.relaxations
+    assert relaxation.limit == "the maximum of offer ri-idle"
+    assert relaxation.amount == 2
+    assert relaxation.cost == Decimal(2 * 6)
+    assert "raise the maximum of offer ri-idle by 2" in str(caught.value)
+
+
+def test_a_meter_that_nothing_covers_needs_its_price(build: Build) -> None:
+    rows = unpriced()
+    rows["covers"] = [
+        row | ({"meter": "gpu"} if row["meter"] == "tpu" else {}) for row in rows["covers"]
+    ]
+    with pytest.raises(MissingPrice, match="tpu") as caught:
+        make_plan(build(**rows))
+    assert (caught.value.file, caught.value.row, caught.value.column) == (
+        "meters.csv",
+        3,
+        "on_demand",
+    )
+
+
+def test_unmet_penalties_bound_the_price(build: Build) -> None:
+    """Not serving a TPU costs 0.50 an hour, less than the 1.00 of its reservation."""
+    rows = unpriced()
+    rows["usage"] = [
+        row | {"unmet_penalty": "0.5" if row["meter"] == "tpu" else ""} for row in rows["usage"]
+    ]
+    plan = make_plan(build(**rows))
+    assert "ri-idle" not in plan.bought
+    assert plan.unmet == Decimal("0.5") * 5 * 6
+    assert plan.total == plan.bill.total + plan.unmet
