@@ -23,8 +23,8 @@ LAWS = ("aws.savings.compute", "aws.savings.instance", "aws.reserved.regional")
 SECONDS = 20  # several times what it takes, far below what a mistake would take
 LARGE_METERS, LARGE_HOLDINGS = 500, 50
 LARGE_SECONDS, LARGE_MEGABYTES = 90, 4000
-GROWTH = 2.0  # time per cell may at most double when the case is four times as large
-REPEAT = 3
+GROWTH = 3.0  # of the time per cell in a case four times as large; quadratic growth has 4
+REPEAT = 5
 
 # Run in a process of its own, whose peak memory is that of the case (Linux hands it that of
 # the process that starts it, so the peak may be too high, never too low).

@@ -39,7 +39,7 @@ def sizes(small: Small, **sized: float | None) -> None:
     ],
 )
 def test_a_law_of_another_provider(small: Small, law: str, provider: str) -> None:
-    small.meter("own", 1, provider=law.split(".")[0])
+    small.meter("own", 1, provider=law.split(".", maxsplit=1)[0])
     small.meter("other", 1, provider=provider)
     small.offer("o", law, {"own": 1, "other": 1})
     assert refusal(small) == ("covers.csv", 2, "meter")
@@ -65,7 +65,7 @@ def test_prepaid_laws_are_nobodys(small: Small, law: str, provider: str) -> None
     ],
 )
 def test_the_wrong_measure(small: Small, law: str, measure: str) -> None:
-    provider = law.split(".")[0]
+    provider = law.split(".", maxsplit=1)[0]
     small.meter("m", 1, provider=provider)
     small.offer("right", "capacity.block", {"m": 1})
     small.offer("wrong", law, {"m": 1}, measure=measure, zone="z")

@@ -39,7 +39,7 @@ each_law = pytest.mark.parametrize("law", sorted(LAWS))
 @st.composite
 def worlds(draw: Any, law: str) -> World:
     """Commitments of one law, of several owners and scopes, and one that is prepaid."""
-    provider = "aws" if law in PREPAID else law.split(".")[0]
+    provider = "aws" if law in PREPAID else law.split(".", maxsplit=1)[0]
     meters = tuple(
         meter(f"m{i}", provider, Decimal(draw(st.integers(5, 40))) / 10, float(i + 1))
         for i in range(2)
@@ -197,7 +197,7 @@ def test_names_of_accounts_do_not_matter(law: str) -> None:
 @each_law
 def test_the_owner_comes_first(law: str, small: Small) -> None:
     """One unit of two: its owner gets it, whoever is called what; where owners count at all."""
-    provider = "aws" if law in PREPAID else law.split(".")[0]
+    provider = "aws" if law in PREPAID else law.split(".", maxsplit=1)[0]
     small.meter("m", 2, provider=provider, zone="z1")
     for account in ("org/g/a", "org/g/b"):
         small.use("m", 1, account=account)

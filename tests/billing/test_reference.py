@@ -40,7 +40,9 @@ NEAR = 1e-9
 def world_of(law: str, seed: int) -> World:
     """Offers of the law and of its rivals, on few meters, so that they compete and tie."""
     pick = random.Random(f"{law} {seed}")
-    provider = law.split(".")[0] if law not in PREPAID else pick.choice(("aws", "azure", "gcp"))
+    provider = law.split(".", maxsplit=1)[0]
+    if law in PREPAID:
+        provider = pick.choice(("aws", "azure", "gcp"))
     rivals = [name for name in sorted(LAWS) if name.startswith(provider + ".")] + [*PREPAID]
     meters = [_meter(pick, f"m{i}", provider) for i in range(pick.randint(1, 4))]
     offers, covers, held = [], [], []
@@ -53,8 +55,8 @@ def world_of(law: str, seed: int) -> World:
             draw = row["on_demand"] * pick.randint(3, 11) / 10 if money else row["size"]
             draw = Decimal(str(draw)) or Decimal("0.5")
             covers.append({"offer": f"o{i}", "meter": row["meter"], "draw": draw})
-        for j in range(pick.randint(1, 2)):
-            held.append(_held(pick, f"c{pick.randint(0, 9)}{i}{j}", f"o{i}"))
+        names = [f"c{pick.randint(0, 9)}{i}{j}" for j in range(pick.randint(1, 2))]
+        held += [_held(pick, name, f"o{i}") for name in names]
     places = [(m["meter"], a, z) for m in meters for a in ACCOUNTS for z in ("", "z1", "z2")]
     usage = tuple(
         (*place, _quantities(pick), pick.choice((0.0, 0.0, 0.0, 0.25, 1.0)))
