@@ -241,8 +241,8 @@ def _hour_weights(holding: Holding, hours: Ints) -> NDArray[Any]:
 def _purchases(world: _World, index: int, holding: Holding) -> Iterator[Facts]:
     """Yield the payments that fall into the window: upfront, hourly, monthly.
 
-    A last month that the term cuts short is paid in part, as it is amortised.  If the whole
-    term lies in the window, the payments add up to its amortised cost to the billionth.
+    If the whole term lies in the window, the payments add up to its amortised cost to the
+    billionth.
     """
     first, last = world.bill.first_hour, world.bill.first_hour + world.bill.hours
     offer, amount, zero = holding.offer, Fraction(holding.quantity), Fraction(0)
@@ -258,12 +258,10 @@ def _purchases(world: _World, index: int, holding: Holding) -> Iterator[Facts]:
         rows += [(len(payments), hour, hour + 1) for hour in hours]
         payments.append((Kind.HOURLY, Fraction(offer.hourly), amount, amount * hourly_share))
     for start, end in payment_months(holding.start, holding.end) if offer.monthly else ():
-        until = min(end, holding.end)
         if first <= start < last:
-            part = Fraction(until - start, end - start)
-            eligible = amount * (until - start) * monthly_share
-            rows.append((len(payments), start, until))
-            payments.append((Kind.MONTHLY, Fraction(offer.monthly) * part, amount * part, eligible))
+            eligible = amount * (end - start) * monthly_share
+            rows.append((len(payments), start, end))
+            payments.append((Kind.MONTHLY, Fraction(offer.monthly), amount, eligible))
     if not rows or not amount:
         return
     which, starts, ends = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
@@ -295,16 +293,7 @@ def _purchases(world: _World, index: int, holding: Holding) -> Iterator[Facts]:
 
 def _money_shares(offer: Offer, start: int) -> tuple[Fraction, Fraction, Fraction]:
     """Shares of a term's money that are paid upfront, hourly and monthly."""
-    end = start + offer.term_hours
-    months = Fraction(0)
-    if offer.monthly:
-        months = sum(
-            (
-                Fraction(min(until, end) - begin, until - begin)
-                for begin, until in payment_months(start, end)
-            ),
-            Fraction(0),
-        )
+    months = sum(1 for _ in payment_months(start, start + offer.term_hours))
     parts = (
         Fraction(offer.upfront),
         Fraction(offer.hourly) * offer.term_hours,

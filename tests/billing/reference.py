@@ -166,7 +166,7 @@ def choices_of(facts: Facts, held: dict[str, Any], hour: int) -> Iterator[Choice
         if offer["law"] == "azure.savings" and price < draw:
             draw = price  # the negotiated price is charged, and that amount is burnt
         if offer["law"] == "gcp.flexible.legacy":
-            saving = 1 - rate_without_months(offer)
+            saving = 1 - rate_without_months(offer) - Fraction(offer["monthly"]) / 730
         else:
             saving = (price - draw) / price if price else NONE
         yield {
@@ -246,12 +246,28 @@ def rate(facts: Facts, held: dict[str, Any], hour: int) -> Fraction:
     offer = facts["offers"][held["offer"]]
     dollars = rate_without_months(offer)
     if offer["monthly"]:
-        begin = EPOCH + timedelta(hours=held["start"])
-        until = month_later(begin)
-        while until <= EPOCH + timedelta(hours=hour):
-            begin, until = until, month_later(until)
-        dollars += Fraction(offer["monthly"]) / ((until - begin) // timedelta(hours=1))
+        begin, until = payment_month(held["start"], held["end"], hour)
+        dollars += Fraction(offer["monthly"]) / (until - begin)
     return dollars
+
+
+def payment_month(start: int, end: int, hour: int) -> tuple[int, int]:
+    """The month of a term in which an hour lies.
+
+    A year has twelve payments and three years have 36: the last month ends with the term,
+    also where the same day of the month would be a day earlier or later (leap years).
+    """
+    payments = max(1, round(Fraction(end - start, 730)))
+    begin = EPOCH + timedelta(hours=start)
+    for number in range(1, payments + 1):
+        until = month_later(begin)
+        last = EPOCH + timedelta(hours=end)
+        if number == payments or until > last:
+            until = last
+        if hour < (until - EPOCH) // timedelta(hours=1):
+            break
+        begin = until
+    return (begin - EPOCH) // timedelta(hours=1), (until - EPOCH) // timedelta(hours=1)
 
 
 def month_later(moment: datetime) -> datetime:
