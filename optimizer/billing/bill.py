@@ -255,20 +255,14 @@ def make_bill(
     """Replay usage against holdings in the order of the law, and price the outcome."""
     lines = billing_lines(usage, catalogue)
     hours = usage.first_hour + np.arange(usage.quantity.shape[1])
-    covered: dict[Pair, float] = {}
-
-    def trace(holding: int, line: int, units: NDArray[np.float64]) -> None:
-        covered[holding, line] = covered.get((holding, line), 0.0) + float(units.sum())
-
     outcome = replay(
         catalogue,
         lines,
         holdings,
         capacity_of(holdings, hours),
         SharingModes.of(case.settings, hours),
-        trace=trace,
     )
-    return price_replay(catalogue, usage, lines, holdings, outcome, covered)
+    return price_replay(catalogue, usage, lines, holdings, outcome)
 
 
 def price_replay(
@@ -277,17 +271,14 @@ def price_replay(
     lines: BillingLines,
     holdings: Sequence[Holding],
     outcome: Replay,
-    covered: Mapping[Pair, float],
 ) -> Bill:
-    """Price a replay; ``uncovered`` units cost the on-demand price, spot its own.
-
-    ``covered`` are the units that each holding (by index) covers of each line (by index).
-    """
+    """Price a replay; ``uncovered`` units cost the on-demand price, spot its own."""
     count = usage.quantity.shape[1]
     first, last = usage.first_hour, usage.first_hour + count
     on_demand_by_hour, spot_by_hour, commitment_by_hour = (np.zeros(count) for _ in range(3))
     line_bills = []
-    by_law = _units_by_law(holdings, covered, len(lines.meter))
+    by_law = _units_by_law(holdings, outcome.covered, len(lines.meter))
+    sustained = _sustained(catalogue, lines, outcome, first)
     for index, name in enumerate(lines.meter):
         meter = catalogue.meters[name]
         quantity = exact(lines.quantity[index].sum())
@@ -299,7 +290,7 @@ def price_replay(
             price = meter.need_on_demand("some of its usage is covered by nothing")
             paid = outcome.uncovered[index]
             if meter.sustained_use:
-                paid = paid * sustained_rates(paid, first, meter.sustained_use)
+                paid = paid * sustained[name, lines.account[index]]
                 charged_units = exact(paid.sum())
             on_demand_by_hour += paid * float(price)
         if exact(charged.sum()):
@@ -347,6 +338,21 @@ def price_replay(
         spot_by_hour=spot_by_hour,
         commitment_by_hour=commitment_by_hour,
     )
+
+
+def _sustained(
+    catalogue: Catalogue, lines: BillingLines, outcome: Replay, first: int
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Rates of sustained use by meter and account: a project's zones count together."""
+    units: dict[tuple[str, str], NDArray[np.float64]] = {}
+    for index, name in enumerate(lines.meter):
+        if catalogue.meters[name].sustained_use:
+            key = name, lines.account[index]
+            units[key] = units.get(key, 0.0) + outcome.uncovered[index]
+    return {
+        key: sustained_rates(paid, first, catalogue.meters[key[0]].sustained_use)
+        for key, paid in units.items()
+    }
 
 
 def _units_by_law(

@@ -113,7 +113,7 @@ def _check_offer(case: Case, offer: Offer) -> None:
     if offer.law == "gcp.flexible.legacy" and _fee(offer) > 1:
         raise DataError(
             f"the fee of {offer.name!r} is above the list dollars that it covers",
-            mend="give hourly + upfront / term_hours per 1.00 of list dollars, such as 0.72",
+            mend="give hourly + monthly / 730 + upfront / term_hours per list dollar, such as 0.72",
             file=case.file("offers"),
             row=offer.row,
             column="hourly",
@@ -121,4 +121,4 @@ def _check_offer(case: Case, offer: Offer) -> None:
 
 
 def _fee(offer: Offer) -> Decimal:
-    return offer.hourly + offer.upfront / Decimal(offer.term_hours)
+    return offer.hourly + offer.monthly / 730 + offer.upfront / Decimal(offer.term_hours)

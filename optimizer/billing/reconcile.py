@@ -125,9 +125,9 @@ def _usage_row(
         missing = sum(charge.unbilled for charge in usage)
         if missing:
             reason = f"{missing} rows state no billed_cost"
-        elif daily:
+        elif daily and laws.get(place):
             reason = "daily grain: the hours within a day are spread evenly"
-        elif late:
+        elif late and abs(gap - late) < CENT / 2:
             reason = "late row: invoiced in another month"
         else:
             reason = "unexplained"

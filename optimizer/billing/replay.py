@@ -34,11 +34,14 @@ class Replay:
         Units per line that no holding covers and that do not run on spot.
     capacity, used
         Of each holding, in its measure (units, or dollars) per hour.
+    covered
+        Units over all hours by (holding, line), for the pairs that met.
     """
 
     uncovered: Array
     capacity: Array
     used: Array
+    covered: dict[tuple[int, int], float]
 
 
 def capacity_of(holdings: Sequence[Holding], hours: NDArray[np.int64]) -> Array:
@@ -86,6 +89,7 @@ def replay(
     """
     uncovered = lines.quantity - lines.spot
     free = capacity.copy()
+    covered: dict[tuple[int, int], float] = {}
     if orders is None:
         orders = orders_of(catalogue, lines, holdings, sharing)
     for (index, _), pairs in zip(sharing.groups, orders, strict=True):
@@ -104,6 +108,10 @@ def replay(
             need -= take
             have -= take * pair.draw
             np.maximum(have, 0.0, out=have)  # rounding may leave −1e-17 behind
+            units = float(take.sum())
+            if units:
+                met = pair.holding, pair.line
+                covered[met] = covered.get(met, 0.0) + units
             if trace is not None:
                 row = np.zeros(uncovered.shape[1])
                 row[index[low:high]] = take
@@ -113,7 +121,7 @@ def replay(
             free[:, index] = left
     # What is short by the rounding of floats alone is covered: it must not ask for a price.
     uncovered[uncovered <= DUST * lines.quantity] = 0.0
-    return Replay(uncovered, capacity, capacity - free)
+    return Replay(uncovered, capacity, capacity - free, covered)
 
 
 def _span(row: NDArray[Any]) -> tuple[int, int]:

@@ -335,13 +335,8 @@ def _replay_plan(
     hours = usage.first_hour + np.arange(usage.quantity.shape[1])
     sharing = SharingModes.of(case.settings, hours)
     lines = replace(base, spot=spot, spot_free=np.zeros_like(spot))
-    covered: dict[tuple[int, int], float] = {}
-
-    def trace(holding: int, line: int, units: Floats) -> None:
-        covered[holding, line] = covered.get((holding, line), 0.0) + float(units.sum())
-
     capacity = capacity_of(whole, hours)
-    outcome = replay(catalogue, lines, whole, capacity, sharing, trace=trace)
+    outcome = replay(catalogue, lines, whole, capacity, sharing)
     unmet = Decimal(0)
     left = outcome.uncovered.copy()
     quantity = usage.quantity.copy()
@@ -358,10 +353,9 @@ def _replay_plan(
         replace(lines, quantity=quantity),
         whole,
         replace(outcome, uncovered=left),
-        covered,
     )
     sums: dict[str, dict[str, float]] = {name: {} for name in bought}
-    for (index, line), units in covered.items():
+    for (index, line), units in outcome.covered.items():
         if whole[index].state == "planned" and units:
             by_meter = sums[whole[index].offer.name]
             by_meter[lines.meter[line]] = by_meter.get(lines.meter[line], 0.0) + units

@@ -33,6 +33,10 @@ _DOUBLE = (
 )
 
 
+# Taxes, credits and their like are charges, not usage: they are reconciled, not replayed.
+_IS_USAGE = "coalesce(lower(charge_category), 'usage') = 'usage'"
+
+
 @dataclass(frozen=True)
 class UsageLines:
     """Usage by line and hour; L lines, T hours.
@@ -88,7 +92,7 @@ def usage_hours(store: Store) -> tuple[int, int] | None:
         return None
     first, last = store.rows(
         f"SELECT min(hour), max(CASE WHEN grain = 'day' THEN hour + {_DAY - 1} ELSE hour END)"
-        " FROM usage"
+        f" FROM usage WHERE {_IS_USAGE}"
     )[0]
     return None if first is None else (first, last)
 
@@ -151,7 +155,7 @@ def _keys(store: Store) -> dict[Key, list[tuple[Any, ...]]]:
     if "usage" not in store.tables:
         return {}
     found: dict[Key, list[tuple[Any, ...]]] = {}
-    for texts in store.rows(f"SELECT DISTINCT {', '.join(_TEXTS)} FROM usage"):
+    for texts in store.rows(f"SELECT DISTINCT {', '.join(_TEXTS)} FROM usage WHERE {_IS_USAGE}"):
         penalty = Decimal(texts[5]) if texts[5] else None
         key = (*texts[:4], _plain(Decimal(texts[4])), None if penalty is None else _plain(penalty))
         found.setdefault(key, []).append(texts)
@@ -190,7 +194,8 @@ def _sums(store: Store, keys: dict[Key, list[tuple[Any, ...]]]) -> dict[str, Any
         f" {_QUANTITY} AS quantity, CAST({spot} AS DECIMAL(38, 12)) AS spot,"
         f" CAST({taken} AS DECIMAL(38, 12)) AS spot_taken,"
         f" CAST({tolerant} AS DECIMAL(38, 12)) AS tolerant"
-        f" FROM usage JOIN (SELECT {lists}) AS keys ON {same}) GROUP BY ALL",
+        f" FROM usage JOIN (SELECT {lists}) AS keys ON {same}"
+        f" WHERE {_IS_USAGE}) GROUP BY ALL",
         [list(column) for column in zip(*rows, strict=True)],
     )
     return dict(result.fetchnumpy())

@@ -174,7 +174,6 @@ def test_charges_that_are_no_usage(small: Small) -> None:
     assert [row["law"] for row in document["by_law"] if row["account"]] == ["support"]
 
 
-@pytest.mark.xfail(strict=True, reason="usage lines do not leave charges out: lines.py")
 def test_a_charge_with_a_quantity_is_not_replayed(small: Small) -> None:
     """Tables: a row with a charge category is "not replayed, only reconciled"."""
     small.meter("vm", 2)
@@ -213,7 +212,6 @@ def test_late_rows(small: Small) -> None:
     assert the_usage(small).reason == "unexplained"
 
 
-@pytest.mark.xfail(strict=True, reason="any late amount explains any gap: reconcile.py")
 def test_a_late_cent_does_not_explain_a_hundred_dollars(small: Small) -> None:
     small.meter("vm", 1)
     small.use("vm", 1, billed_cost=101)

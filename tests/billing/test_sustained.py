@@ -88,7 +88,6 @@ def test_projects_count_apart(small: Small) -> None:
     assert bill.total == PRICE * MONTH * Decimal("0.9")
 
 
-@pytest.mark.xfail(strict=True, reason="lines are reckoned apart; see the docstring of sustained")
 @pytest.mark.parametrize("column", ["zone", "lost_hours"])
 def test_lines_of_one_project_are_put_together(small: Small, column: str) -> None:
     """Half a month in each of two zones (or ways of losing work) is a full month of a project."""
