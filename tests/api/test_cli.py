@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -261,3 +262,23 @@ def test_the_demonstration_repeats_byte_for_byte(tmp_path: Path) -> None:
     assert Decimal(document["lower_bound"]) <= Decimal(document["objective"])
     assert Decimal(document["total"]) == Decimal(document["bill"]["total"])
     assert str(ROOT) not in pages[0][0]
+    shown = (ROOT / "README.md").read_text().split("<!-- demo -->")[1].split("<!-- /demo -->")[0]
+    printed = {line.rstrip() for line in pages[0][0].splitlines()}
+    excerpt = [line for line in shown.splitlines() if line not in ("", "```", "…")]
+    assert len(excerpt) > 20
+    assert [line for line in excerpt if line not in printed] == []
+
+
+def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
+    """Every gpuopt line of the README runs as it stands, from the root of the repository."""
+    commands = re.findall(r"^\.venv/bin/gpuopt ([^#\n]+)", (ROOT / "README.md").read_text(), re.M)
+    assert len(commands) >= 5
+    for command in commands:
+        words = [
+            str(tmp_path / word) if word in ("plan.json", "bill.parquet") else word
+            for word in command.split()
+        ]
+        answer = run_process(*words, "--quiet")
+        assert answer.returncode == 0, answer.stderr
+    assert (tmp_path / "plan.json").exists()
+    assert (tmp_path / "bill.parquet").exists()
