@@ -321,7 +321,9 @@ def test_a_month_of_the_demonstration_case(tmp_path: Path) -> None:
     # One dollar more in one row is found, and where it is.
     changed = duckdb.sql(f"SELECT * FROM '{file}'").df()
     changed.loc[100, "billed_cost"] += 1.0
-    changed.to_parquet(file)
+    with duckdb.connect() as database:
+        database.register("changed", changed)
+        database.execute(f"COPY changed TO '{file}' (FORMAT parquet)")
     again = reconcile(read_case(folder), bill)
     (found,) = [row for row in again if row.reason]
     assert (found.meter, found.reason) == (changed.loc[100, "meter"], "unexplained")
