@@ -36,7 +36,7 @@ from optimizer.program.status import Status
 from optimizer.program.window import build_window, held_cost
 from optimizer.tables import Case, UsageLines
 
-_CENT = Decimal("1e-9")
+_WHOLE = Decimal(1)
 
 
 @dataclass(frozen=True)
@@ -268,13 +268,13 @@ def _solve_part(
 
 
 def _amounts(columns: Sequence[Column], quantity: Floats) -> dict[str, Decimal]:
-    """Amounts of columns as exact amounts of offers."""
+    """Amounts of columns as exact amounts of offers, each a whole number of its steps."""
     bought = {}
     for column, amount in zip(columns, quantity, strict=True):
-        exactly = Decimal(repr(float(amount))).quantize(_CENT).normalize()
-        if exactly:
-            for offer, ratio in column.members:
-                bought[offer.name] = exactly * ratio
+        for offer, ratio in column.members:
+            steps = (Decimal(repr(float(amount))) * ratio / offer.amount_step).quantize(_WHOLE)
+            if steps:
+                bought[offer.name] = (steps * offer.amount_step).normalize()
     return bought
 
 

@@ -19,6 +19,7 @@ _TABLES = {
     "initiatives": "initiatives",
     "price_scenarios": "price scenarios",
 }
+_OFFER_COLUMNS = ("premium", "buyback_share", "buyback_after")
 _METER_COLUMNS = ("availability", "on_demand_limit", "spot_limit")
 
 
@@ -42,7 +43,25 @@ def refuse_unplanned(case: Case) -> None:
                     row=int(row),
                     column=column,
                 )
+    offers = case.table("offers")
+    for column in _OFFER_COLUMNS:
+        for row, value in zip(offers.index, offers[column], strict=True):
+            if value is not None and not math.isnan(value) and value:
+                raise DataError(
+                    f"this version does not plan with {column} yet (value {value})",
+                    mend="take the offer out, or clear the column to plan without it",
+                    file=case.file("offers"),
+                    row=int(row),
+                    column=column,
+                )
     settings = case.settings
+    if settings.risk.queueing != "off":
+        raise DataError(
+            f"this version does not plan with risk.queueing = {settings.risk.queueing!r} yet",
+            mend='use queueing = "off"',
+            file="case.toml",
+            column="risk.queueing",
+        )
     for limit in fields(settings.limits):
         value = getattr(settings.limits, limit.name)
         if value is not None and value is not False:

@@ -161,11 +161,7 @@ class LawCost:
 
     def _priced(self, spot: Floats, uncovered: Floats) -> tuple[Floats, Floats, Floats]:
         cost = np.zeros_like(spot)
-        # What a division leaves behind must not meet the price of what cannot be had.
-        left = uncovered > np.where(
-            np.isfinite(self.window.price), 0.0, 1e-9 * (1.0 + self.window.lines.quantity)
-        )
-        np.multiply(uncovered, self.window.price, out=cost, where=left)
+        np.multiply(uncovered, self.window.price, out=cost, where=uncovered > 0)
         on_spot = np.zeros_like(spot)
         np.multiply(spot, self.window.spot_price[:, None], out=on_spot, where=spot > 0)
         return spot, uncovered, cost + on_spot

@@ -93,7 +93,8 @@ def _overrun(
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(cells.demand[pool] > 0, covered / cells.demand[pool], 0.0)
         over[source] += draw * share[labels] * problem.demand[pool]
-        worth[source] = max(worth[source], fallback[pool] / draw)
+        if draw > 0:  # what burns nothing cannot overrun
+            worth[source] = max(worth[source], fallback[pool] / draw)
     excess = np.maximum(over, 0.0) * worth[:, None] * problem.weight
     count = cells.hours
     hidden = np.stack([np.bincount(labels, row, minlength=count) for row in excess])

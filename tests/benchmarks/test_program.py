@@ -19,7 +19,9 @@ from optimizer.program.problem import Problem
 from optimizer.program.reference import solve_reference
 from optimizer.program.search import on_step
 
-METERS, HOURS, GAP = 10, 8760, 1e-3
+METERS, YEAR, GAP = 10, 8760, 1e-3
+# The LP alone of a whole year takes HiGHS minutes: the readable program is given less.
+REFERENCE_HOURS = 1500
 
 
 def synthetic(meters: int, hours: int, seed: int = 7) -> Problem:
@@ -83,7 +85,7 @@ def best_coverage(problem: Problem, amounts: np.ndarray, prices: np.ndarray) -> 
     )
 
 
-@pytest.mark.parametrize(("meters", "hours"), [(METERS, 336), (METERS, HOURS)])
+@pytest.mark.parametrize(("meters", "hours"), [(METERS, 336), (METERS, 1344), (METERS, YEAR)])
 def test_reference_and_partition(meters: int, hours: int) -> None:
     problem = synthetic(meters, hours)
     start = time.perf_counter()
@@ -101,6 +103,8 @@ def test_reference_and_partition(meters: int, hours: int) -> None:
     print(f"  partition  {partition_seconds:8.2f} s  gap {gap:.2e}")
     assert -1e-9 <= gap <= 10 * GAP
 
+    if hours > REFERENCE_HOURS:
+        return
     start = time.perf_counter()
     reference = solve_reference(problem, gap=GAP, nodes=2000)
     seconds = time.perf_counter() - start

@@ -79,6 +79,21 @@ def test_refused_meter_columns(build: Build, column: str) -> None:
     assert (error.file, error.row, error.column) == ("meters.csv", 2, column)
 
 
+@pytest.mark.parametrize("column", ["premium", "buyback_share", "buyback_after"])
+def test_refused_offer_columns(build: Build, column: str) -> None:
+    """An insurance or a right to sell back has a price: it is not left out in silence."""
+    offers = [row | {column: "" if n else "1"} for n, row in enumerate(tables()["offers"])]
+    with pytest.raises(DataError, match=column) as caught:
+        make_plan(build(offers=offers))
+    assert (caught.value.file, caught.value.row, caught.value.column) == ("offers.csv", 1, column)
+
+
+def test_refused_queueing(build: Build) -> None:
+    with pytest.raises(DataError, match=r"risk\.queueing") as caught:
+        make_plan(build('[risk]\nqueueing = "mgc"\n'))
+    assert caught.value.file == "case.toml"
+
+
 @pytest.mark.parametrize("limit", LIMITS)
 def test_refused_limits(build: Build, limit: str) -> None:
     with pytest.raises(DataError, match=f"limits.{limit}") as caught:

@@ -16,6 +16,7 @@ from optimizer.program.branch import certified_bound
 from optimizer.program.certificate import lower_bound, whole_box
 from optimizer.program.problem import Problem, merge_labels
 from optimizer.program.reference import solve_reference
+from optimizer.program.search import on_step
 
 from .small import Exact, brute_force, choices, random_problem, simple
 
@@ -173,3 +174,25 @@ def test_the_amounts_that_can_be_needed() -> None:
     pairs = [(k, 0, 1.0) for k in range(5)]
     problem = simple([[3.0, 1.0]], [1.0], pairs, columns)
     assert problem.needed().tolist() == [4.0, 6.0, 2.0, 0.0, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("asked", "rounded"),
+    [
+        (0.9, [0.0, 0.0, 0.0, 0.0, 0.9]),  # half a step, a sixth of the minimum, …
+        (1.1, [2.0, 0.0, 2.0, 0.0, 1.1]),
+        (3.2, [4.0, 6.0, 2.0, 0.0, 2.5]),
+        (9.0, [8.0, 8.0, 2.0, 0.0, 2.5]),
+        (0.12345, [0.0, 0.0, 0.0, 0.0, 0.123]),
+    ],
+)
+def test_rounding_to_what_may_be_bought(asked: float, rounded: list[float]) -> None:
+    columns = [
+        {"step": 2.0},
+        {"step": 2.0, "minimum": 5.0},  # the least amount on the step is 6
+        {"step": 2.0, "maximum": 3.0},  # the greatest is 2
+        {"step": 2.0, "minimum": 3.0, "maximum": 3.5},  # there is none
+        {"step": 0.001, "whole": 0.0, "maximum": 2.5},
+    ]
+    problem = simple([[3.0]], [1.0], [(k, 0, 1.0) for k in range(5)], columns)
+    assert on_step(problem, np.full(5, asked)).tolist() == rounded

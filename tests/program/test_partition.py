@@ -115,3 +115,16 @@ def test_cells_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partition, "MOST_CELLS", 12)
     found = partition_hours(long_problem(), gap=0.0)
     assert found.program.problem.hours <= 12
+
+
+def test_what_burns_nothing_overruns_nothing() -> None:
+    """Azure: a negotiated price of zero is covered at a draw of zero."""
+    problem = simple(
+        [[1.0, 3.0], [2.0, 1.0]],
+        [np.inf, 2.0],  # so that the first must be covered
+        [(0, 0, 0.0), (0, 1, 1.0)],
+        [{"cost": 3.0, "whole": 0.0, "step": 0.001}],
+    )
+    found = partition_hours(problem, gap=0.0)
+    assert found.bound == pytest.approx(solve_reference(problem).objective)
+    assert found.bound == pytest.approx(1 * 3.0 + 2.0)  # one unit always, one more on demand
