@@ -60,7 +60,10 @@ class LineBill:
 
 @dataclass(frozen=True)
 class HoldingBill:
-    """What one holding gave and cost; used and unused in its measure × hours."""
+    """What one holding gave and cost; used and unused in its measure × hours.
+
+    ``remaining`` is its amortised cost after the bill's last hour, to the end of its term.
+    """
 
     commitment: str
     law: str
@@ -68,6 +71,7 @@ class HoldingBill:
     used: Decimal
     unused: Decimal
     cost: Decimal
+    remaining: Decimal
 
 
 @dataclass(frozen=True)
@@ -322,6 +326,9 @@ def price_replay(
                 used=used,
                 unused=max(Decimal(0), exact(outcome.capacity[index].sum()) - used),
                 cost=amortised_cost(holding, first, last).quantize(PLACES),
+                remaining=amortised_cost(holding, max(last, holding.start), holding.end).quantize(
+                    PLACES
+                ),
             )
         )
         commitment_by_hour += float(holding.quantity) * hourly_costs(

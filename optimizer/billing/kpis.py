@@ -20,6 +20,9 @@ FORMULAE = {
     ),
     "utilization": "used / (used + unused), weighted by the cost of each commitment",
     "waste": "cost of the unused part of the commitments",
+    "remaining_commitment": (
+        "amortised cost of what is held or queued, after the last hour of the bill"
+    ),
     "break_even": "commitment cost / covered usage at on-demand if all of it were used",
 }
 
@@ -32,6 +35,7 @@ def key_figures(bill: Bill) -> list[dict[str, Any]]:
         "coverage": bill.coverage,
         "utilization": bill.utilization,
         "waste": bill.unused_cost.quantize(PLACES),
+        "remaining_commitment": sum((h.remaining for h in bill.holdings), ZERO),
         "break_even": _break_even(bill),
     }
     return [

@@ -510,3 +510,15 @@ def test_ties_of_usage(small: Small, turned: bool) -> None:
     small.hold("ri", 3)
     bill = small.bill()
     assert [line(bill, "m", account, zone).covered for account, zone in places] == [1, 1, 1, 0]
+
+
+def test_remaining_commitment(small: Small) -> None:
+    """After the last hour: 3 of 5 hours at $0.30 × 2, and all of a queued one."""
+    small.meter("vm", 1)
+    small.use("vm", [1, 1])
+    small.offer("ri", "aws.reserved.regional", {"vm": 1}, hourly="0.3")
+    small.hold("ri", 2, name="now", hours=5)
+    small.hold("ri", 1, name="queued", at=10, hours=4)
+    figures = {row["name"]: row for row in key_figures(small.bill())}
+    assert figures["remaining_commitment"]["value"] == Decimal("1.8") + Decimal("1.2")
+    assert all(row["formula"] for row in figures.values())
