@@ -23,7 +23,7 @@ LAWS = ("aws.savings.compute", "aws.savings.instance", "aws.reserved.regional")
 SECONDS = 20  # several times what it takes, far below what a mistake would take
 LARGE_METERS, LARGE_HOLDINGS = 500, 50
 LARGE_SECONDS, LARGE_MEGABYTES = 90, 4000
-GROWTH = 3.0  # of the time per cell in a case four times as large; quadratic growth has 4
+GROWTH = 2
 REPEAT = 5
 
 # Run in a process of its own, whose peak memory is that of the case (Linux hands it that of
