@@ -22,7 +22,7 @@ START, END = "2025-11-21T00:00:00Z", "2026-11-21T00:00:00Z"
 LAWS = ("aws.savings.compute", "aws.savings.instance", "aws.reserved.regional")
 SECONDS = 20  # several times what it takes, far below what a mistake would take
 LARGE_METERS, LARGE_HOLDINGS = 500, 50
-LARGE_SECONDS, LARGE_MEGABYTES = 90, 4000
+LARGE_SECONDS, LARGE_MEGABYTES = 5, 2048  # of the replay alone
 GROWTH = 2
 REPEAT = 5
 
@@ -135,7 +135,7 @@ def test_a_year_of_500_meters(tmp_path: Path, capsys) -> None:
             f" {got['read_mb']:.0f} MB when read, {got['peak_mb']:.0f} MB when billed"
         )
     assert (got["hours"], got["used"]) == (HOURS, LARGE_HOLDINGS)
-    assert got["read"] + got["bill"] < LARGE_SECONDS
+    assert got["bill"] < LARGE_SECONDS
     assert got["peak_mb"] < LARGE_MEGABYTES
 
 
