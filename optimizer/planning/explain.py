@@ -132,9 +132,11 @@ def _full_use(part: Part, index: int) -> float:
         worth = np.zeros(problem.hours)
         for pair in np.flatnonzero(problem.pair_source == source):
             pool = problem.pair_pool[pair]
-            price = np.where(np.isfinite(problem.price[pool]), problem.price[pool], 0.0)
+            price = np.minimum(problem.price[pool], problem.penalty[pool])
+            price = np.where(np.isfinite(price), price, 0.0)[problem.period]
             np.maximum(worth, price / problem.pair_draw[pair], out=worth)
-        total += float(ratio) * float((worth * problem.active[source]) @ problem.weight)
+        inside = problem.active[source][problem.period]
+        total += float(ratio) * float((worth * inside) @ problem.weight)
     return total
 
 

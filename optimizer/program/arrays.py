@@ -13,6 +13,7 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
+from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Floats, Problem
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
@@ -31,12 +32,12 @@ class Box:
 
 @dataclass(frozen=True)
 class Relaxation:
-    """An LP answer with the price λ ≥ 0 of every source, (S, N), in dollars per hour."""
+    """An LP answer with the prices of its rows."""
 
     feasible: bool
     objective: float
     quantity: Floats
-    prices: Floats
+    prices: Prices
     covered: Floats
 
 
@@ -44,7 +45,8 @@ class ArrayProgram:
     """The program of one problem, written once, solved for any box of purchases."""
 
     def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+        self.whole = problem
+        self.problem = problem = problem.expand()
         self.scale = float(problem.weight.sum()) or 1.0
         usable = (problem.held > 0) | problem.active
         wanted = problem.demand > 0
@@ -64,17 +66,19 @@ class ArrayProgram:
         solver.run()
         if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             count = len(self.problem.columns)
-            return Relaxation(False, np.inf, np.zeros(count), self._zero(), np.zeros(0))
+            return Relaxation(
+                False, np.inf, np.zeros(count), zero_prices(self.whole), np.zeros(0)
+            )
         answer = solver.getSolution()
         values = np.array(answer.col_value)
         duals = np.array(answer.row_dual)[len(self.meet[0]) :][: len(self.draw[0])]
-        prices = self._zero()
+        prices = np.zeros((len(self.problem.sources), self.problem.hours))
         prices[self.draw] = np.maximum(0.0, -duals) * self.scale / self.problem.weight[self.draw[1]]
         count = len(self.problem.columns)
         covered = np.zeros((len(self.problem.pair_source), self.problem.hours))
         covered[self.y] = values[count : count + len(self.y[0])]
         objective = float(solver.getInfo().objective_function_value) * self.scale
-        return Relaxation(True, objective, values[:count], prices, covered)
+        return Relaxation(True, objective, values[:count], self._prices(prices), covered)
 
     def solve(self, box: Box, *, gap: float, nodes: int) -> ProgramSolution:
         """Solve with whole units; stops at the gap or after so many nodes."""
@@ -103,8 +107,24 @@ class ArrayProgram:
             bound=bound * self.scale,
         )
 
-    def _zero(self) -> Floats:
-        return np.zeros((len(self.problem.sources), self.problem.hours))
+    def _prices(self, by_source: Floats) -> Prices:
+        """Prices of shared sources by hour, and of own ones as rent over their periods."""
+        whole, structure = self.whole, self.whole.structure
+        none = zero_prices(whole)
+        rent = none.rent
+        for pool, pairs in enumerate(structure.own_pairs):
+            if not len(pairs):
+                continue
+            # The least worth of a unit among the own sources in force: no purchase earns more.
+            unit = np.full(whole.hours, np.inf)
+            for pair in pairs:
+                source = whole.pair_source[pair]
+                there = self.problem.active[source] & (self.problem.demand[pool] > 0)
+                worth = whole.pair_draw[pair] * by_source[source]
+                np.minimum(unit, np.where(there, worth, np.inf), out=unit)
+            unit = np.where(np.isfinite(unit), unit, 0.0) * whole.weight
+            rent[pool] = np.bincount(whole.period, unit, minlength=whole.periods)
+        return Prices(by_source[structure.shared], rent, none.limits, none.links)
 
     def _solver(self, box: Box, *, integer: bool) -> highspy.Highs:
         solver = highspy.Highs()

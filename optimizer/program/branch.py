@@ -17,6 +17,7 @@ import numpy as np
 
 from optimizer.program.arrays import ArrayProgram, Box
 from optimizer.program.certificate import lower_bound, whole_box
+from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Floats, Problem
 
 _WHOLE = 1e-6
@@ -27,14 +28,14 @@ class Bounded:
     """The proven bound, the prices at the root, and the nodes that were solved."""
 
     bound: float
-    prices: Floats
+    prices: Prices
     nodes: int
 
 
 def certified_bound(
     problem: Problem,
     program: ArrayProgram,
-    spread: Callable[[Floats], Floats],
+    spread: Callable[[Prices], Prices],
     *,
     target: float,
     nodes: int,
@@ -56,7 +57,7 @@ def certified_bound(
     root = program.relax(box)
     if not root.feasible:
         # Free of any solver's word: prices of zero still give a valid, weak bound.
-        zero = np.zeros((len(problem.sources), problem.hours))
+        zero = zero_prices(problem)
         return Bounded(lower_bound(problem, zero, box), zero, 1)
     prices = spread(root.prices)
     bound = lower_bound(problem, prices, box)
@@ -133,10 +134,11 @@ def _short(problem: Problem, box: Box) -> bool:
     Only pools that have no price at all can make a plan infeasible: their demand must fit
     into the sources that cover them.
     """
-    capacity = problem.capacity(box.upper)
+    capacity = problem.capacity(box.upper)[:, problem.period]
+    served = np.isfinite(np.minimum(problem.price, problem.penalty[:, None]))
     for pool in range(len(problem.pools)):
         must = np.where(
-            np.isfinite(problem.price[pool]),
+            served[pool][problem.period],
             0.0,
             problem.demand[pool]
             - (problem.tolerant[pool] if np.isfinite(problem.spot_price[pool]) else 0.0),

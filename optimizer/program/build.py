@@ -45,15 +45,16 @@ def build_problem(
     pools, pool_of = _pools(catalogue, window, [sources[key] for key in keys])
 
     hours = len(window.weight)
-    held = np.zeros((len(keys), hours))
+    _, start = np.unique(window.period, return_index=True)  # one hour of each period
+    held = np.zeros((len(keys), len(start)))
     for index, holding in enumerate(window.holdings):
-        held[number[_key(holding)]] += window.held[index]
-    active = np.zeros((len(keys), hours), dtype=bool)
+        held[number[_key(holding)]] += window.held[index, start]
+    active = np.zeros((len(keys), len(start)), dtype=bool)
     members = []
     for index, column in enumerate(columns):
         for offer, ratio in column.members:
             source = number[_key(bought[offer.name])]
-            active[source] = window.active[index]
+            active[source] = window.active[index, start]
             members.append((index, source, float(ratio)))
     demand, tolerant = (np.zeros((len(pools), hours)) for _ in range(2))
     np.add.at(demand, pool_of, window.lines.quantity)
@@ -71,12 +72,17 @@ def build_problem(
         sources=tuple("/".join(part for part in key if part) for key in keys),
         columns=tuple(column.name for column in columns),
         weight=window.weight,
+        count=window.count,
+        period=window.period,
         demand=demand,
         tolerant=np.minimum(tolerant, demand),
-        price=window.price[first],
+        price=window.price[first][:, start],
         spot_price=window.spot_price[first],
+        penalty=np.full(len(pools), np.inf),
+        availability=np.ones(len(pools)),
         held=held,
         active=active,
+        secures=np.zeros(len(keys), dtype=bool),
         pair_source=np.array([pair[0] for pair in pairs], dtype=np.int64),
         pair_pool=np.array([pair[1] for pair in pairs], dtype=np.int64),
         pair_draw=np.array([pair[2] for pair in pairs], dtype=np.float64),

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The certificate: a lower bound that holds for any prices, whoever supplied them.
 
-For any prices λ ≥ 0 of the sources (``docs/program.md``, section 5):
+For any prices λ, μ, σ ≥ 0 of shared sources, hourly limits and linking rows, and any rents
+ρ ≥ 0 of a pool's own capacity (``docs/program.md``, section 5):
 
-    π̂ = min(e, minₒ a·λₒ)
-    LB = Σ wγ [ Σₚ d((1−τ)π̂ + τ·min(π̂, ŝ)) − Σₛ λH ] + Σₖ min over Q ∈ X of (F − Σ wγλ)·Q
+    LB = Σ w[ Σₚ cost(d) − Σₛ λH − Σᵢ μL ] + Σₚᵣ min over m of (ρ·m + Σ_{t∈r} w·cost((d − H − m)⁺))
+       + Σₖ min over Q ∈ X of (F + σp − Σ wλ − Σ ρ)·Q − σ·most
 
-It is Lagrangian duality of coverage.draw: no solver is asked, so that no solver can make
-it wrong; a poor λ only makes it loose.
+where cost(x) serves x units in the cheapest ways at these prices; the first sum runs over
+pools without own sources.  It is Lagrangian duality of the shared rows, with the own ones
+kept exactly: no solver is asked, so that no solver can make it wrong; poor prices only make
+it loose.
 """
 
 from __future__ import annotations
@@ -15,10 +18,12 @@ from __future__ import annotations
 import numpy as np
 
 from optimizer.program.arrays import Box
-from optimizer.program.problem import Floats, Problem
+from optimizer.program.prices import Prices, UnitCosts, unit_costs, usage_cost
+from optimizer.program.problem import Floats, Ints, Problem
 
 # What float64 sums may be off by, relative to the sum of the terms' magnitudes.
 ROUNDING = 1e-12
+CHUNK = 64  # pools at once: a year of hours of them fits a processor's cache and little memory
 
 
 def whole_box(problem: Problem) -> Box:
@@ -26,8 +31,8 @@ def whole_box(problem: Problem) -> Box:
     return Box(np.zeros(len(problem.columns)), problem.needed())
 
 
-def lower_bound(problem: Problem, prices: Floats, box: Box | None = None) -> float:
-    """The bound for prices λ of shape (S, N), in dollars per unit of the source's measure.
+def lower_bound(problem: Problem, prices: Prices, box: Box | None = None) -> float:
+    """The bound for the given prices, in dollars.
 
     Without a box it bounds every plan; with one, every plan whose purchases lie in it.
     Excludes the constant cost of what is held.  ``inf`` if demand cannot be met at all
@@ -38,55 +43,243 @@ def lower_bound(problem: Problem, prices: Floats, box: Box | None = None) -> flo
     ValueError
         If a price is negative or not finite.
     """
-    if not np.all(np.isfinite(prices)) or (prices < 0).any():
-        msg = "prices of a certificate must be finite and not negative"
+    for values in (prices.shared, prices.rent, prices.limits, prices.links):
+        if not np.all(np.isfinite(values)) or (values < 0).any():
+            msg = "prices of a certificate must be finite and not negative"
+            raise ValueError(msg)
+    if problem.limits.names and (
+        (prices.limits > 0) & np.isinf(problem.limits.most[:, problem.period])
+    ).any():
+        msg = "an hourly limit has a price in an hour in which it does not apply"
+        raise ValueError(msg)
+    if (prices.links > problem.links.excess_price).any():
+        msg = "the price of a linking row is above what exceeding it costs"
         raise ValueError(msg)
     box = whole_box(problem) if box is None else box
-    unit = pool_prices(problem, prices)
-    spot = np.minimum(unit, problem.spot_price[:, None])
-    firm = problem.demand - problem.tolerant
-    with np.errstate(invalid="ignore"):
-        usage = np.where(firm > 0, firm * unit, 0.0) + np.where(
-            problem.tolerant > 0, problem.tolerant * spot, 0.0
-        )
-    held = prices * problem.held
-    bracket = reduced_costs(problem, prices)
+    brackets = reduced_costs(problem, prices)
     purchases = np.array(
-        [_least(problem, box, column, float(bracket[column])) for column in range(len(bracket))]
+        [_least(problem, box, column, float(bracket)) for column, bracket in enumerate(brackets)]
     )
-    if np.isposinf(usage).any() or np.isposinf(purchases).any():
-        return np.inf  # usage that nothing serves, or a box that holds no amount
-    hourly = usage.sum(axis=0) - held.sum(axis=0)
-    size = float(problem.weight @ (np.abs(usage).sum(axis=0) + held.sum(axis=0)))
+    if np.isposinf(purchases).any():
+        return np.inf  # a box that holds no amount
     # A bracket is a small difference of a cost and of what it earns: both count.
     most = np.where(np.isfinite(box.upper), box.upper, 0.0)
-    size += float((2.0 * np.abs(problem.cost) + np.abs(bracket)) @ most)
-    bound = float(problem.weight @ hourly) + float(purchases.sum())
+    size = float((2.0 * np.abs(problem.cost) + np.abs(brackets)) @ most)
+    total = float(purchases.sum())
+    for pools in np.array_split(
+        np.arange(len(problem.pools)), max(1, -(-len(problem.pools) // CHUNK))
+    ):
+        least, magnitude = _pools_cost(problem, prices, pools, box)
+        total += least
+        size += magnitude
+    fixed = _fixed(problem, prices)
+    bound = total - float(fixed.sum())
+    size += float(np.abs(fixed).sum())
     return bound - ROUNDING * size if np.isfinite(bound) else bound
 
 
-def pool_prices(problem: Problem, prices: Floats) -> Floats:
-    """π̂ = min(e, min over pairs of a·λ): the most a further unit can be worth; (P, N)."""
-    unit = problem.price.copy()
-    usable = (problem.held > 0) | problem.active
-    for source, pool, draw in zip(
-        problem.pair_source, problem.pair_pool, problem.pair_draw, strict=True
-    ):
-        np.minimum(
-            unit[pool], np.where(usable[source], draw * prices[source], np.inf), out=unit[pool]
-        )
-    return unit
-
-
-def reduced_costs(problem: Problem, prices: Floats) -> Floats:
-    """F − Σ wγλ over the hours in which the purchase is in force; (K,)."""
-    worth = (prices * problem.active) @ problem.weight
+def reduced_costs(problem: Problem, prices: Prices) -> Floats:
+    """F + σp − Σ wλ − Σ ρ over the hours in which the purchase is in force; (K,)."""
+    structure = problem.structure
+    worth = np.zeros(len(problem.sources))
+    hours = _by_period(problem, prices.shared * problem.weight)
+    worth[structure.shared] = (hours * problem.active[structure.shared]).sum(axis=1)
+    own = np.flatnonzero(structure.own[problem.pair_source])
+    source, pool = problem.pair_source[own], problem.pair_pool[own]
+    worth[source] = (prices.rent[pool] * problem.active[source]).sum(axis=1) / np.where(
+        problem.pair_draw[own] > 0, problem.pair_draw[own], np.inf
+    )
     earned = np.bincount(
         problem.member_column,
         weights=problem.member_ratio * worth[problem.member_source],
         minlength=len(problem.columns),
     )
-    return np.asarray(problem.cost - earned, dtype=np.float64)
+    asked = prices.links @ problem.links.purchase if problem.links.names else 0.0
+    return np.asarray(problem.cost + asked - earned, dtype=np.float64)
+
+
+def hourly_floor(problem: Problem, prices: Prices, quantity: Floats) -> Floats:
+    """What an hour costs at least with these purchases, by the same duality; (N,) dollars.
+
+    Of a problem without linking rows, or with their share of the price in every hour.
+    """
+    structure, capacity = problem.structure, problem.capacity(quantity)
+    floor = -(prices.shared * capacity[structure.shared][:, problem.period]).sum(axis=0)
+    if problem.limits.names:
+        floor = floor - _limit_rent(problem, prices).sum(axis=0)
+    for pools in np.array_split(
+        np.arange(len(problem.pools)), max(1, -(-len(problem.pools) // CHUNK))
+    ):
+        units = residual(problem, capacity, pools)
+        costs = unit_costs(problem, prices, pools)
+        floor = floor + usage_cost(problem, costs, pools, units).sum(axis=0)
+    return np.asarray(floor)
+
+
+def residual(problem: Problem, capacity: Floats, pools: Ints) -> Floats:
+    """Units of the pools that their own sources leave, (pools, N): they serve first, free."""
+    units = problem.demand[pools].copy()
+    for position, pool in enumerate(pools):
+        pairs = problem.structure.own_pairs[pool]
+        if len(pairs):
+            able = (
+                capacity[problem.pair_source[pairs]] / problem.pair_draw[pairs][:, None]
+            ).sum(axis=0)
+            units[position] = np.maximum(units[position] - able[problem.period], 0.0)
+    return units
+
+
+def pool_prices(problem: Problem, prices: Prices, quantity: Floats | None = None) -> Floats:
+    """π̂: the price of one more unit of each pool in each hour; shape (P, N).
+
+    With ``quantity``, nothing in hours in which the pool's own capacity is not used up.
+    """
+    every = np.arange(len(problem.pools))
+    unit = unit_costs(problem, prices, every).firm
+    if quantity is not None:
+        left = residual(problem, problem.capacity(quantity), every)
+        unit = np.where(left > 0, unit, 0.0)
+    return unit
+
+
+def _pools_cost(
+    problem: Problem, prices: Prices, pools: Ints, box: Box
+) -> tuple[float, float]:
+    """Cost of the pools' usage at these prices, with the best of their own capacity."""
+    costs = unit_costs(problem, prices, pools)
+    owning = np.array([len(problem.structure.own_pairs[pool]) > 0 for pool in pools], dtype=bool)
+    total = size = 0.0
+    rest = pools[~owning]
+    if len(rest):
+        part = UnitCosts(costs.market[~owning], costs.secured[~owning], costs.spot[~owning])
+        usage = usage_cost(problem, part, rest, problem.demand[rest])
+        if np.isposinf(usage).any():
+            return np.inf, 0.0
+        total += float((usage @ problem.weight).sum())
+        size += float((np.abs(usage) @ problem.weight).sum())
+    for position in np.flatnonzero(owning):
+        one = UnitCosts(
+            costs.market[position], costs.secured[position], costs.spot[position]
+        )
+        least, magnitude = _own_cost(problem, prices, int(pools[position]), one, box)
+        total += least
+        size += magnitude
+    return total, size
+
+
+def _own_cost(
+    problem: Problem, prices: Prices, pool: int, costs: UnitCosts, box: Box
+) -> tuple[float, float]:
+    """Σᵣ min over m of ρ·m + Σ_{t∈r} w·cost((d − H − m)⁺): a newsvendor for each period.
+
+    m runs over what the columns' steps can add up to; cost(x) is ŝ·x up to the tolerant
+    units and π̂ beyond, so that usage is a sum of hinges (z − m)⁺ with slopes ≥ 0.
+    """
+    held, low, high, grid = _own_capacity(problem, pool, box)
+    firm = np.minimum(costs.market, costs.secured)
+    spot = np.minimum(costs.spot, firm)
+    tolerant = problem.tolerant[pool]
+    total = size = 0.0
+    for period in range(problem.periods):
+        hours = np.flatnonzero(problem.period == period)
+        level = problem.demand[pool, hours] - held[period]
+        weight = problem.weight[hours]
+        position = [level]
+        slope = [weight * spot[hours]]
+        extra = spot[hours] < firm[hours]
+        if extra.any():
+            with np.errstate(invalid="ignore"):
+                step = np.where(extra, firm[hours] - spot[hours], 0.0)
+            position.append((level - tolerant[hours])[extra])
+            slope.append((weight * step)[extra])
+        z, c = np.concatenate(position), np.concatenate(slope)
+        least, most = float(low[period]), float(high[period])
+        must = np.isinf(c) & (z > 0)
+        if must.any():
+            least = max(least, float(z[must].max()))
+        c = np.where(np.isinf(c), 0.0, c)
+        # Usage that a linking row pays for: not covering any of it is the least it can cost.
+        paid = float(np.minimum(c, 0.0) @ np.maximum(z, 0.0))
+        c = np.maximum(c, 0.0)
+        if least > most * (1 + 1e-9) + 1e-9:
+            return np.inf, 0.0
+        amount = _newsvendor(z, c, float(prices.rent[pool, period]), least, most)
+        cost = np.inf
+        for trial in _on_grid(amount, grid, least, most):
+            usage = float(np.maximum(z - trial, 0.0) @ c)
+            rent = float(prices.rent[pool, period]) * trial
+            if usage + rent < cost:
+                cost, magnitude = usage + rent, abs(usage) + rent
+        total += cost + paid
+        size += magnitude - paid
+    return total, size
+
+
+def _own_capacity(
+    problem: Problem, pool: int, box: Box
+) -> tuple[Floats, Floats, Floats, float]:
+    """Held capacity by period, the least and most that can be bought, and its grid."""
+    held, low, high = (np.zeros(problem.periods) for _ in range(3))
+    grids = []
+    for pair in problem.structure.own_pairs[pool]:
+        source, draw = problem.pair_source[pair], problem.pair_draw[pair]
+        held += problem.held[source] / draw
+        for member in np.flatnonzero(problem.member_source == source):
+            column = problem.member_column[member]
+            each = problem.member_ratio[member] / draw
+            low += problem.active[source] * box.lower[column] * each
+            high += problem.active[source] * box.upper[column] * each
+            grids.append(problem.step[column] * each if problem.integer[column] else 0.0)
+    # Steps that are multiples of the smallest add up to its multiples alone.
+    grid = min(grids, default=0.0)
+    if grid > 0 and any(abs(g / grid - round(g / grid)) > 1e-9 for g in grids):
+        grid = 0.0
+    return held, low, high, grid
+
+
+def _newsvendor(z: Floats, c: Floats, rent: float, least: float, most: float) -> float:
+    """The least m in [least, most] beyond which a unit earns no more than its rent."""
+    order = np.argsort(-z, kind="stable")
+    reached = np.cumsum(c[order])
+    position = int(np.searchsorted(reached, rent, side="right"))
+    amount = z[order[position]] if position < len(z) else 0.0
+    return float(min(max(amount, least, 0.0), most))
+
+
+def _on_grid(amount: float, grid: float, least: float, most: float) -> list[float]:
+    """The allowed amounts on both sides of one: a convex cost has its minimum there."""
+    if grid <= 0:
+        return [amount]
+    sides = {float(np.floor(amount / grid + 1e-9)), float(np.ceil(amount / grid - 1e-9))}
+    trials = [side * grid for side in sides if least - 1e-9 <= side * grid <= most + 1e-9]
+    # Between two steps that the range excludes, its ends bound the cost from below.
+    return trials if len(trials) == len(sides) else [*trials, amount]
+
+
+def _fixed(problem: Problem, prices: Prices) -> Floats:
+    """Worth of what is there anyway: held capacity, limits, right-hand sides of links."""
+    structure = problem.structure
+    held = _by_period(problem, prices.shared * problem.weight) * problem.held[structure.shared]
+    parts = [held.sum(axis=1)]
+    if problem.limits.names:
+        parts.append(_limit_rent(problem, prices) @ problem.weight)
+    parts.append(prices.links * problem.links.most)
+    return np.concatenate(parts)
+
+
+def _limit_rent(problem: Problem, prices: Prices) -> Floats:
+    """μ·L by limit and hour; nothing where the limit does not apply."""
+    most = problem.limits.most[:, problem.period]
+    return np.where(np.isfinite(most) & (prices.limits > 0), most * prices.limits, 0.0)
+
+
+def _by_period(problem: Problem, hourly: Floats) -> Floats:
+    """Sums over the hours of each period; shape (rows, R)."""
+    if problem.periods == 1 or not len(hourly):
+        return hourly.sum(axis=1, keepdims=True).repeat(problem.periods, axis=1)
+    return np.stack(
+        [np.bincount(problem.period, row, minlength=problem.periods) for row in hourly]
+    ).reshape(len(hourly), problem.periods)
 
 
 def _least(problem: Problem, box: Box, column: int, bracket: float) -> float:

@@ -28,6 +28,7 @@ class Check:
 
 def check_solution(problem: Problem, solution: ProgramSolution) -> list[Check]:
     """Recompute every constraint family, and the objective, from an answer's coverage."""
+    problem = problem.expand()
     checks = [check_amounts(problem, solution.quantity)]
     if solution.covered is None or solution.spot is None or solution.on_demand is None:
         return checks

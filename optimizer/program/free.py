@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from optimizer.program.arrays import ArrayProgram, Box
-from optimizer.program.certificate import pool_prices
+from optimizer.program.certificate import hourly_floor
+from optimizer.program.prices import Prices
 from optimizer.program.problem import Floats, Problem
 
 CHUNK = 200  # hours per LP: they do not meet once the purchases are fixed
@@ -17,7 +18,7 @@ MOST_HOURS = 4000
 
 
 def free_choice_cost(
-    problem: Problem, quantity: Floats, prices: Floats, law_hourly: Floats
+    problem: Problem, quantity: Floats, prices: Prices, law_hourly: Floats
 ) -> float:
     """Cost of the purchases ``quantity`` with the best coverage of every hour, in dollars.
 
@@ -26,8 +27,7 @@ def free_choice_cost(
     promising first, up to 4,000 of them; the law's cost stands for the rest, so that
     what is not known counts against the solver.
     """
-    capacity = problem.capacity(quantity)
-    floor = _dual_floor(problem, prices, capacity)
+    floor = hourly_floor(problem, prices, quantity)
     open_gap = np.maximum(0.0, law_hourly - floor) * problem.weight
     hourly = problem.weight * law_hourly
     finite = np.isfinite(hourly)
@@ -49,14 +49,3 @@ def free_choice_cost(
         best = part.objective - float(problem.cost @ quantity) if part.feasible else np.inf
         total += min(best, float(hourly[chunk].sum()))
     return total
-
-
-def _dual_floor(problem: Problem, prices: Floats, capacity: Floats) -> Floats:
-    unit = pool_prices(problem, prices)
-    spot = np.minimum(unit, problem.spot_price[:, None])
-    firm = problem.demand - problem.tolerant
-    with np.errstate(invalid="ignore"):
-        usage = np.where(firm > 0, firm * unit, 0.0) + np.where(
-            problem.tolerant > 0, problem.tolerant * spot, 0.0
-        )
-    return np.asarray(usage.sum(axis=0) - (prices * capacity).sum(axis=0))

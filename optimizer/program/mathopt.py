@@ -23,6 +23,7 @@ def solve_mathopt(
     problem: Problem, *, gap: float = 0.0, solver: str = "gscip", seconds: float = 600.0
 ) -> ProgramSolution:
     """Solve a problem with MathOpt; ``solver`` is ``gscip`` or ``highs``."""
+    problem = problem.expand()
     model = mathopt.Model(name="coverage")
     scale = float(problem.weight.sum()) or 1.0
     most = problem.needed()

@@ -15,6 +15,7 @@ import numpy as np
 
 from optimizer.program.arrays import ArrayProgram, Relaxation
 from optimizer.program.certificate import lower_bound, whole_box
+from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Floats, Ints, Problem, merge_labels
 
 ROUNDS = 14
@@ -28,12 +29,12 @@ class Partition:
     labels: Ints
     program: ArrayProgram
     bound: float
-    prices: Floats
+    prices: Prices
     rounds: int
 
-    def spread(self, prices: Floats) -> Floats:
+    def spread(self, prices: Prices) -> Prices:
         """Prices of the cells as prices of the hours."""
-        return prices[:, self.labels]
+        return prices.spread(self.labels)
 
 
 def partition_hours(problem: Problem, *, gap: float) -> Partition:
@@ -45,13 +46,13 @@ def partition_hours(problem: Problem, *, gap: float) -> Partition:
     """
     box = whole_box(problem)
     labels = _regimes(problem)
-    best_bound, best_prices = -np.inf, np.zeros((len(problem.sources), problem.hours))
+    best_bound, best_prices = -np.inf, zero_prices(problem)
     for number in range(1, ROUNDS + 1):
         program = ArrayProgram(merge_labels(problem, labels))
         relaxed = program.relax(box)
         if not relaxed.feasible:
             return Partition(labels, program, best_bound, best_prices, number)
-        prices = relaxed.prices[:, labels]
+        prices = relaxed.prices.spread(labels)
         bound = lower_bound(problem, prices, box)
         if bound > best_bound:
             best_bound, best_prices = bound, prices
@@ -67,8 +68,7 @@ def partition_hours(problem: Problem, *, gap: float) -> Partition:
 
 def _regimes(problem: Problem) -> Ints:
     """First cells: hours with the same holdings, purchases in force and prices."""
-    rows = np.vstack([problem.held, problem.active, problem.price])
-    _, labels = np.unique(rows, axis=1, return_inverse=True)
+    _, labels = np.unique(problem.period, return_inverse=True)
     return np.asarray(labels, dtype=np.int64).reshape(-1)
 
 
@@ -81,7 +81,7 @@ def _overrun(
     -------
     (S, cells) dollars of overrun, an upper estimate; (S, N) load minus capacity.
     """
-    over = -problem.capacity(relaxed.quantity)
+    over = -problem.capacity(relaxed.quantity)[:, problem.period]
     worth = np.zeros(len(problem.sources))
     fallback = np.where(np.isfinite(problem.price), problem.price, 0.0).max(axis=1, initial=0.0)
     for pair, (source, pool, draw) in enumerate(

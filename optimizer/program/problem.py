@@ -3,20 +3,89 @@
 
 Sets and symbols are those of ``docs/program.md``: P pools (usage that every source may
 cover alike), S sources (an offer of one owner and scope, held or to be bought), K purchase
-columns (an offer, or a bundle of offers), J pairs (source, pool), N weighted hours.
+columns (an offer, or a bundle of offers), J pairs (source, pool), N weighted hours in R
+periods (hours with the same prices and the same things in force).
 Money is in dollars, as float64: this is the solver's side of the house.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optimizer.program.structure import Structure
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+
+
+class Counts(IntEnum):
+    """What of a pool's usage counts against an hourly limit."""
+
+    MARKET = 0
+    """On demand, or covered by a discount that guarantees no capacity."""
+    SPOT = 1
+    RUNNING = 2
+    """Everything that is served."""
+
+
+def _ints() -> Ints:
+    return np.zeros(0, dtype=np.int64)
+
+
+def _floats(*shape: int) -> Floats:
+    return np.zeros(shape or (0,))
+
+
+@dataclass(frozen=True)
+class HourlyLimits:
+    """I limits that hold in every hour: Σ weight · units ≤ most.
+
+    Attributes
+    ----------
+    most
+        (I, R) by period; ``inf`` where the limit does not apply.
+    entry_limit, entry_pool, entry_counts, entry_weight
+        (E,) which pools count against which limit, with what (:class:`Counts`).
+    """
+
+    names: tuple[str, ...] = ()
+    most: Floats = field(default_factory=lambda: _floats(0, 0))
+    entry_limit: Ints = field(default_factory=_ints)
+    entry_pool: Ints = field(default_factory=_ints)
+    entry_counts: Ints = field(default_factory=_ints)
+    entry_weight: Floats = field(default_factory=_floats)
+
+
+@dataclass(frozen=True)
+class Links:
+    """I rows that link the hours: Σ p·Q + Σₜ h·[t ∈ window](Σ a·u + b·r + c·y) − z ≤ most.
+
+    h are hours (:attr:`Problem.count`, not discounted); z ≥ 0 costs ``excess_price`` each.
+
+    Attributes
+    ----------
+    most, excess_price
+        (I,); a price of ``inf`` makes the row hard.
+    purchase, on_demand, spot, covered
+        (I, K), (I, P), (I, P), (I, J) coefficients.
+    window
+        (I, R) periods whose hours count.
+    """
+
+    names: tuple[str, ...] = ()
+    most: Floats = field(default_factory=_floats)
+    excess_price: Floats = field(default_factory=_floats)
+    purchase: Floats = field(default_factory=lambda: _floats(0, 0))
+    on_demand: Floats = field(default_factory=lambda: _floats(0, 0))
+    spot: Floats = field(default_factory=lambda: _floats(0, 0))
+    covered: Floats = field(default_factory=lambda: _floats(0, 0))
+    window: Flags = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
 
 
 @dataclass(frozen=True)
@@ -25,18 +94,28 @@ class Problem:
 
     Attributes
     ----------
-    weight
-        (N,) hours × discount factor that each column of hours stands for.
+    weight, count
+        (N,) hours × discount factor that each column of hours stands for; and hours alone.
+    period
+        (N,) the period of each hour, 0 … R−1.
     demand, tolerant
         (P, N) units; ``tolerant`` is the part that may run on spot.
     price
-        (P, N) dollars for a unit that nothing covers; ``inf`` where it cannot be had.
+        (P, R) dollars for a unit on demand; ``inf`` where it cannot be had.
     spot_price
         (P,) dollars for a unit on spot with its interruptions; ``inf`` without spot.
+    penalty
+        (P,) dollars for a unit that is not served; ``inf`` where it must be.
+    availability
+        (P,) share of the demand that the market can serve: on demand, or under a discount
+        that guarantees no capacity.
     held
-        (S, N) capacity already held or queued, in the source's measure.
+        (S, R) capacity already held or queued, in the source's measure.
     active
-        (S, N) hours in which what is bought now is in force.
+        (S, R) periods in which what is bought now is in force.
+    secures
+        (S,) sources that guarantee capacity, so that neither availability nor a limit on
+        the market bounds what they cover.
     pair_source, pair_pool, pair_draw
         (J,) which source covers which pool, and what it spends on a unit.
     cost, minimum, maximum, step, integer
@@ -45,18 +124,27 @@ class Problem:
         Columns that are not integer are rounded to their step afterwards.
     member_column, member_source, member_ratio
         (M,) what buying one unit of a column adds to a source.
+    limits, rows
+        Limits of every hour, and rows that link the hours.
+    arriving
+        (P,) most units per hour that work which may move can add to a pool.
     """
 
     pools: tuple[str, ...]
     sources: tuple[str, ...]
     columns: tuple[str, ...]
     weight: Floats
+    count: Floats
+    period: Ints
     demand: Floats
     tolerant: Floats
     price: Floats
     spot_price: Floats
+    penalty: Floats
+    availability: Floats
     held: Floats
     active: Flags
+    secures: Flags
     pair_source: Ints
     pair_pool: Ints
     pair_draw: Floats
@@ -68,6 +156,9 @@ class Problem:
     member_column: Ints
     member_source: Ints
     member_ratio: Floats
+    limits: HourlyLimits = field(default_factory=HourlyLimits)
+    links: Links = field(default_factory=Links)
+    arriving: Floats | None = None
 
     @property
     def hours(self) -> int:
@@ -75,21 +166,54 @@ class Problem:
         return len(self.weight)
 
     @property
+    def periods(self) -> int:
+        """Number of periods, R."""
+        return self.held.shape[1]
+
+    @property
     def rows(self) -> int:
         """Rows of the program that writes every hour: P·N + S·N."""
         return (len(self.pools) + len(self.sources)) * self.hours
+
+    @cached_property
+    def structure(self) -> Structure:
+        """Which sources are own to one pool, and the pairs of each pool."""
+        return Structure.of(self)
 
     def take(self, hours: Ints) -> Problem:
         """The problem of some of its hours only."""
         return replace(
             self,
             weight=self.weight[hours],
+            count=self.count[hours],
+            period=self.period[hours],
             demand=self.demand[:, hours],
             tolerant=self.tolerant[:, hours],
-            price=self.price[:, hours],
-            held=self.held[:, hours],
-            active=self.active[:, hours],
         )
+
+    def expand(self) -> Problem:
+        """The same problem with every hour a period of its own: R = N."""
+        period = self.period
+        return replace(
+            self,
+            period=np.arange(self.hours),
+            price=self.price[:, period],
+            held=self.held[:, period],
+            active=self.active[:, period],
+            limits=replace(self.limits, most=self.limits.most[:, period])
+            if self.limits.names
+            else self.limits,
+            links=replace(self.links, window=self.links.window[:, period])
+            if self.links.names
+            else self.links,
+        )
+
+    @cached_property
+    def bought_matrix(self) -> Floats:
+        """(S, K) what one unit of each column adds to each source."""
+        matrix = np.zeros((len(self.sources), len(self.columns)))
+        np.add.at(matrix, (self.member_source, self.member_column), self.member_ratio)
+        return matrix
 
     def bought(self, quantity: Floats) -> Floats:
         """Amount that each source gains from the columns' quantities; shape (S,)."""
@@ -100,7 +224,7 @@ class Problem:
         ).astype(np.float64)
 
     def capacity(self, quantity: Floats) -> Floats:
-        """Capacity A = H + Q of every source in every hour; shape (S, N)."""
+        """Capacity A = H + Q of every source in every period; shape (S, R)."""
         return self.held + self.bought(quantity)[:, None] * self.active
 
     def needed(self) -> Floats:
@@ -109,9 +233,22 @@ class Problem:
         More than the largest hour of eligible draw covers nothing, so that an optimal
         plan within these amounts exists as long as nothing has a negative price.
         """
-        load = np.zeros((len(self.sources), self.hours))
-        np.add.at(load, self.pair_source, self.pair_draw[:, None] * self.demand[self.pair_pool])
-        peak = np.where(self.active, load, 0.0).max(axis=1, initial=0.0)
+        return self._needed.copy()
+
+    @cached_property
+    def _needed(self) -> Floats:
+        peak = np.zeros(len(self.sources))
+        order = np.argsort(self.pair_source, kind="stable")
+        bounds = np.searchsorted(self.pair_source[order], np.arange(len(self.sources) + 1))
+        for source in range(len(self.sources)):
+            pairs = order[bounds[source] : bounds[source + 1]]
+            if not len(pairs) or not self.active[source].any():
+                continue
+            draws, pools = self.pair_draw[pairs], self.pair_pool[pairs]
+            load = draws @ self.demand[pools]
+            if self.arriving is not None:
+                load = load + draws @ self.arriving[pools]
+            peak[source] = load[self.active[source][self.period]].max(initial=0.0)
         most = np.zeros(len(self.columns))
         np.maximum.at(most, self.member_column, peak[self.member_source] / self.member_ratio)
         most = np.ceil(most / self.step - 1e-9) * self.step
@@ -128,11 +265,14 @@ class Problem:
 def merge_labels(problem: Problem, labels: Ints) -> Problem:
     """Average the hours that carry the same label (0 … n−1), adding their weights.
 
+    Hours of one label must be of one period.
+
     Exact if such hours agree; a lower bound otherwise, because the cost of an hour is
     convex in demand and capacity together (``docs/program.md``, "Merging").
     """
     count = int(labels.max()) + 1 if len(labels) else 0
     weight = np.bincount(labels, problem.weight, minlength=count)
+    hours = np.bincount(labels, problem.count, minlength=count)
     first = np.zeros(count, dtype=np.int64)
     first[labels[::-1]] = np.arange(len(labels))[::-1]
 
@@ -151,9 +291,8 @@ def merge_labels(problem: Problem, labels: Ints) -> Problem:
     return replace(
         problem,
         weight=np.asarray(weight, dtype=np.float64),
+        count=np.asarray(hours, dtype=np.float64),
+        period=problem.period[first],
         demand=mean(problem.demand),
         tolerant=mean(problem.tolerant),
-        held=mean(problem.held),
-        price=problem.price[:, first],
-        active=problem.active[:, first],
     )

@@ -58,6 +58,7 @@ def solve_reference(
     -------
     The answer with the coverage of every hour.
     """
+    problem = problem.expand()
     model = pulp.LpProblem("coverage", pulp.LpMinimize)
     purchases = define_purchase_variables(model, problem)
     coverage = define_coverage_variables(model, problem)

@@ -22,6 +22,7 @@ from optimizer.program.free import free_choice_cost
 from optimizer.program.lawcost import LawCost, LawOutcome
 from optimizer.program.mathopt import solve_mathopt
 from optimizer.program.partition import partition_hours
+from optimizer.program.prices import Prices
 from optimizer.program.problem import Floats, Ints, Problem
 from optimizer.program.reference import solve_reference
 from optimizer.program.search import improve, on_step
@@ -52,7 +53,7 @@ class Answer:
     outcome: LawOutcome
     free: float
     bound: float
-    prices: Floats
+    prices: Prices
     checks: tuple[Check, ...]
     work: dict[str, int] = field(default_factory=dict)
 
@@ -102,7 +103,7 @@ def solve(
     if solution.status is Status.INFEASIBLE and _unservable(problem, law):
         return _infeasible(problem, law, solution, bounded, method)
 
-    law.prefer_spot(pool_prices(problem, bounded.prices)[pool_of])
+    law.prefer_spot(pool_prices(problem, bounded.prices, solution.quantity)[pool_of])
     values = {name: law.objective(amounts) for name, amounts in known.items()}
     # The program's own hours are exact only where it writes every hour.
     exact = method != "partition"

@@ -44,8 +44,10 @@ class Window:
         in the tail), or the penalty for not serving it; ``inf`` where neither exists.
     spot_price
         (L,) spot price with its interruptions: spot·(1 + δω) + δι; ``inf`` without spot.
-    weight
-        (N,) hours × discount factor.
+    weight, count
+        (N,) hours × discount factor; and hours alone.
+    period
+        (N,) hours of one period have the same prices and the same things in force.
     holdings, held
         What is held or queued, and its (C, N) capacity.
     active
@@ -66,6 +68,8 @@ class Window:
     price: Floats
     spot_price: Floats
     weight: Floats
+    count: Floats
+    period: NDArray[np.int64]
     holdings: tuple[Holding, ...]
     held: Floats
     active: NDArray[np.bool_]
@@ -91,10 +95,12 @@ def build_window(
     # Columns of hours before merging: the horizon, then one copy of it for each tail part.
     starts = [as_of + np.arange(horizon)]
     weights = [discount(np.arange(horizon), settings.discount_rate)]
+    counts = [np.ones(horizon)]
     for low, high in pairwise(edges):
         gamma = discount(np.arange(low - as_of, high - as_of), settings.discount_rate).sum()
         starts.append(np.full(horizon, low))
         weights.append(np.full(horizon, gamma / horizon))
+        counts.append(np.full(horizon, (high - low) / horizon))
     parts = len(starts)
     moment = np.concatenate(starts)
     sharing = SharingModes.of(settings, moment)
@@ -141,6 +147,8 @@ def build_window(
         price=price,
         spot_price=_spot_price(lines, catalogue, usage.lost_hours, usage.restart_cost),
         weight=np.asarray(weight, dtype=np.float64),
+        count=np.asarray(np.bincount(label, np.concatenate(counts)), dtype=np.float64),
+        period=_identical(np.vstack([held, active, in_tail])[:, first])[0],
         holdings=tuple(holdings),
         held=held[:, first],
         active=active[:, first],

@@ -48,7 +48,7 @@ def synthetic(meters: int, hours: int, seed: int = 7) -> Problem:
         cost.append(1.0 * hours if rate > 0.6 else 1.1 * hours)
         whole.append(False)
     count = len(cost)
-    return Problem(
+    return hourly(
         pools=tuple(f"p{i}" for i in range(meters)),
         sources=tuple(f"s{i}" for i in range(count)),
         columns=tuple(f"k{i}" for i in range(count)),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 from ortools.linear_solver import pywraplp
@@ -18,6 +19,32 @@ from ortools.linear_solver import pywraplp
 from optimizer.program.problem import Problem
 
 MOST_COMBINATIONS = 1500
+
+
+def hourly(**arrays: Any) -> Problem:
+    """A problem from prices (P, N), held and active (S, N) given by hour.
+
+    Hours that agree in all three become one period; what is not given is unlimited.
+    """
+    price, held, active = (np.asarray(arrays[name]) for name in ("price", "held", "active"))
+    pools, hours = price.shape
+    _, first, period = np.unique(
+        np.vstack([price, held, active]), axis=1, return_index=True, return_inverse=True
+    )
+    period = period.reshape(hours)
+    return Problem(
+        **{
+            "count": np.ones(hours),
+            "penalty": np.full(pools, np.inf),
+            "availability": np.ones(pools),
+            "secures": np.zeros(len(held), dtype=bool),
+            **arrays,
+            "period": period,
+            "price": price[:, first],
+            "held": held[:, first],
+            "active": active[:, first].astype(bool),
+        }
+    )
 
 
 class Exact:
@@ -28,7 +55,7 @@ class Exact:
         self._write()
 
     def _write(self) -> None:
-        p = self.problem
+        p = self.problem.expand()
         self.solver = lp = pywraplp.Solver.CreateSolver("GLOP")
         objective = lp.Objective()
         self.amounts = [lp.NumVar(0, 0, f"Q{k}") for k in range(len(p.columns))]
@@ -129,7 +156,7 @@ def simple(
         return np.array([row.get(name, default) for row in columns], dtype=np.float64)
 
     hours = need.shape[1]
-    return Problem(
+    return hourly(
         pools=tuple(f"p{i}" for i in range(len(need))),
         sources=tuple(f"s{i}" for i in range(sources)),
         columns=tuple(f"k{i}" for i in range(len(columns))),
@@ -208,7 +235,7 @@ def random_problem(seed: int) -> Problem:
                 active[source] = in_force
     integer = np.array([not (money[c] and not (bundle and c == 0)) for c in range(columns)])
     cost = _costs(rng, members, pairs, price, weight @ active.T)
-    problem = Problem(
+    problem = hourly(
         pools=tuple(f"p{i}" for i in range(pools)),
         sources=tuple(f"s{i}" for i in range(sources)),
         columns=tuple(f"k{i}" for i in range(columns)),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,13 +86,11 @@ def test_a_minimum_or_maximum_off_the_step_is_kept(seed: int) -> None:
     """Steps of 2 with a minimum of 3 and a maximum of 7: 4 and 6 may be bought."""
     problem = random_problem(seed)
     count = len(problem.columns)
-    problem = Problem(
-        **{
-            **{name: getattr(problem, name) for name in Problem.__dataclass_fields__},
-            "minimum": np.full(count, 3.0),
-            "maximum": np.full(count, 7.0),
-            "step": np.where(problem.integer, 2.0, 0.001),
-        }
+    problem = replace(
+        problem,
+        minimum=np.full(count, 3.0),
+        maximum=np.full(count, 7.0),
+        step=np.where(problem.integer, 2.0, 0.001),
     )
     best = brute_force(problem)
     for way, solve in WAYS.items():

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What in a problem stands alone and what is shared: derived once, read by every way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from optimizer.program.problem import Problem
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Which sources are own, and the pairs of each pool.
+
+    Attributes
+    ----------
+    own
+        (S,) sources that cover one pool alone, a plain one.
+    shared, row
+        The other sources, and for each source its place among them (−1 for own ones).
+    plain
+        (P,) pools that no hourly limit, linking row or moving work touches.
+    pairs, own_pairs
+        For each pool its pairs with shared and with own sources.
+    """
+
+    own: NDArray[np.bool_]
+    shared: Ints
+    row: Ints
+    plain: NDArray[np.bool_]
+    pairs: tuple[Ints, ...]
+    own_pairs: tuple[Ints, ...]
+
+    @classmethod
+    def of(cls, problem: Problem) -> Structure:
+        """Classify the sources of a problem."""
+        sources, pools = len(problem.sources), len(problem.pools)
+        plain = problem.availability >= 1.0
+        plain[problem.limits.entry_pool] = False
+        if problem.arriving is not None:
+            plain &= problem.arriving <= 0
+        if problem.links.names:
+            touched = np.any(problem.links.covered != 0, axis=0)
+            plain[problem.pair_pool[touched]] = False
+        reach = np.bincount(problem.pair_source, minlength=sources)
+        pool_of = np.zeros(sources, dtype=np.int64)
+        pool_of[problem.pair_source] = problem.pair_pool
+        own = (reach == 1) & plain[pool_of]
+        row = np.full(sources, -1)
+        shared = np.flatnonzero(~own)
+        row[shared] = np.arange(len(shared))
+        by_pool = np.argsort(problem.pair_pool, kind="stable")
+        ends = np.searchsorted(problem.pair_pool[by_pool], np.arange(pools + 1))
+        groups = [by_pool[ends[p] : ends[p + 1]] for p in range(pools)]
+        return cls(
+            own=own,
+            shared=shared,
+            row=row,
+            plain=plain,
+            pairs=tuple(g[~own[problem.pair_source[g]]] for g in groups),
+            own_pairs=tuple(g[own[problem.pair_source[g]]] for g in groups),
+        )
