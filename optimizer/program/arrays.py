@@ -108,7 +108,7 @@ class ArrayProgram:
         )
 
     def _prices(self, by_source: Floats) -> Prices:
-        """Prices of shared sources by hour, and of own ones as rent over their periods."""
+        """Prices of shared sources by hour, and of own ones as rent over their regimes."""
         whole, structure = self.whole, self.whole.structure
         none = zero_prices(whole)
         rent = none.rent
@@ -123,7 +123,8 @@ class ArrayProgram:
                 worth = whole.pair_draw[pair] * by_source[source]
                 np.minimum(unit, np.where(there, worth, np.inf), out=unit)
             unit = np.where(np.isfinite(unit), unit, 0.0) * whole.weight
-            rent[pool] = np.bincount(whole.period, unit, minlength=whole.periods)
+            regime = structure.regime[whole.period]
+            rent[pool] = np.bincount(regime, unit, minlength=structure.regimes)
         return Prices(by_source[structure.shared], rent, none.limits, none.links)
 
     def _solver(self, box: Box, *, integer: bool) -> highspy.Highs:

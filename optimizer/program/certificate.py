@@ -86,7 +86,8 @@ def reduced_costs(problem: Problem, prices: Prices) -> Floats:
     worth[structure.shared] = (hours * problem.active[structure.shared]).sum(axis=1)
     own = np.flatnonzero(structure.own[problem.pair_source])
     source, pool = problem.pair_source[own], problem.pair_pool[own]
-    worth[source] = (prices.rent[pool] * problem.active[source]).sum(axis=1) / np.where(
+    in_force = problem.active[source][:, structure.lead]
+    worth[source] = (prices.rent[pool] * in_force).sum(axis=1) / np.where(
         problem.pair_draw[own] > 0, problem.pair_draw[own], np.inf
     )
     earned = np.bincount(
@@ -170,7 +171,7 @@ def _pools_cost(
 def _own_cost(
     problem: Problem, prices: Prices, pool: int, costs: UnitCosts, box: Box
 ) -> tuple[float, float]:
-    """Σᵣ min over m of ρ·m + Σ_{t∈r} w·cost((d − H − m)⁺): a newsvendor for each period.
+    """Σᵣ min over m of ρ·m + Σ_{t∈r} w·cost((d − H − m)⁺): a newsvendor for each regime.
 
     m runs over what the columns' steps can add up to; cost(x) is ŝ·x up to the tolerant
     units and π̂ beyond, so that usage is a sum of hinges (z − m)⁺ with slopes ≥ 0.
@@ -180,9 +181,10 @@ def _own_cost(
     spot = np.minimum(costs.spot, firm)
     tolerant = problem.tolerant[pool]
     total = size = 0.0
-    for period in range(problem.periods):
-        hours = np.flatnonzero(problem.period == period)
-        level = problem.demand[pool, hours] - held[period]
+    regime = problem.structure.regime[problem.period]
+    for number in range(problem.structure.regimes):
+        hours = np.flatnonzero(regime == number)
+        level = problem.demand[pool, hours] - held[problem.period[hours]]
         weight = problem.weight[hours]
         position = [level]
         slope = [weight * spot[hours]]
@@ -193,7 +195,7 @@ def _own_cost(
             position.append((level - tolerant[hours])[extra])
             slope.append((weight * step)[extra])
         z, c = np.concatenate(position), np.concatenate(slope)
-        least, most = float(low[period]), float(high[period])
+        least, most = float(low[number]), float(high[number])
         must = np.isinf(c) & (z > 0)
         if must.any():
             least = max(least, float(z[must].max()))
@@ -203,11 +205,11 @@ def _own_cost(
         c = np.maximum(c, 0.0)
         if least > most * (1 + 1e-9) + 1e-9:
             return np.inf, 0.0
-        amount = _newsvendor(z, c, float(prices.rent[pool, period]), least, most)
+        amount = _newsvendor(z, c, float(prices.rent[pool, number]), least, most)
         cost = np.inf
         for trial in _on_grid(amount, grid, least, most):
             usage = float(np.maximum(z - trial, 0.0) @ c)
-            rent = float(prices.rent[pool, period]) * trial
+            rent = float(prices.rent[pool, number]) * trial
             if usage + rent < cost:
                 cost, magnitude = usage + rent, abs(usage) + rent
         total += cost + paid
@@ -218,8 +220,10 @@ def _own_cost(
 def _own_capacity(
     problem: Problem, pool: int, box: Box
 ) -> tuple[Floats, Floats, Floats, float]:
-    """Held capacity by period, the least and most that can be bought, and its grid."""
-    held, low, high = (np.zeros(problem.periods) for _ in range(3))
+    """Held capacity by period, the least and most bought by regime, and its grid."""
+    lead = problem.structure.lead
+    held = np.zeros(problem.periods)
+    low, high = np.zeros(len(lead)), np.zeros(len(lead))
     grids = []
     for pair in problem.structure.own_pairs[pool]:
         source, draw = problem.pair_source[pair], problem.pair_draw[pair]
@@ -227,8 +231,8 @@ def _own_capacity(
         for member in np.flatnonzero(problem.member_source == source):
             column = problem.member_column[member]
             each = problem.member_ratio[member] / draw
-            low += problem.active[source] * box.lower[column] * each
-            high += problem.active[source] * box.upper[column] * each
+            low += problem.active[source][lead] * box.lower[column] * each
+            high += problem.active[source][lead] * box.upper[column] * each
             grids.append(problem.step[column] * each if problem.integer[column] else 0.0)
     # Steps that are multiples of the smallest add up to its multiples alone.
     grid = min(grids, default=0.0)

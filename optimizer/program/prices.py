@@ -2,7 +2,7 @@
 """Prices of capacity, limits and linking rows, and what they make a unit of usage cost.
 
 A source that covers one pool alone is *own*: the certificate prices it by a rent over a
-whole period, and decides exactly how much of it each period would rent.  All other sources
+whole regime of hours, and decides exactly how much of it each would rent.  All other sources
 are *shared* and have a price in every hour.
 """
 
@@ -24,7 +24,7 @@ class Prices:
     shared
         (shared sources, N) dollars for one unit of the source's measure in an hour: λ.
     rent
-        (P, R) dollars for one unit of a pool's own capacity over a whole period.
+        (P, regimes) dollars for one unit of a pool's own capacity over a whole regime.
     limits
         (I, N) dollars for one unit of each hourly limit: μ.
     links
@@ -46,7 +46,7 @@ def zero_prices(problem: Problem) -> Prices:
     structure = problem.structure
     return Prices(
         np.zeros((len(structure.shared), problem.hours)),
-        np.zeros((len(problem.pools), problem.periods)),
+        np.zeros((len(problem.pools), structure.regimes)),
         np.zeros((len(problem.limits.names), problem.hours)),
         np.zeros(len(problem.links.names)),
     )

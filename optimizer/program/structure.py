@@ -29,6 +29,9 @@ class Structure:
         (P,) pools that no hourly limit, linking row or moving work touches.
     pairs, own_pairs
         For each pool its pairs with shared and with own sources.
+    regime, lead
+        The regime of each period: periods of one have the same prices and the same
+        purchases in force, and may differ in what is held; and the first period of each.
     """
 
     own: NDArray[np.bool_]
@@ -37,6 +40,13 @@ class Structure:
     plain: NDArray[np.bool_]
     pairs: tuple[Ints, ...]
     own_pairs: tuple[Ints, ...]
+    regime: Ints
+    lead: Ints
+
+    @property
+    def regimes(self) -> int:
+        """Number of regimes."""
+        return len(self.lead)
 
     @classmethod
     def of(cls, problem: Problem) -> Structure:
@@ -59,7 +69,17 @@ class Structure:
         by_pool = np.argsort(problem.pair_pool, kind="stable")
         ends = np.searchsorted(problem.pair_pool[by_pool], np.arange(pools + 1))
         groups = [by_pool[ends[p] : ends[p + 1]] for p in range(pools)]
+        _, lead, regime = np.unique(
+            np.vstack([problem.price, problem.active, problem.links.window[:, : problem.periods]])
+            if problem.links.names
+            else np.vstack([problem.price, problem.active]),
+            axis=1,
+            return_index=True,
+            return_inverse=True,
+        )
         return cls(
+            regime=np.asarray(regime, dtype=np.int64).reshape(-1),
+            lead=np.asarray(lead, dtype=np.int64),
             own=own,
             shared=shared,
             row=row,

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cells: hours that behave alike for a group of pools share one; each group has its own.
+
+A group's cells divide those of the wide sources.  Cells are only ever split, and only where
+it pays: what an hour's coverage costs above what the master's prices say is the group's and
+the hour's part of the gap, and cells with the largest parts are split where the load meets
+the capacity of the incumbent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizer.program.certificate import residual
+from optimizer.program.hours import Hours
+from optimizer.program.levels import Levels
+from optimizer.program.prices import Prices, unit_costs, usage_cost
+from optimizer.program.problem import Floats, Ints, Problem
+
+Small = NDArray[np.int64]
+
+# Load over capacity at which hours are told apart: densest where capacity runs out.
+BANDS = np.array([0.7, 0.85, 0.95, 1.0, 1.05, 1.15, 1.4])
+
+
+@dataclass(frozen=True)
+class Grain:
+    """How fine cells may be.
+
+    Attributes
+    ----------
+    wide, group
+        Cells at most of the wide sources, and of a group before they meet.
+    sliver
+        Share of all hours below which a cell joins its neighbour.
+    prices, group_prices
+        Classes of a source's price in hours that exhaust it.
+    history
+        Incumbents whose labels are kept.
+    """
+
+    wide: int = 16
+    group: int = 24
+    sliver: float = 1e-4
+    prices: int = 4
+    group_prices: int = 2
+    history: int = 6
+
+
+@dataclass
+class Cells:
+    """Labels of the hours.
+
+    Attributes
+    ----------
+    wide
+        (N,) cell of the wide sources.
+    group
+        For each group, (N,) its cell.
+    parent
+        For each group the wide cell of each of its cells.
+    """
+
+    wide: Ints
+    group: list[Ints]
+    parent: list[Ints]
+
+    @property
+    def count(self) -> int:
+        """Cells of all groups together."""
+        return sum(len(parent) for parent in self.parent)
+
+
+class Refinement:
+    """The cells of one problem, split round after round."""
+
+    def __init__(
+        self, problem: Problem, levels: Levels, chain: list[int], grain: Grain
+    ) -> None:
+        self.problem, self.levels, self.chain, self.grain = problem, levels, chain, grain
+        self.least = grain.sliver * float(problem.weight.sum())
+        self.reach: dict[int, dict[int, float]] = {source: {} for source in chain}
+        for source, pool, draw in zip(
+            problem.pair_source, problem.pair_pool, problem.pair_draw, strict=True
+        ):
+            if int(source) in self.reach:
+                self.reach[int(source)][int(pool)] = float(draw)
+        self.nodes = [self._nodes(group.sources) for group in levels.groups]
+        self.wide_nodes = self._nodes(levels.wide)
+        reached = np.zeros(len(problem.pools), dtype=bool)
+        for source in levels.wide:
+            reached[list(self.reach[int(source)])] = True
+        self.under_wide = [bool(reached[group.pools].any()) for group in levels.groups]
+        self.kept: list[tuple[Small, list[Small]]] = []
+        self.cells = self._first()
+
+    def _nodes(self, sources: Ints) -> list[list[tuple[int, float]]]:
+        """Sources that cover the same pools, in the chain's order, as (source, exchange).
+
+        The exchange turns an amount of the source into the measure of the first.
+        """
+        chosen = {int(s) for s in sources}
+        nodes: dict[tuple[int, ...], list[int]] = {}
+        for source in self.chain:
+            if source in chosen:
+                nodes.setdefault(tuple(sorted(self.reach[source])), []).append(source)
+        return [
+            [
+                (s, float(np.mean([self.reach[node[0]][p] / d for p, d in self.reach[s].items()])))
+                for s in node
+            ]
+            for node in nodes.values()
+        ]
+
+    def _first(self) -> Cells:
+        """Before any incumbent: classes of what the usage of a group, and of all, is worth."""
+        problem = self.problem
+        regime = problem.structure.regime[problem.period]
+        price = np.where(np.isfinite(problem.price), problem.price, 0.0).max(axis=1)
+        worth = [price[group.pools] @ problem.demand[group.pools] for group in self.levels.groups]
+        wide = regime
+        if len(self.levels.wide):
+            wide = intersect(regime, _quantiles(sum(worth), 12), problem.weight, self.least)
+        groups = []
+        for number, group in enumerate(self.levels.groups):
+            cell = wide if self.under_wide[number] else regime
+            if len(group.sources):
+                cell = intersect(cell, _quantiles(worth[number], 4), problem.weight, self.least)
+            groups.append(cell)
+        return Cells(wide, groups, [self._parent(wide, cell) for cell in groups])
+
+    def add(self, quantity: Floats, hours: Hours) -> None:
+        """Label the hours by how much each level could use of what it has at an incumbent."""
+        capacity = self.problem.capacity(quantity)
+        wide = self._state(self.wide_nodes, hours, capacity, prices=self.grain.prices)
+        groups = [
+            self._state(nodes, hours, capacity, prices=self.grain.group_prices)
+            for nodes in self.nodes
+        ]
+        self.kept = [*self.kept, (wide, groups)][-self.grain.history :]
+
+    def meet(self) -> Cells:
+        """Cells in which all kept incumbents agree, newest first, within the grain."""
+        problem, grain = self.problem, self.grain
+        regime = problem.structure.regime[problem.period]
+        regimes = problem.structure.regimes
+        wide = regime
+        for labels, _ in reversed(self.kept):
+            finer = intersect(wide, labels, problem.weight, self.least)
+            if finer.max() + 1 > grain.wide * regimes and wide is not regime:
+                break
+            wide = finer
+        groups = []
+        for number in range(len(self.levels.groups)):
+            alone = np.zeros(problem.hours, dtype=np.int64)
+            first = True
+            for _, labels in reversed(self.kept):
+                finer = intersect(alone, labels[number], problem.weight, self.least)
+                if finer.max() + 1 > grain.group and not first:
+                    break
+                alone, first = finer, False
+            base = wide if self.under_wide[number] else regime
+            groups.append(intersect(base, alone, problem.weight, self.least))
+        return Cells(wide, groups, [self._parent(wide, cell) for cell in groups])
+
+    def _state(
+        self, nodes: list[list[tuple[int, float]]], hours: Hours, capacity: Floats, *, prices: int
+    ) -> Small:
+        """Bands of load over capacity, and classes of price where it is exhausted."""
+        problem, rows = self.problem, self.problem.structure.row
+        label = np.zeros(problem.hours, dtype=np.int64)
+        for node in nodes:
+            first = node[0][0]
+            load = hours.load[rows[first]]
+            able = sum(exchange * capacity[source] for source, exchange in node)
+            able = np.asarray(able)[problem.period]
+            state = _bands(load, able)
+            over = (load > able) & (able > 1e-9)
+            with_some = [s for s, _ in node if capacity[s].any()]
+            if with_some and over.any():
+                price = hours.prices[rows[with_some[-1]]]
+                edges = np.unique(np.quantile(price[over], np.linspace(0, 1, prices + 1)[1:-1]))
+                state = state + np.where(
+                    over, 16 * np.searchsorted(edges, price, side="left"), 0
+                )
+            label = label * (int(state.max(initial=0)) + 1) + state
+            label = np.unique(label, return_inverse=True)[1].reshape(-1)
+        return label
+
+    def _parent(self, wide: Ints, cell: Ints) -> Ints:
+        parent = np.zeros(int(cell.max(initial=-1)) + 1, dtype=np.int64)
+        parent[cell] = wide
+        return parent
+
+
+def intersect(parent: Ints, child: NDArray[np.integer], weight: Floats, least: float) -> Ints:
+    """Labels of both at once, 0 … n−1; what weighs less than ``least`` joins a sibling.
+
+    A sibling has the same parent; the nearest child label of enough weight takes it in.
+    """
+    many = int(child.max(initial=0)) + 1
+    if many == 1:
+        return np.asarray(parent, dtype=np.int64)
+    count = int(parent.max(initial=0)) + 1
+    key = parent * many + child
+    sums = np.bincount(key, weight, minlength=count * many).reshape(count, many)
+    small = (sums > 0) & (sums < least)
+    if small.any():
+        target = np.tile(np.arange(many), (count, 1))
+        for row in np.flatnonzero(small.any(axis=1)):
+            big = np.flatnonzero(sums[row] >= least)
+            if not len(big):
+                big = np.array([int(sums[row].argmax())])
+            columns = np.flatnonzero(small[row])
+            nearest = np.abs(big[None, :] - columns[:, None]).argmin(axis=1)
+            target[row, columns] = big[nearest]
+        key = (np.arange(count)[:, None] * many + target).ravel()[key]
+    used = np.bincount(key, minlength=count * many) > 0
+    return np.asarray((np.cumsum(used) - 1)[key], dtype=np.int64)
+
+
+def _bands(load: Floats, able: Floats) -> Small:
+    """0 nothing to cover or nothing to cover it with, then the bands."""
+    ratio = load / np.maximum(able, 1e-12)
+    band = np.where(load <= 1e-9, 0, 1 + np.searchsorted(BANDS, ratio, side="left"))
+    return np.where(able > 1e-9, band, 0)
+
+
+def _quantiles(values: Floats, classes: int) -> Small:
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, classes + 1)[1:-1]))
+    return np.searchsorted(edges, values, side="left")
