@@ -15,11 +15,11 @@ from .report import machine, memory, seconds, share, write_table, write_text
 from .runner import ENGINE_NAME, run, run_thrice
 
 SIZES = [(10, 1), (50, 1), (50, 20), (200, 1), (500, 1), (2000, 1)]  # pools, scenarios
-NAIVE = [(10, 336), (10, YEAR)]  # pools, hours
+NAIVE = [(10, 336), (10, 2190), (10, YEAR)]  # pools, hours
 GROWTH = {
     "hours": [(10, 2190, 1), (10, 4380, 1), (10, YEAR, 1)],
-    "pools": [(10, YEAR, 1), (20, YEAR, 1), (40, YEAR, 1)],
-    "scenarios": [(10, YEAR, 1), (10, YEAR, 2), (10, YEAR, 4)],
+    "pools": [(10, 2190, 1), (20, 2190, 1), (40, 2190, 1)],
+    "scenarios": [(10, 2190, 1), (10, 2190, 2), (10, 2190, 4)],
 }
 ROUNDING = 1e-9
 
