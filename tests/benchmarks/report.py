@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ def share(value: float) -> str:
 
 def memory(figures: dict[str, Any]) -> str:
     """Peak, and what the process held before it began to solve."""
+    if math.isnan(figures["peak"]):
+        return ""
     before = f" (before: {figures['base']:.0f})" if "base" in figures else ""
     return f"{figures['peak']:.0f} MB{before}"
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import highspy
@@ -22,72 +20,17 @@ from optimizer.planning import make_plan
 from optimizer.planning.relax import InfeasibleCase
 from optimizer.program.arrays import ArrayProgram, Box
 from optimizer.program.branch import certified_bound
-from optimizer.program.certificate import lower_bound, whole_box
-from optimizer.program.check import check_bound, check_incumbents, check_solution
+from optimizer.program.certificate import whole_box
+from optimizer.program.check import check_incumbents
 from optimizer.program.mathopt import solve_mathopt
-from optimizer.program.partition import partition_hours
-from optimizer.program.prices import zero_prices
 from optimizer.program.problem import Problem
 from optimizer.program.reference import solve_reference
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
 
 from .folders import case_of, cover, meter, money, units, usage
+from .scaled import MPS, agree, newsvendor, one_pool, routed
 from .small import brute_force, simple
-
-MPS = Path(__file__).parent / "wrong_optimum.mps"
-
-
-def newsvendor(demand: Sequence[float], price: float, cost: float, step: float = 0.0) -> float:
-    """Least dollars of one pool with one offer, in fractions; ``step`` 0: any amount."""
-    need = [Fraction(d) for d in demand]
-    sizes = {Fraction(0), *need}
-    if step:
-        grid = Fraction(step)
-        sizes = {round_to(d / grid) * grid for d in need for round_to in (math.floor, math.ceil)}
-    return float(
-        min(
-            Fraction(cost) * size + Fraction(price) * sum(max(d - size, Fraction(0)) for d in need)
-            for size in {Fraction(0), *sizes}
-        )
-    )
-
-
-def agree(
-    problem: Problem,
-    best: float,
-    *,
-    rel: float = 1e-6,
-    absolute: float = 1e-9,
-    closes: bool = True,
-) -> None:
-    """Every way finds ``best``, passes the checks, and no bound is above it.
-
-    ``closes``: branching on certificates is expected to reach it, too.
-    """
-    near = pytest.approx(best, rel=rel, abs=absolute)
-    slack = rel * abs(best) + absolute
-    program = ArrayProgram(problem)
-    ways = {
-        "reference": solve_reference(problem),
-        "mathopt": solve_mathopt(problem),
-        "arrays": program.solve(whole_box(problem), gap=0.0, nodes=2000),
-    }
-    for way, answer in ways.items():
-        assert answer.status is Status.OPTIMAL, way
-        assert answer.objective == near, way
-        assert [c.name for c in check_solution(problem, answer) if not c.ok] == [], way
-    bounded = certified_bound(problem, program, lambda p: p, target=best, nodes=300)
-    assert bounded.bound <= best + slack
-    assert bounded.bound == near or not closes
-    part = partition_hours(problem, gap=1e-4)
-    for bound in (part.bound, lower_bound(problem, zero_prices(problem))):
-        assert bound <= best + slack
-    assert all(c.ok for c in check_bound(part.bound, {"best": best + absolute}))
-
-
-def one_pool(demand: list[float], price: float, cost: float, **column: float) -> Problem:
-    return simple([demand], [price], [(0, 0, 1.0)], [{"cost": cost, **column}])
 
 
 def test_prices_of_zero() -> None:
@@ -119,7 +62,23 @@ def test_an_offer_dearer_than_on_demand_is_left() -> None:
 def test_demand_of_any_size(demand: list[float], *, whole: bool) -> None:
     problem = one_pool(demand, 2.0, 3.0, whole=float(whole))
     best = newsvendor(demand, 2.0, 3.0, 1.0 if whole else 0.0)
+    # Loads below 1e-5 of a unit may leave the program (docs/program.md, "Scaling").
     agree(problem, best, absolute=1e-7)
+
+
+TOKENS = pytest.param(
+    1e7,
+    5e-8,
+    id="tokens",
+    marks=pytest.mark.xfail(strict=True, reason="HiGHS' tolerances are absolute: 1e-7"),
+)
+
+
+@pytest.mark.parametrize(("demand", "price"), [TOKENS, pytest.param(2e-6, 5.0, id="millionths")])
+def test_a_meter_in_units_of_any_size(demand: float, price: float) -> None:
+    """Ten million tokens at five cents a million are bought like two boxes at 5 $."""
+    problem = one_pool([demand, demand], price, 1.2 * price, whole=0.0, step=1e-9)
+    agree(problem, 1.2 * price * demand, absolute=1e-12)
 
 
 def test_large_and_tiny_usage_share_a_plan() -> None:
@@ -196,33 +155,6 @@ def test_coefficients_from_1e_7_to_1e6(seed: int) -> None:
     agree(problem, best, rel=1e-5)
 
 
-def routed() -> Problem:
-    """The program of the MPS file as a problem: classes of work, on servers of four kinds.
-
-    HiGHS 1.12 to 1.15.1 call 14.79 its optimum; draws from 2e-9 to 1.6 bring it about.
-    Six classes draw nothing anywhere and are left out.
-    """
-    reader = highspy.Highs()
-    reader.setOptionValue("output_flag", False)
-    reader.readModel(str(MPS))
-    lp = reader.getLp()
-    start, row, value = (
-        np.array(part) for part in (lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_)
-    )
-    pairs = []
-    for column in range(192):
-        inside = slice(start[column], start[column + 1])
-        entries = dict(zip(row[inside].tolist(), value[inside].tolist(), strict=True))
-        pairs += [(r - 48, min(entries), a) for r, a in entries.items() if r >= 48]
-    classes = {pool: place for place, pool in enumerate(sorted({pool for _, pool, _ in pairs}))}
-    return simple(
-        [[1.0]] * len(classes),
-        [np.inf] * len(classes),
-        [(server, classes[pool], draw) for server, pool, draw in pairs],
-        [{"cost": cost} for cost in list(lp.col_cost_)[192:]],
-    )
-
-
 def test_the_program_that_highs_gets_wrong() -> None:
     problem = routed()
     best = 1.861 + 3.673  # one server of each of the two cheaper kinds
@@ -260,7 +192,9 @@ def test_a_wrong_answer_is_caught_and_mended(
 ) -> None:
     case = case_of(tmp_path / "uneven", 4, '[solve]\nmethod = "reference"\ngap = 0.0\n', **UNEVEN)
     honest = make_plan(case)
-    assert honest.bought == {"ri": 2} or float(honest.total) <= 4 * 2 * 6000 + 2 * 10000 + 1e-3
+    # Two racks in every hour, two more on demand; motes of 3.2e-6 $ are below a plan's step.
+    assert honest.bought == {"ri": 2}
+    assert float(honest.total) == pytest.approx(2 * 4 * 6000 + 2 * 10000 + 32e-7, abs=1e-9)
     true = solving.solve_reference
 
     def lying(problem: Problem, **options: object) -> ProgramSolution:
