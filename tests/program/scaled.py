@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -105,3 +106,36 @@ def routed() -> Problem:
         [(server, classes[pool], draw) for server, pool, draw in pairs],
         [{"cost": cost} for cost in list(lp.col_cost_)[192:]],
     )
+
+
+def rescaled(problem: Problem, kind: str, seed: int) -> tuple[Problem, float]:
+    """The same problem in other units, and what its dollars are multiplied by.
+
+    ``sources`` and ``columns`` change the measures of what is bought, by 1e-6 to 1e6;
+    ``dollars`` and ``usage`` multiply all money, or all amounts, by a million.
+    """
+    rng = np.random.default_rng(seed)
+    source, column = np.ones(len(problem.sources)), np.ones(len(problem.columns))
+    if kind == "sources":
+        source = 10.0 ** rng.uniform(-6, 6, len(source))
+    if kind == "columns":
+        column = 10.0 ** rng.uniform(-6, 6, len(column))
+    dollars = 1e6 if kind == "dollars" else 1.0
+    amounts = 1e6 if kind == "usage" else 1.0
+    other = replace(
+        problem,
+        price=problem.price * dollars,
+        spot_price=problem.spot_price * dollars,
+        cost=problem.cost * dollars / column,
+        demand=problem.demand * amounts,
+        tolerant=problem.tolerant * amounts,
+        held=problem.held * (source * amounts)[:, None],
+        pair_draw=problem.pair_draw * source[problem.pair_source],
+        minimum=problem.minimum * amounts * column,
+        maximum=problem.maximum * amounts * column,
+        step=problem.step * amounts * column,
+        member_ratio=problem.member_ratio
+        * source[problem.member_source]
+        / column[problem.member_column],
+    )
+    return other, dollars * amounts
