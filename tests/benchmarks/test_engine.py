@@ -116,7 +116,7 @@ def test_growth(capsys) -> None:
             rows.append(
                 [
                     *size,
-                    seconds(figures["solve"]),
+                    f"{seconds(figures['solve'])} (of {figures['runs']})",
                     f"{figures['solve'] / first:.2f}",
                     f"{figures['replay'] / found[0]['replay']:.2f}",
                     gap(figures, "bill"),
