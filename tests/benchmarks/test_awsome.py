@@ -55,7 +55,7 @@ def test_peers(capsys, monkeypatch) -> None:
                 _told(parts, second - first),
                 _told(answer.objective, ours),
                 seconds(clock.seconds),
-                f"{(second - first) / ours:.0f}",
+                f"{'over ' if math.isnan(parts) else ''}{(second - first) / ours:.2g}",
             ]
         )
     header = ["hours x types", "theirs, whole instances", "theirs, by parts", "ours"]
