@@ -88,7 +88,9 @@ def measure(model: str, instance: Instance) -> dict[str, Any]:
     first = time.perf_counter()
     once += float((problem.demand @ problem.weight).sum())
     read = time.perf_counter()
+    busy = time.process_time()
     planned = ENGINE(instance, GAP)
+    busy = time.process_time() - busy
     solved = time.perf_counter()
     bill = replay_bill(instance, planned.quantity)
     end = time.perf_counter()
@@ -96,6 +98,7 @@ def measure(model: str, instance: Instance) -> dict[str, Any]:
         "status": "planned" if once >= 0 else "",
         "pass": min(first - start, read - first),
         "solve": solved - read,
+        "cpu": busy,
         "replay": end - solved,
         "bound": planned.bound,
         "free": planned.free,
