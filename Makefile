@@ -32,5 +32,5 @@ lint: setup ## check style, types and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup ## run the benchmarks
+bench: setup ## run the benchmarks, and write docs/benchmarks.md
 	$(BIN)/python -m pytest tests/benchmarks
