@@ -14,10 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.program.certificate import residual
 from optimizer.program.hours import Hours
 from optimizer.program.levels import Levels
-from optimizer.program.prices import Prices, unit_costs, usage_cost
 from optimizer.program.problem import Floats, Ints, Problem
 
 Small = NDArray[np.int64]

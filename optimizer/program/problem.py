@@ -209,11 +209,14 @@ class Problem:
         )
 
     @cached_property
-    def bought_matrix(self) -> Floats:
-        """(S, K) what one unit of each column adds to each source."""
-        matrix = np.zeros((len(self.sources), len(self.columns)))
-        np.add.at(matrix, (self.member_source, self.member_column), self.member_ratio)
-        return matrix
+    def feeds(self) -> tuple[tuple[tuple[int, float], ...], ...]:
+        """For each source the columns that add to it, as (column, ratio)."""
+        fed: list[list[tuple[int, float]]] = [[] for _ in self.sources]
+        for column, source, ratio in zip(
+            self.member_column, self.member_source, self.member_ratio, strict=True
+        ):
+            fed[int(source)].append((int(column), float(ratio)))
+        return tuple(tuple(columns) for columns in fed)
 
     def bought(self, quantity: Floats) -> Floats:
         """Amount that each source gains from the columns' quantities; shape (S,)."""
@@ -240,15 +243,28 @@ class Problem:
         peak = np.zeros(len(self.sources))
         order = np.argsort(self.pair_source, kind="stable")
         bounds = np.searchsorted(self.pair_source[order], np.arange(len(self.sources) + 1))
+        highest = np.stack(
+            [
+                self.demand[:, self.period == period].max(axis=1, initial=0.0)
+                for period in range(self.periods)
+            ],
+            axis=1,
+        )
+        arriving = np.zeros(len(self.pools)) if self.arriving is None else self.arriving
         for source in range(len(self.sources)):
             pairs = order[bounds[source] : bounds[source + 1]]
             if not len(pairs) or not self.active[source].any():
                 continue
             draws, pools = self.pair_draw[pairs], self.pair_pool[pairs]
-            load = draws @ self.demand[pools]
-            if self.arriving is not None:
-                load = load + draws @ self.arriving[pools]
-            peak[source] = load[self.active[source][self.period]].max(initial=0.0)
+            extra = float(draws @ arriving[pools])
+            if len(pairs) == 1:
+                load = draws[0] * highest[pools[0]][self.active[source]]
+            else:
+                every = np.zeros(len(self.pools))
+                every[pools] = draws
+                rows = slice(int(pools.min()), int(pools.max()) + 1)
+                load = (every[rows] @ self.demand[rows])[self.active[source][self.period]]
+            peak[source] = load.max(initial=0.0) + extra
         most = np.zeros(len(self.columns))
         np.maximum.at(most, self.member_column, peak[self.member_source] / self.member_ratio)
         most = np.ceil(most / self.step - 1e-9) * self.step
