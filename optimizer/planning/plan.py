@@ -27,6 +27,7 @@ from optimizer.planning.part import Part
 from optimizer.planning.relax import InfeasibleCase, relaxations_of
 from optimizer.planning.scope import refuse_unplanned
 from optimizer.program.build import build_problem
+from optimizer.program.caselimits import CaseLimits, read_case_limits
 from optimizer.program.components import Component, split_case
 from optimizer.program.lawcost import LawCost
 from optimizer.program.problem import Floats
@@ -186,12 +187,14 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     _need_prices(catalogue, demand.usage, holdings, columns)
     progress("baseline")
     baseline = _baseline(case, catalogue, demand.usage, holdings)
-    split = split_case(settings, catalogue, demand, holdings, columns)
+    limits = read_case_limits(case, holdings)
+    together = limits.together(catalogue, demand.usage, columns)
+    split = split_case(settings, catalogue, demand, holdings, columns, together)
     advice = _advice(case)
     parts = []
     for number, component in enumerate(split.components, start=1):
         progress(f"part {number} of {len(split.components)}: {_title(component)}")
-        parts.append(_solve_part(case, catalogue, component, advice, progress))
+        parts.append(_solve_part(case, catalogue, component, limits, advice, progress))
     relaxations = [
         relaxation
         for part in parts
@@ -239,15 +242,23 @@ def _solve_part(
     case: Case,
     catalogue: Catalogue,
     component: Component,
+    limits: CaseLimits,
     advice: dict[str, Decimal],
     progress: Progress,
 ) -> Part:
     settings = case.settings
+    limits = limits.of_meters(catalogue, component.demand.usage.meter)
     window = build_window(
-        settings, catalogue, component.demand, component.holdings, component.columns
+        settings,
+        catalogue,
+        component.demand,
+        component.holdings,
+        component.columns,
+        spans=limits.spans,
+        discounts_apart=limits.adds_up_hours and settings.discount_rate != 0,
     )
-    problem, pool_of = build_problem(settings, catalogue, window, component.columns)
-    law = LawCost(settings, catalogue, window, problem, component.columns)
+    problem, pool_of = build_problem(settings, catalogue, window, component.columns, limits)
+    law = LawCost(settings, catalogue, window, problem, component.columns, pool_of)
     advised = np.array(
         [
             float(advice.get(column.members[0][0].name, 0)) if len(column.members) == 1 else 0.0
