@@ -130,7 +130,7 @@ def check_bound(bound: float, objectives: dict[str, float]) -> list[Check]:
     return [
         Check(
             f"bound <= {name}",
-            bound <= value + TOLERANCE * (1.0 + abs(value)),
+            bool(bound <= value + TOLERANCE * (1.0 + abs(value))),
             f"{bound:.6f} <= {value:.6f}",
         )
         for name, value in objectives.items()
@@ -146,7 +146,7 @@ def check_incumbents(answer: float, incumbents: dict[str, float], *, proven: boo
     return [
         Check(
             f"answer <= {name}",
-            not proven or answer <= value + TOLERANCE * (1.0 + abs(value)),
+            bool(not proven or answer <= value + TOLERANCE * (1.0 + abs(value))),
             f"{answer:.6f} <= {value:.6f}",
         )
         for name, value in incumbents.items()
@@ -154,5 +154,5 @@ def check_incumbents(answer: float, incumbents: dict[str, float], *, proven: boo
 
 
 def _within(name: str, violation: float, size: float) -> Check:
-    ok = bool(np.isfinite(violation)) and violation <= TOLERANCE * size
+    ok = bool(np.isfinite(violation) and violation <= TOLERANCE * size)
     return Check(name, ok, f"largest violation {violation:.3g}")

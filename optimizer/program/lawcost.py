@@ -31,8 +31,9 @@ class LawOutcome:
         ``inf`` where a limit is not kept.
     hourly
         (N,) dollars of one hour's usage, without purchases; the excess in equal parts.
-    spot, uncovered, unmet
-        (L, N) units that run on spot, that run on demand, and that are not served.
+    spot, uncovered, unmet, secured
+        (L, N) units that run on spot, that run on demand, that are not served, and that a
+        source with guaranteed capacity covers (where a limit asks).
     links
         (I,) left-hand sides of the linking rows.
     """
@@ -42,11 +43,12 @@ class LawOutcome:
     spot: Floats
     uncovered: Floats
     unmet: Floats
+    secured: Floats
     links: Floats
 
 
-# Of the cost of a policy: spot, on demand, unserved, dollars by line, and used by holding.
-Priced = tuple[Floats, Floats, Floats, Floats, Floats]
+# Of a policy: spot, on demand, unserved, dollars by line; used by holding; secured by line.
+Priced = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
 
 
 class LawCost:
@@ -116,7 +118,7 @@ class LawCost:
         capacity = np.vstack([window.held, bought[:, None] * window.active[self.column]])
         plan = self._commitments_first(capacity)
         if self.may_spot:
-            spot, uncovered, _, cost, _ = plan
+            spot, uncovered, _, cost = plan[:4]
             others = [self._spot_first(self._room(capacity, spot, uncovered), capacity)]
             if self.prefer is not None and not quick:
                 first = np.where(self.prefer, window.tolerant, 0.0)
@@ -133,7 +135,7 @@ class LawCost:
         excess = self.linked.cost(links)
         hourly = plan[3].sum(axis=0) + excess / float(window.weight.sum())
         objective = float(self.problem.cost @ quantity) + float(window.weight @ hourly)
-        return LawOutcome(objective, hourly, plan[0], plan[1], plan[2], links)
+        return LawOutcome(objective, hourly, plan[0], plan[1], plan[2], plan[5], links)
 
     def objective(self, quantity: Floats) -> float:
         """The objective under the first two policies: what plans are compared by."""
@@ -145,7 +147,7 @@ class LawCost:
         spot = np.where(self.cheaper, np.minimum(left, self.window.tolerant), 0.0)
         if self.keeper.active:
             return self._settle(spot, capacity, self.window.tolerant)
-        return self._priced(spot, left - spot, covered.used)
+        return self._priced(spot, left - spot, covered)
 
     def _room(self, capacity: Floats, spot: Floats, uncovered: Floats) -> Floats:
         """Spot that makes room in each holding for what the law left uncovered; (L, N)."""
@@ -179,16 +181,16 @@ class LawCost:
         more = np.where(self.cheaper, np.minimum(left, self.window.tolerant - first), 0.0)
         if self.keeper.active:
             return self._settle(first + more, capacity, self.window.tolerant)
-        return self._priced(first + more, left - more, covered.used)
+        return self._priced(first + more, left - more, covered)
 
     def _settle(self, spot: Floats, capacity: Floats, most: Floats) -> Priced:
         """The usage within the hourly limits, from this use of spot on; broken hours are inf."""
         settled = self.keeper.settle(spot, lambda units: self._replay(units, capacity), most)
-        spot, left, unmet, cost, used = self._priced(
-            settled.spot, settled.covered.uncovered, settled.covered.used, settled.unmet
+        priced = self._priced(
+            settled.spot, settled.covered.uncovered, settled.covered, settled.unmet
         )
-        cost[:, settled.broken] = np.inf
-        return spot, left, unmet, cost, used
+        priced[3][:, settled.broken] = np.inf
+        return priced
 
     def _replay(self, quantity: Floats, capacity: Floats) -> Covered:
         lines = replace(self.window.lines, quantity=quantity)
@@ -210,7 +212,7 @@ class LawCost:
         return Covered(outcome.uncovered, secured, outcome.used)
 
     def _priced(
-        self, spot: Floats, left: Floats, used: Floats, unmet: Floats | None = None
+        self, spot: Floats, left: Floats, covered: Covered, unmet: Floats | None = None
     ) -> Priced:
         """Price what is left by its cheapest way, and what runs on spot or is not served."""
         unmet = np.zeros_like(left) if unmet is None else unmet
@@ -225,4 +227,4 @@ class LawCost:
             part = np.zeros_like(spot)
             np.multiply(units, price, out=part, where=units > 0)
             cost += part
-        return spot, left, unmet, cost, used
+        return spot, left, unmet, cost, covered.used, covered.secured
