@@ -81,8 +81,7 @@ def weigh(plan: Plan) -> list[dict[str, Any]]:
             )
             cost = exact(added) if allowed else None
             rows += [
-                {"offer": offer.name, "reason": reason, "cost": cost}
-                for offer, _ in column.members
+                {"offer": offer.name, "reason": reason, "cost": cost} for offer, _ in column.members
             ]
     rows += [
         {"offer": name, "reason": reason, "cost": None}

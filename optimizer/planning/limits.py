@@ -125,9 +125,7 @@ def agreements_of(plan: Plan) -> list[dict[str, Any]]:
     prices = {
         row_and_name(name)[1]: float(value)
         for part in plan.parts
-        for name, value in zip(
-            part.problem.links.names, part.answer.prices.links, strict=True
-        )
+        for name, value in zip(part.problem.links.names, part.answer.prices.links, strict=True)
         if name.startswith("agreement.shortfall")
     }
     zero = Decimal(0)

@@ -167,9 +167,7 @@ class Plan:
     def _idle_shortfall(self) -> float:
         """Shortfalls of providers that no usage is billed by: a constant."""
         used = {self.catalogue.meters[meter].provider for meter in self.demand.usage.meter}
-        return sum(
-            float(row.cost) for row in self.agreements if row.agreement.provider not in used
-        )
+        return sum(float(row.cost) for row in self.agreements if row.agreement.provider not in used)
 
     @property
     def _sustained(self) -> Decimal:
@@ -230,14 +228,7 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     for number, component in enumerate(split.components, start=1):
         progress(f"part {number} of {len(split.components)}: {_title(component)}")
         parts.append(_solve_part(case, catalogue, component, limits, advice, progress))
-    relaxations = [
-        relaxation
-        for part in parts
-        if part.answer.status is Status.INFEASIBLE
-        for relaxation in relaxations_of(part)
-    ]
-    if relaxations:
-        raise InfeasibleCase(case, relaxations)
+    _refuse_infeasible(case, parts)
     bought = {
         name: amount
         for part in parts
@@ -275,6 +266,15 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
             case, limits, catalogue, demand.usage, holdings, baseline
         ),
     )
+
+
+def _refuse_infeasible(case: Case, parts: Sequence[Part]) -> None:
+    """Raise for parts that have no plan; other sets of limits are told where there is one."""
+    ways = [relaxations_of(part) for part in parts if part.answer.status is Status.INFEASIBLE]
+    if ways:
+        first = [relaxation for way in ways for relaxation in (way[0] if way else ())]
+        others = ways[0][1:] if len(ways) == 1 else ()
+        raise InfeasibleCase(case, first, others)
 
 
 def _title(component: Component) -> str:
@@ -323,7 +323,7 @@ def _solve_part(
         incumbents=incumbents,
         progress=progress,
     )
-    return Part(component, window, problem, law, answer)
+    return Part(component, window, problem, law, answer, limits)
 
 
 def _near_limits(settings: Settings, problem: Problem, law: LawCost) -> Floats | None:

@@ -57,7 +57,12 @@ def sensitivity(plan: Plan) -> list[Sensitivity]:
             spot_taken=usage.spot_taken * scale,
         )
         served = np.maximum(usage.quantity - plan.unserved, 0.0) * scale
-        ahead = replace(today, quantity=served, spot=plan.spot * scale, spot_taken=np.zeros_like(usage.spot_taken))
+        ahead = replace(
+            today,
+            quantity=served,
+            spot=plan.spot * scale,
+            spot_taken=np.zeros_like(usage.spot_taken),
+        )
         try:
             rows.append(
                 Sensitivity(

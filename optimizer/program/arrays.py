@@ -75,9 +75,7 @@ class ArrayProgram:
         solver.run()
         if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             count = len(self.problem.columns)
-            return Relaxation(
-                False, np.inf, np.zeros(count), zero_prices(self.whole), np.zeros(0)
-            )
+            return Relaxation(False, np.inf, np.zeros(count), zero_prices(self.whole), np.zeros(0))
         answer = solver.getSolution()
         values = np.array(answer.col_value)
         duals = np.maximum(0.0, -np.array(answer.row_dual)) * self.scale
@@ -86,9 +84,9 @@ class ArrayProgram:
         prices = np.zeros((len(self.problem.sources), self.problem.hours))
         prices[self.draw] = duals[:draws] / self.problem.weight[self.draw[1]]
         limits = np.zeros((len(self.problem.limits.names), self.problem.hours))
-        limits[self.limit_at] = duals[draws : draws + limited] / self.problem.weight[
-            self.limit_at[1]
-        ]
+        limits[self.limit_at] = (
+            duals[draws : draws + limited] / self.problem.weight[self.limit_at[1]]
+        )
         links = duals[draws + limited :][: len(self.problem.links.names)] / self.link_sizes
         links = np.minimum(links, self.problem.links.excess_price)
         count = len(self.problem.columns)

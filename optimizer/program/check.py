@@ -81,9 +81,7 @@ def _limits(problem: Problem, covered: Floats, spot: Floats, on_demand: Floats) 
     market = on_demand + loose
     units = (market, spot, market + secured + spot)
     size = 1.0 + float(problem.demand.max(initial=0.0))
-    over = np.where(
-        problem.availability < 1.0, market - problem.availability * problem.demand, 0.0
-    )
+    over = np.where(problem.availability < 1.0, market - problem.availability * problem.demand, 0.0)
     checks = [_within("coverage.availability", float(over.max(initial=0.0)), size)]
     limits = problem.limits
     load = np.zeros_like(limits.most)

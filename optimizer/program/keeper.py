@@ -101,7 +101,9 @@ class Keeper:
             covered = ask(self.quantity - spot - unmet)
         for counts, weight, most in self.rows:
             load = self._load(counts, spot, unmet, covered)
-            broken |= self._over(weight, load, most) > 1e-7 * (1.0 + np.where(np.isinf(most), 0, most))
+            broken |= self._over(weight, load, most) > 1e-7 * (
+                1.0 + np.where(np.isinf(most), 0, most)
+            )
         return Settled(spot, unmet, covered, broken)
 
     def _load(self, counts: Counts, spot: Floats, unmet: Floats, covered: Covered) -> Floats:

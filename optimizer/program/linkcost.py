@@ -31,13 +31,17 @@ class LinkedCost:
         with np.errstate(divide="ignore", invalid="ignore"):
             each[:, problem.pair_source] = links.covered / problem.pair_draw
         number = {name: index for index, name in enumerate(problem.sources)}
-        self.used = np.stack(
-            [
-                each[:, number["/".join(p for p in (h.offer.name, h.account, h.scope) if p)]]
-                for h in holdings
-            ],
-            axis=1,
-        ) if holdings else np.zeros((len(links.names), 0))
+        self.used = (
+            np.stack(
+                [
+                    each[:, number["/".join(p for p in (h.offer.name, h.account, h.scope) if p)]]
+                    for h in holdings
+                ],
+                axis=1,
+            )
+            if holdings
+            else np.zeros((len(links.names), 0))
+        )
 
     def rows(self, quantity: Floats, spot: Floats, on_demand: Floats, used: Floats) -> Floats:
         """Left-hand sides, without excess; shape (I,)."""

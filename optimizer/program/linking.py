@@ -175,9 +175,7 @@ def shortfall_row(ground: Ground, agreement: Agreement) -> LinkRow:
     )
 
 
-def held_spend(
-    catalogue: Catalogue, holdings: Sequence[Holding], agreement: Agreement
-) -> Decimal:
+def held_spend(catalogue: Catalogue, holdings: Sequence[Holding], agreement: Agreement) -> Decimal:
     """Amortised dollars of the provider's holdings within the agreement's hours."""
     return sum(
         (

@@ -51,9 +51,11 @@ def solve_mathopt(
         market: list[list[mathopt.LinearBase]] = [[] for _ in problem.pools]
         secured: list[list[mathopt.LinearBase]] = [[] for _ in problem.pools]
         on_spot: list[list[mathopt.LinearBase]] = [[] for _ in problem.pools]
-        inside = [
-            (row, float(problem.count[hour])) for row in np.flatnonzero(ties.window[:, hour])
-        ] if ties.names else []
+        inside = (
+            [(row, float(problem.count[hour])) for row in np.flatnonzero(ties.window[:, hour])]
+            if ties.names
+            else []
+        )
         for pair, (source, pool, draw) in enumerate(
             zip(problem.pair_source, problem.pair_pool, problem.pair_draw, strict=True)
         ):

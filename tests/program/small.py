@@ -40,9 +40,7 @@ def hourly(**arrays: Any) -> Problem:
     limits = arrays.pop("limits", HourlyLimits(most=np.zeros((0, hours))))
     links = arrays.pop("links", Links(window=np.zeros((0, hours), dtype=bool)))
     tables = [price, held, active, availability, limits.most, links.window]
-    _, first, period = np.unique(
-        np.vstack(tables), axis=1, return_index=True, return_inverse=True
-    )
+    _, first, period = np.unique(np.vstack(tables), axis=1, return_index=True, return_inverse=True)
     period = period.reshape(hours)
     return Problem(
         **{
