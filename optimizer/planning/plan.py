@@ -25,8 +25,8 @@ from optimizer.demand import HorizonDemand, demand_of_horizon
 from optimizer.errors import MissingPrice
 from optimizer.planning.part import Part
 from optimizer.planning.relax import InfeasibleCase, relaxations_of
-from optimizer.planning.shortfall import Shortfall, shortfalls
 from optimizer.planning.scope import refuse_unplanned
+from optimizer.planning.shortfall import Shortfall, shortfalls
 from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits, read_case_limits
 from optimizer.program.certificate import whole_box

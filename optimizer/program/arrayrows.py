@@ -52,7 +52,8 @@ class Rows:
 def limit_rows(problem: Problem, cells: Cells) -> tuple[Rows, tuple[Ints, Ints]]:
     """coverage.limit in every hour in which it applies; with (limit, hour) of each row."""
     limits = problem.limits
-    where = np.nonzero(np.isfinite(limits.most))
+    index, hour = np.nonzero(np.isfinite(limits.most))
+    where = np.asarray(index, dtype=np.int64), np.asarray(hour, dtype=np.int64)
     number = np.full(limits.most.shape, -1)
     number[where] = np.arange(len(where[0]))
     parts: list[tuple[Ints, Ints, Floats]] = []

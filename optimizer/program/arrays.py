@@ -2,7 +2,8 @@
 """The same program as arrays for HiGHS: for prices, cells and fixed purchases.
 
 Variables are laid out Q, y, r, u, v, z; rows are coverage.meet, coverage.draw,
-coverage.limit, the linking rows, coverage.availability and purchase.range.  Only cells of the program that can be above zero are written.
+coverage.limit, the linking rows, coverage.availability and purchase.range.
+Only cells of the program that can be above zero are written.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from optimizer.program.arrayrows import Cells, availability_rows, limit_rows, link_rows
 from optimizer.program.prices import Prices, zero_prices
-from optimizer.program.problem import Floats, Problem
+from optimizer.program.problem import Flags, Floats, Ints, Problem
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
 
@@ -52,11 +53,11 @@ class ArrayProgram:
         usable = (problem.held > 0) | problem.active
         wanted = problem.demand > 0
         # (index, hour) of every variable that can be above zero.
-        self.y = np.nonzero(wanted[problem.pair_pool] & usable[problem.pair_source])
+        self.y = _cells(wanted[problem.pair_pool] & usable[problem.pair_source])
         spot = wanted & (problem.tolerant > 0) & np.isfinite(problem.spot_price)[:, None]
-        self.r = np.nonzero(spot)
-        self.u = np.nonzero(wanted & np.isfinite(problem.price))
-        self.v = np.nonzero(wanted & np.isfinite(problem.penalty)[:, None])
+        self.r = _cells(spot)
+        self.u = _cells(wanted & np.isfinite(problem.price))
+        self.v = _cells(wanted & np.isfinite(problem.penalty)[:, None])
         self.meet = np.nonzero(wanted)
         drawn = np.zeros((len(problem.sources), problem.hours), dtype=bool)
         drawn[problem.pair_source[self.y[0]], self.y[1]] = True
@@ -258,6 +259,12 @@ class ArrayProgram:
             np.concatenate(value),
             kinds,
         )
+
+
+def _cells(there: Flags) -> tuple[Ints, Ints]:
+    """(index, hour) of a table's true entries."""
+    index, hour = np.nonzero(there)
+    return np.asarray(index, dtype=np.int64), np.asarray(hour, dtype=np.int64)
 
 
 def _lp(

@@ -106,14 +106,14 @@ class CaseLimits:
         for name in sorted({row.name for row in self.quotas}):
             meters = {row.meter for row in self.quotas if row.name == name}
             groups.append([line for line, meter in enumerate(usage.meter) if meter in meters])
-        for agreement in self.agreements:
-            groups.append(
-                [
-                    line
-                    for line, meter in enumerate(usage.meter)
-                    if catalogue.meters[meter].provider == agreement.provider
-                ]
-            )
+        groups += [
+            [
+                line
+                for line, meter in enumerate(usage.meter)
+                if catalogue.meters[meter].provider == agreement.provider
+            ]
+            for agreement in self.agreements
+        ]
         limits = self.settings
         cash = limits.upfront_cash is not None and any(
             offer.upfront for column in columns for offer, _ in column.members
@@ -167,7 +167,7 @@ def read_case_limits(case: Case, holdings: Sequence[Holding]) -> CaseLimits:
 
 
 def _share(value: float) -> Decimal:
-    return Decimal(1) if value is None or math.isnan(value) else Decimal(repr(float(value)))
+    return Decimal(1) if math.isnan(value) else Decimal(repr(float(value)))
 
 
 def provider_of(catalogue: Catalogue, offer: Offer) -> str:

@@ -2,8 +2,8 @@
 """Parts of a case that share no commitment: each is merged, solved and proven alone.
 
 Two lines of usage belong together if some holding or offer may cover both, if offers that
-are bought together may, or if a limit adds them up.  Hours of a part merge far better than hours of the whole case,
-and the bounds of the parts add up to the bound of the case.
+are bought together may, or if a limit adds them up.  Hours of a part merge far better than
+hours of the whole case, and the bounds of the parts add up to the bound of the case.
 """
 
 from __future__ import annotations

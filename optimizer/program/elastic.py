@@ -75,9 +75,10 @@ def rooms_of(problem: Problem, groups: Sequence[Sequence[int]]) -> list[Room]:
         Room("minimum", k, float(problem.minimum[k] - problem.step[k]))
         for k in range(len(problem.columns))
     ]
-    for group, pools in enumerate(groups):
-        must = [p for p in pools if _unpriced(problem)[p]]
-        rooms.append(Room("capacity", group, float(peak[must].sum())))
+    unpriced = _unpriced(problem)
+    for number, group in enumerate(groups):
+        must = [pool for pool in group if unpriced[pool]]
+        rooms.append(Room("capacity", number, float(peak[must].sum())))
     rooms += [
         Room("availability", p, 1.0 - float(problem.availability[p].min(initial=1.0)))
         for p in range(len(problem.pools))

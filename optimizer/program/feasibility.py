@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.program.arrays import ArrayProgram, Box
-from optimizer.program.certificate import lower_bound, whole_box
+from optimizer.program.certificate import lower_bound
 from optimizer.program.prices import Prices
 from optimizer.program.problem import Problem
 

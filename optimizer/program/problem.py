@@ -168,7 +168,7 @@ class Problem:
     @property
     def periods(self) -> int:
         """Number of periods, R."""
-        return self.held.shape[1]
+        return int(self.held.shape[1])
 
     @property
     def rows(self) -> int:

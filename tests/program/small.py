@@ -67,7 +67,7 @@ class Exact:
         self._write()
 
     def _write(self) -> None:
-        p = self.problem.expand()
+        self.expanded = p = self.problem.expand()
         self.solver = lp = pywraplp.Solver.CreateSolver("GLOP")
         objective = lp.Objective()
         self.amounts = [lp.NumVar(0, 0, f"Q{k}") for k in range(len(p.columns))]
@@ -82,7 +82,6 @@ class Exact:
                 row.SetCoefficient(above, -1.0)
                 objective.SetCoefficient(above, float(price))
         for t in range(p.hours):
-            weight = float(p.weight[t])
             meets = [lp.Constraint(float(d), float(d)) for d in p.demand[:, t]]
             rooms = [lp.Constraint(-lp.infinity(), float(h)) for h in p.held[:, t]]
             for k, s, ratio in zip(p.member_column, p.member_source, p.member_ratio, strict=True):
@@ -102,40 +101,52 @@ class Exact:
                         row.SetCoefficient(unit, float(p.count[t] * p.links.covered[tie, j]))
                 meets[pool].SetCoefficient(unit, 1.0)
                 rooms[s].SetCoefficient(unit, float(draw))
-            for pool, meet in enumerate(meets):
-                for kind, price, most, counted in (
-                    ("market", p.price[pool, t], lp.infinity(), p.links.on_demand),
-                    ("spot", p.spot_price[pool], float(p.tolerant[pool, t]), p.links.spot),
-                    ("", p.penalty[pool], lp.infinity(), None),
-                ):
-                    if math.isfinite(price):
-                        unit = lp.NumVar(0, most, "")
-                        meet.SetCoefficient(unit, 1.0)
-                        objective.SetCoefficient(unit, weight * float(price))
-                        if kind:
-                            serving[pool][kind].append(unit)
-                        for tie, row in enumerate(ties if kind else []):
-                            if p.links.window[tie, t]:
-                                row.SetCoefficient(unit, float(p.count[t] * counted[tie, pool]))
-                if p.availability[pool, t] < 1:
-                    able = lp.Constraint(
-                        -lp.infinity(), float(p.availability[pool, t] * p.demand[pool, t])
-                    )
-                    for unit in serving[pool]["market"]:
-                        able.SetCoefficient(unit, 1.0)
-            for limit in range(len(p.limits.names)):
-                if math.isinf(p.limits.most[limit, t]):
-                    continue
-                row = lp.Constraint(-lp.infinity(), float(p.limits.most[limit, t]))
-                load: dict[Any, float] = {}
-                for entry in np.flatnonzero(p.limits.entry_limit == limit):
-                    ways = serving[p.limits.entry_pool[entry]]
-                    for kind in KINDS[Counts(p.limits.entry_counts[entry])]:
-                        for unit in ways[kind]:
-                            load[unit] = load.get(unit, 0.0) + p.limits.entry_weight[entry]
-                for unit, each in load.items():
-                    row.SetCoefficient(unit, float(each))
+            self._uncovered(t, meets, ties, serving)
+            self._limits(t, serving)
         objective.SetMinimization()
+
+    def _uncovered(
+        self, t: int, meets: list[Any], ties: list[Any], serving: list[dict[str, list[Any]]]
+    ) -> None:
+        """On demand, on spot, unserved; and how much the market has."""
+        p, lp, objective = self.expanded, self.solver, self.solver.Objective()
+        for pool, meet in enumerate(meets):
+            for kind, price, most, counted in (
+                ("market", p.price[pool, t], lp.infinity(), p.links.on_demand),
+                ("spot", p.spot_price[pool], float(p.tolerant[pool, t]), p.links.spot),
+                ("", p.penalty[pool], lp.infinity(), None),
+            ):
+                if math.isfinite(price):
+                    unit = lp.NumVar(0, most, "")
+                    meet.SetCoefficient(unit, 1.0)
+                    objective.SetCoefficient(unit, float(p.weight[t] * price))
+                    if kind:
+                        serving[pool][kind].append(unit)
+                    for tie, row in enumerate(ties if kind else []):
+                        if p.links.window[tie, t]:
+                            row.SetCoefficient(unit, float(p.count[t] * counted[tie, pool]))
+            if p.availability[pool, t] < 1:
+                able = lp.Constraint(
+                    -lp.infinity(), float(p.availability[pool, t] * p.demand[pool, t])
+                )
+                for unit in serving[pool]["market"]:
+                    able.SetCoefficient(unit, 1.0)
+
+    def _limits(self, t: int, serving: list[dict[str, list[Any]]]) -> None:
+        """The limits that apply in the hour."""
+        p, lp = self.expanded, self.solver
+        for limit in range(len(p.limits.names)):
+            if math.isinf(p.limits.most[limit, t]):
+                continue
+            row = lp.Constraint(-lp.infinity(), float(p.limits.most[limit, t]))
+            load: dict[Any, float] = {}
+            for entry in np.flatnonzero(p.limits.entry_limit == limit):
+                ways = serving[p.limits.entry_pool[entry]]
+                for kind in KINDS[Counts(p.limits.entry_counts[entry])]:
+                    for unit in ways[kind]:
+                        load[unit] = load.get(unit, 0.0) + p.limits.entry_weight[entry]
+            for unit, each in load.items():
+                row.SetCoefficient(unit, float(each))
 
     def cost(self, ranges: list[tuple[float, float]]) -> float:
         """The least cost with each amount in its range; ``inf`` if usage cannot be met."""
