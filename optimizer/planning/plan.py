@@ -330,12 +330,13 @@ def _near_limits(settings: Settings, problem: Problem, law: LawCost) -> Floats |
     """The program's amounts where they keep the rows over purchases, or as many as do."""
     if problem.rows <= REFERENCE_ROWS:
         solution = solve_reference(problem, nodes=MIP_NODES)
+        found, quantity = solution.status.has_plan, solution.quantity
     else:
+        # Where units are many, rounding the relaxation down is near enough to start from.
         program = partition_hours(problem, gap=settings.solve.gap).program
-        solution = program.solve(whole_box(problem), gap=settings.solve.gap, nodes=MIP_NODES)
-    if not solution.status.has_plan:
-        return None
-    return within_limits(problem, law.objective, solution.quantity)
+        relaxed = program.relax(whole_box(problem))
+        found, quantity = relaxed.feasible, relaxed.quantity
+    return within_limits(problem, law.objective, quantity) if found else None
 
 
 def _amounts(columns: Sequence[Column], quantity: Floats) -> dict[str, Decimal]:
