@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,8 @@ from optimizer.billing.bill import exact
 from optimizer.errors import Infeasible
 from optimizer.planning.part import Part
 from optimizer.program.elastic import Relaxed, Room, fewest_relaxed, relax
-from optimizer.program.problem import Ints, Links, Problem
+from optimizer.program.peaks import at_peaks, peak_hours
+from optimizer.program.problem import Problem
 from optimizer.program.purchases import whole_term_cost
 from optimizer.program.reference import solve_reference
 
@@ -110,41 +111,7 @@ def _peaks(problem: Problem) -> Problem:
     """
     if problem.rows <= MOST_ROWS:
         return problem
-    hours: set[int] = set()
-    limits = problem.limits
-    loads = [*problem.demand]
-    for limit in range(len(limits.names)):
-        mine = limits.entry_limit == limit
-        loads.append(limits.entry_weight[mine] @ problem.demand[limits.entry_pool[mine]])
-    for draws, pools in _by_source(problem):
-        loads.append(draws @ problem.demand[pools])
-    for period in range(problem.periods):
-        inside = np.flatnonzero(problem.period == period)
-        hours |= {int(inside[np.argmax(load[inside])]) for load in loads}
-    links = problem.links
-    alone = [
-        row
-        for row in range(len(links.names))
-        if not (links.on_demand[row].any() or links.spot[row].any() or links.covered[row].any())
-    ]
-    kept = Links(
-        names=tuple(links.names[row] for row in alone),
-        **{
-            name: getattr(links, name)[alone]
-            for name in Links.__dataclass_fields__
-            if name != "names"
-        },
-    )
-    chosen: Ints = np.array(sorted(hours), dtype=np.int64)
-    return replace(replace(problem, links=Links()).take(chosen), links=kept)
-
-
-def _by_source(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
-    rows = []
-    for source in range(len(problem.sources)):
-        pairs = np.flatnonzero(problem.pair_source == source)
-        rows.append((problem.pair_draw[pairs], problem.pair_pool[pairs]))
-    return rows
+    return at_peaks(problem, peak_hours(problem))
 
 
 def _described(

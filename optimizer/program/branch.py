@@ -17,7 +17,12 @@ import numpy as np
 
 from optimizer.program.arrays import ArrayProgram, Box
 from optimizer.program.certificate import lower_bound, whole_box
-from optimizer.program.feasibility import first_phase, proven_empty, rounding
+from optimizer.program.feasibility import (
+    first_phase,
+    proven_at_peaks,
+    proven_empty,
+    rounding,
+)
 from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Floats, Problem
 
@@ -100,6 +105,8 @@ def proven_infeasible(problem: Problem, *, nodes: int) -> bool:
 
     The tree is needed where fractions of purchases would do and whole ones do not.
     """
+    if proven_at_peaks(problem):
+        return True
     if proven_empty(problem, whole_box(problem)):
         return True
     phase = first_phase(problem)

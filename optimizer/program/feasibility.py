@@ -15,8 +15,9 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.program.arrays import ArrayProgram, Box
-from optimizer.program.certificate import lower_bound
-from optimizer.program.prices import Prices
+from optimizer.program.certificate import lower_bound, whole_box
+from optimizer.program.peaks import at_peaks, peak_hours, purchase_rows
+from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Problem
 
 # Bounds below this share of all usage are rounding.
@@ -62,6 +63,27 @@ def proven_empty(
     if not relaxed.feasible:
         return False  # without prices there is no proof
     return lower_bound(phase, spread(relaxed.prices), box) > rounding(problem)
+
+
+def proven_at_peaks(problem: Problem) -> bool:
+    """Whether the prices of the peak hours alone prove that the whole problem has no plan.
+
+    The other hours are priced at zero; the certificate is that of all hours.
+    """
+    hours = peak_hours(problem)
+    phase = first_phase(problem)
+    relaxed = ArrayProgram(at_peaks(phase, hours)).relax(whole_box(problem))
+    if not relaxed.feasible:
+        return False
+    prices = zero_prices(problem)
+    # What is bought and the periods' own capacity are priced by the same hours.
+    if relaxed.prices.shared.shape[0] != prices.shared.shape[0]:
+        return False
+    prices.shared[:, hours] = relaxed.prices.shared
+    prices.limits[:, hours] = relaxed.prices.limits
+    prices.links[purchase_rows(problem)] = relaxed.prices.links
+    prices.rent[:] = relaxed.prices.rent
+    return lower_bound(phase, prices) > rounding(problem)
 
 
 def rounding(problem: Problem) -> float:

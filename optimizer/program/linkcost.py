@@ -84,11 +84,9 @@ class LinkedCost:
             with np.errstate(invalid="ignore"):
                 saving = (price[line, hour] - self.window.spot_price[line]) / factor[line]
             saving = saving * self.problem.weight[hour] / self.problem.count[hour]
-            for at in np.argsort(saving, kind="stable"):
-                if over <= 0:
-                    break
-                cell = line[at], hour[at]
-                part = min(1.0, over / size[cell])
-                over -= part * size[cell]
-                capped[cell] *= 1.0 - part
+            order = np.argsort(saving, kind="stable")
+            line, hour = line[order], hour[order]
+            sizes = size[line, hour]
+            before = np.cumsum(sizes) - sizes  # taken off by the cells with less saving
+            capped[line, hour] *= 1.0 - np.clip((over - before) / sizes, 0.0, 1.0)
         return capped

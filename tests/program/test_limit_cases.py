@@ -525,3 +525,37 @@ def test_shares_and_the_largest_purchase_in_their_own_units(tmp_path: Path) -> N
     )
     known = {row.limit: row for way in (error.relaxations, *error.alternatives) for row in way}
     assert float(known["limits.max_unused_share"].amount) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("method", ["partition", "mathopt"])
+def test_every_method_proves_what_is_infeasible(tmp_path: Path, method: str) -> None:
+    rows = {
+        "meters": [meter("m", "1", on_demand_limit=2)],
+        "usage": usage("m", FOUR),
+        "limits": [{"limit": "gpus", "meter": "m", "weight": 2, "maximum": 6}],
+    }
+    error = infeasible(case_of(tmp_path, 4, f'[solve]\nmethod = "{method}"\n', **rows))
+    assert {row.limit for row in error.relaxations} == {"limit gpus", "on_demand_limit of meter m"}
+
+
+@pytest.mark.parametrize("method", ["partition", "mathopt", "reference"])
+def test_every_method_plans_within_limits(tmp_path: Path, method: str) -> None:
+    """Cash of 5.00, a spot share of a quarter, and a quota of 3, all binding at once.
+
+    Four hours of 4 units at 1.00: a unit goes to spot at 0.40 or unserved at 9.00 each
+    hour; two units at 2.00 up front each save 4.00.
+    """
+    rows = {
+        "meters": [meter("m", "1", spot="0.40", on_demand_limit=3)],
+        "usage": usage("m", FOUR, spot_tolerant=1, unmet_penalty=9),
+        "offers": [units("ri", 4, "0", upfront="2")],
+        "covers": [cover("ri", "m")],
+    }
+    toml = (
+        f'[solve]\nmethod = "{method}"\ngap = 0\n[limits]\nupfront_cash = "5"\nspot_share = 0.25\n'
+    )
+    plan = make_plan(case_of(tmp_path, 4, toml, **rows))
+    assert plan.bought == {"ri": 2}
+    assert plan.spot.sum() == pytest.approx(4)
+    assert plan.total == pytest.approx(Decimal("9.6"))
+    assert float(plan.lower_bound) <= 9.6 + 1e-9
