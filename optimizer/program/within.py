@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from optimizer.program.peaks import purchase_rows
 from optimizer.program.problem import Floats, Problem
 from optimizer.program.search import on_step
 
@@ -27,8 +28,15 @@ def links_purchases(problem: Problem) -> bool:
 def within_limits(
     problem: Problem, objective: Callable[[Floats], float], quantity: Floats
 ) -> Floats | None:
-    """The amounts, or less of each in the same proportion, that have a finite objective."""
+    """Amounts near these that have a finite objective; ``None`` if none was found.
+
+    First the rounded amounts, less single steps of those that were rounded up most; then
+    less of each in the same proportion.
+    """
     step = problem.step
+    trial = _without_last_steps(problem, quantity)
+    if np.isfinite(objective(trial)):
+        return trial
     for share in SHARES:
         lower = np.floor(share * quantity / step + 1e-6) * step
         lower = np.where(lower < problem.minimum - 1e-9, 0.0, lower)
@@ -36,3 +44,24 @@ def within_limits(
         if np.isfinite(objective(trial)):
             return trial
     return None
+
+
+def _without_last_steps(problem: Problem, quantity: Floats) -> Floats:
+    """Rounded amounts, lowered step by step until the rows of purchases alone are kept."""
+    alone = purchase_rows(problem)
+    alone = alone[np.isinf(problem.links.excess_price[alone])]
+    asked, most = problem.links.purchase[alone], problem.links.most[alone]
+    trial = on_step(problem, quantity)
+    for _ in range(4 * len(trial)):
+        over = asked @ trial - most
+        if (over <= 0).all():
+            break
+        row = asked[int(np.argmax(over))]
+        above = np.where((row > 0) & (trial > 0), (trial - quantity) / problem.step, -np.inf)
+        column = int(np.argmax(above))
+        if np.isinf(above[column]):
+            break
+        trial[column] = max(0.0, trial[column] - problem.step[column])
+        if trial[column] < problem.minimum[column] - 1e-9:
+            trial[column] = 0.0
+    return on_step(problem, trial)
