@@ -24,23 +24,21 @@ from optimizer.billing.replay import capacity_of, replay
 from optimizer.demand import HorizonDemand, demand_of_horizon
 from optimizer.errors import MissingPrice
 from optimizer.planning.part import Part
-from optimizer.planning.relax import InfeasibleCase, relaxations_of
+from optimizer.planning.relax import refuse_infeasible
 from optimizer.planning.scope import refuse_unplanned
-from optimizer.planning.shortfall import Shortfall, shortfalls
+from optimizer.planning.shortfall import Shortfall, shortfalls, todays_shortfalls
+from optimizer.planning.start import near_limits
 from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits, read_case_limits
-from optimizer.program.certificate import whole_box
 from optimizer.program.components import Component, split_case
 from optimizer.program.lawcost import LawCost
-from optimizer.program.partition import partition_hours
-from optimizer.program.problem import Floats, Problem
+from optimizer.program.problem import Floats
 from optimizer.program.purchases import Column, open_columns, planned
-from optimizer.program.reference import solve_reference
-from optimizer.program.solve import MIP_NODES, REFERENCE_ROWS, Progress, solve
+from optimizer.program.solve import Progress, solve
 from optimizer.program.status import Status
 from optimizer.program.window import build_window, held_cost
-from optimizer.program.within import links_purchases, within_limits
-from optimizer.tables import Case, Settings, UsageLines
+from optimizer.program.within import links_purchases
+from optimizer.tables import Case, UsageLines
 
 _WHOLE = Decimal(1)
 
@@ -228,7 +226,7 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     for number, component in enumerate(split.components, start=1):
         progress(f"part {number} of {len(split.components)}: {_title(component)}")
         parts.append(_solve_part(case, catalogue, component, limits, advice, progress))
-    _refuse_infeasible(case, parts)
+    refuse_infeasible(case, parts)
     bought = {
         name: amount
         for part in parts
@@ -262,19 +260,10 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
         unmet=unmet,
         limits=limits,
         agreements=shortfalls(limits.agreements, catalogue, bill, whole, on_demand, spot),
-        baseline_agreements=_todays_shortfalls(
+        baseline_agreements=todays_shortfalls(
             case, limits, catalogue, demand.usage, holdings, baseline
         ),
     )
-
-
-def _refuse_infeasible(case: Case, parts: Sequence[Part]) -> None:
-    """Raise for parts that have no plan; other sets of limits are told where there is one."""
-    ways = [relaxations_of(part) for part in parts if part.answer.status is Status.INFEASIBLE]
-    if ways:
-        first = [relaxation for way in ways for relaxation in (way[0] if way else ())]
-        others = ways[0][1:] if len(ways) == 1 else ()
-        raise InfeasibleCase(case, first, others)
 
 
 def _title(component: Component) -> str:
@@ -311,7 +300,7 @@ def _solve_part(
     )
     incumbents = {"the providers' advice": advised} if advised.any() else {}
     if links_purchases(problem):
-        near = _near_limits(settings, problem, law)
+        near = near_limits(settings, problem, law)
         incumbents |= {} if near is None else {"amounts lowered to the limits": near}
     answer = solve(
         problem,
@@ -324,19 +313,6 @@ def _solve_part(
         progress=progress,
     )
     return Part(component, window, problem, law, answer, limits)
-
-
-def _near_limits(settings: Settings, problem: Problem, law: LawCost) -> Floats | None:
-    """The program's amounts where they keep the rows over purchases, or as many as do."""
-    if problem.rows <= REFERENCE_ROWS:
-        solution = solve_reference(problem, nodes=MIP_NODES)
-        found, quantity = solution.status.has_plan, solution.quantity
-    else:
-        # Where units are many, rounding the relaxation down is near enough to start from.
-        program = partition_hours(problem, gap=settings.solve.gap).program
-        relaxed = program.relax(whole_box(problem))
-        found, quantity = relaxed.feasible, relaxed.quantity
-    return within_limits(problem, law.objective, quantity) if found else None
 
 
 def _amounts(columns: Sequence[Column], quantity: Floats) -> dict[str, Decimal]:
@@ -358,25 +334,6 @@ def _baseline(
         return make_bill(case, catalogue, usage, holdings)
     except MissingPrice:
         return None
-
-
-def _todays_shortfalls(
-    case: Case,
-    limits: CaseLimits,
-    catalogue: Catalogue,
-    usage: UsageLines,
-    holdings: Sequence[Holding],
-    baseline: Bill | None,
-) -> tuple[Shortfall, ...]:
-    """The agreements under the bill with what is held."""
-    if baseline is None or not limits.agreements:
-        return ()
-    lines = billing_lines(usage, catalogue)
-    hours = usage.first_hour + np.arange(usage.quantity.shape[1])
-    sharing = SharingModes.of(case.settings, hours)
-    left = replay(catalogue, lines, holdings, capacity_of(holdings, hours), sharing).uncovered
-    charged = lines.spot - lines.spot_free
-    return shortfalls(limits.agreements, catalogue, baseline, holdings, left, charged)
 
 
 def _need_prices(

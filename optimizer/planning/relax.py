@@ -17,6 +17,7 @@ from optimizer.program.peaks import at_peaks, peak_hours
 from optimizer.program.problem import Problem
 from optimizer.program.purchases import whole_term_cost
 from optimizer.program.reference import solve_reference
+from optimizer.program.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,15 @@ class InfeasibleCase(Infeasible):
             "no plan serves the horizon's usage within the limits, and that is proven. "
             f"To mend it: {advice}"
         )
+
+
+def refuse_infeasible(case: Case, parts: Sequence[Part]) -> None:
+    """Raise for parts that have no plan; other sets of limits are told where there is one."""
+    ways = [relaxations_of(part) for part in parts if part.answer.status is Status.INFEASIBLE]
+    if ways:
+        first = [relaxation for way in ways for relaxation in (way[0] if way else ())]
+        others = ways[0][1:] if len(ways) == 1 else ()
+        raise InfeasibleCase(case, first, others)
 
 
 def relaxations_of(part: Part) -> list[list[Relaxation]]:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from optimizer.billing import Bill, Catalogue, Holding
+from optimizer.billing import Bill, Catalogue, Holding, SharingModes, billing_lines, replay
 from optimizer.billing.bill import PLACES, exact
-from optimizer.program.caselimits import Agreement
+from optimizer.billing.replay import capacity_of
+from optimizer.program.caselimits import Agreement, CaseLimits
 from optimizer.program.linking import held_spend
 from optimizer.program.problem import Floats
-from optimizer.tables import format_hour
+from optimizer.tables import Case, UsageLines, format_hour
 
 
 @dataclass(frozen=True)
@@ -88,3 +89,22 @@ def _usage_spend(
             if cost and whole:
                 spend += (cost * inside / whole).quantize(PLACES)
     return spend
+
+
+def todays_shortfalls(
+    case: Case,
+    limits: CaseLimits,
+    catalogue: Catalogue,
+    usage: UsageLines,
+    holdings: Sequence[Holding],
+    baseline: Bill | None,
+) -> tuple[Shortfall, ...]:
+    """The agreements under the bill with what is held."""
+    if baseline is None or not limits.agreements:
+        return ()
+    lines = billing_lines(usage, catalogue)
+    hours = usage.first_hour + np.arange(usage.quantity.shape[1])
+    sharing = SharingModes.of(case.settings, hours)
+    left = replay(catalogue, lines, holdings, capacity_of(holdings, hours), sharing).uncovered
+    charged = lines.spot - lines.spot_free
+    return shortfalls(limits.agreements, catalogue, baseline, holdings, left, charged)
