@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.program.arrayrows import Cells, availability_rows, limit_rows, link_rows
+from optimizer.program.peaks import purchase_rows
 from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Flags, Floats, Ints, Problem
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
 
 INTEGER = highspy.HighsVarType.kInteger
+INTERIOR_ROWS = 20_000  # from which a row over all hours makes the simplex method too slow
 CONTINUOUS = highspy.HighsVarType.kContinuous
 
 
@@ -73,6 +75,12 @@ class ArrayProgram:
     def relax(self, box: Box) -> Relaxation:
         """Solve the LP relaxation within a box; prices are the duals of its rows."""
         solver = self._solver(box, integer=False)
+        if self.problem.rows > INTERIOR_ROWS and len(self.problem.links.names) > len(
+            purchase_rows(self.problem)
+        ):
+            # A row over all hours makes every basis dense; any prices prove a bound.
+            solver.setOptionValue("solver", "ipm")
+            solver.setOptionValue("run_crossover", "off")
         solver.run()
         if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             count = len(self.problem.columns)
