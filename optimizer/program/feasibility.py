@@ -75,9 +75,12 @@ def proven_at_peaks(problem: Problem) -> bool:
     relaxed = ArrayProgram(at_peaks(phase, hours)).relax(whole_box(problem))
     if not relaxed.feasible:
         return False
-    prices = zero_prices(problem)
-    # What is bought and the periods' own capacity are priced by the same hours.
-    if relaxed.prices.shared.shape[0] != prices.shared.shape[0]:
+    prices = zero_prices(phase)
+    # Own sources of the peaks may be shared in the whole: then these prices say nothing.
+    if (
+        relaxed.prices.shared.shape[0] != prices.shared.shape[0]
+        or relaxed.prices.rent.shape != prices.rent.shape
+    ):
         return False
     prices.shared[:, hours] = relaxed.prices.shared
     prices.limits[:, hours] = relaxed.prices.limits
