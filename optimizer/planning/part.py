@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from optimizer.program.caselimits import CaseLimits
 from optimizer.program.components import Component
 from optimizer.program.lawcost import LawCost
 from optimizer.program.problem import Problem
@@ -16,13 +17,14 @@ from optimizer.program.window import Window
 
 @dataclass(frozen=True)
 class Part:
-    """A component of the case, its planning window, its program, and the answer."""
+    """A component of the case, its planning window, its program, the answer, and its limits."""
 
     component: Component
     window: Window
     problem: Problem
     law: LawCost
     answer: Answer
+    limits: CaseLimits
 
     @cached_property
     def compared(self) -> float:

@@ -24,9 +24,12 @@ from optimizer.billing.replay import capacity_of, replay
 from optimizer.demand import HorizonDemand, demand_of_horizon
 from optimizer.errors import MissingPrice
 from optimizer.planning.part import Part
-from optimizer.planning.relax import InfeasibleCase, relaxations_of
+from optimizer.planning.relax import refuse_infeasible
 from optimizer.planning.scope import refuse_unplanned
+from optimizer.planning.shortfall import Shortfall, shortfalls, todays_shortfalls
+from optimizer.planning.start import near_limits
 from optimizer.program.build import build_problem
+from optimizer.program.caselimits import CaseLimits, read_case_limits
 from optimizer.program.components import Component, split_case
 from optimizer.program.lawcost import LawCost
 from optimizer.program.problem import Floats
@@ -34,6 +37,7 @@ from optimizer.program.purchases import Column, open_columns, planned
 from optimizer.program.solve import Progress, solve
 from optimizer.program.status import Status
 from optimizer.program.window import build_window, held_cost
+from optimizer.program.within import links_purchases
 from optimizer.tables import Case, UsageLines
 
 _WHOLE = Decimal(1)
@@ -54,10 +58,16 @@ class Plan:
         (L, T) units that the plan runs on spot.
     covers
         Offer name → meter → units that the purchase covers in the horizon.
+    unserved
+        (L, T) units that the plan leaves unserved.
     unmet
-        Dollars of penalties for usage that the plan leaves unserved.
+        Dollars of penalties for them.
+    limits
+        What limits the case.
+    agreements, baseline_agreements
+        Its agreements with the plan's spend, and with today's.
     total
-        The plan's bill and its penalties.
+        The plan's bill, its penalties and the cost of its shortfalls.
     """
 
     case: Case
@@ -72,12 +82,27 @@ class Plan:
     bill: Bill
     spot: Floats
     covers: dict[str, dict[str, Decimal]]
+    unserved: Floats
     unmet: Decimal
+    limits: CaseLimits
+    agreements: tuple[Shortfall, ...]
+    baseline_agreements: tuple[Shortfall, ...]
 
     @property
     def total(self) -> Decimal:
-        """The plan's bill over the horizon and its unmet penalties."""
-        return self.bill.total + self.unmet
+        """The plan's bill over the horizon, its unmet penalties and its shortfalls."""
+        return self.bill.total + self.unmet + self.shortfall
+
+    @property
+    def baseline_total(self) -> Decimal:
+        """The bill with what is held, and what its shortfalls cost; 0 without a baseline."""
+        today = self.baseline.total if self.baseline is not None else Decimal(0)
+        return today + sum((row.cost for row in self.baseline_agreements), Decimal(0))
+
+    @property
+    def shortfall(self) -> Decimal:
+        """What the agreements cost that the plan falls short of."""
+        return sum((row.cost for row in self.agreements), Decimal(0))
 
     @property
     def status(self) -> Status:
@@ -97,6 +122,7 @@ class Plan:
         return exact(
             sum(part.answer.objective + part.window.held_cost for part in self.parts)
             + self.idle_cost
+            + self._idle_shortfall
             + float(self._sustained)
         )
 
@@ -134,6 +160,12 @@ class Plan:
             for name, amount in self.bought.items()
         )
         return inside or settings.after_horizon == "prorata"
+
+    @property
+    def _idle_shortfall(self) -> float:
+        """Shortfalls of providers that no usage is billed by: a constant."""
+        used = {self.catalogue.meters[meter].provider for meter in self.demand.usage.meter}
+        return sum(float(row.cost) for row in self.agreements if row.agreement.provider not in used)
 
     @property
     def _sustained(self) -> Decimal:
@@ -186,20 +218,15 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     _need_prices(catalogue, demand.usage, holdings, columns)
     progress("baseline")
     baseline = _baseline(case, catalogue, demand.usage, holdings)
-    split = split_case(settings, catalogue, demand, holdings, columns)
+    limits = read_case_limits(case, holdings)
+    together = limits.together(catalogue, demand.usage, columns)
+    split = split_case(settings, catalogue, demand, holdings, columns, together)
     advice = _advice(case)
     parts = []
     for number, component in enumerate(split.components, start=1):
         progress(f"part {number} of {len(split.components)}: {_title(component)}")
-        parts.append(_solve_part(case, catalogue, component, advice, progress))
-    relaxations = [
-        relaxation
-        for part in parts
-        if part.answer.status is Status.INFEASIBLE
-        for relaxation in relaxations_of(part)
-    ]
-    if relaxations:
-        raise InfeasibleCase(case, relaxations)
+        parts.append(_solve_part(case, catalogue, component, limits, advice, progress))
+    refuse_infeasible(case, parts)
     bought = {
         name: amount
         for part in parts
@@ -208,11 +235,14 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     for column in split.idle_columns:
         for offer, _ in column.members:
             closed[offer.name] = "nothing that it covers is used in the horizon"
-    spot = np.zeros_like(demand.usage.quantity)
+    spot, unserved = (np.zeros_like(demand.usage.quantity) for _ in range(2))
     for part in parts:
         spot[part.component.lines] = part.answer.outcome.spot[:, part.window.position]
+        unserved[part.component.lines] = part.answer.outcome.unmet[:, part.window.position]
     progress("replaying the plan")
-    bill, covers, unmet = _replay_plan(case, catalogue, demand.usage, holdings, bought, spot)
+    replayed = _replay_plan(case, catalogue, demand.usage, holdings, bought, spot, unserved)
+    bill, covers, unmet, on_demand = replayed
+    whole = [*holdings, *_planned(case, catalogue, bought)]
     return Plan(
         case=case,
         catalogue=catalogue,
@@ -226,7 +256,13 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
         bill=bill,
         spot=spot,
         covers=covers,
+        unserved=unserved,
         unmet=unmet,
+        limits=limits,
+        agreements=shortfalls(limits.agreements, catalogue, bill, whole, on_demand, spot),
+        baseline_agreements=todays_shortfalls(
+            case, limits, catalogue, demand.usage, holdings, baseline
+        ),
     )
 
 
@@ -239,21 +275,33 @@ def _solve_part(
     case: Case,
     catalogue: Catalogue,
     component: Component,
+    limits: CaseLimits,
     advice: dict[str, Decimal],
     progress: Progress,
 ) -> Part:
     settings = case.settings
+    limits = limits.of_meters(catalogue, component.demand.usage.meter)
     window = build_window(
-        settings, catalogue, component.demand, component.holdings, component.columns
+        settings,
+        catalogue,
+        component.demand,
+        component.holdings,
+        component.columns,
+        spans=limits.spans,
+        discounts_apart=limits.adds_up_hours and settings.discount_rate != 0,
     )
-    problem, pool_of = build_problem(settings, catalogue, window, component.columns)
-    law = LawCost(settings, catalogue, window, problem, component.columns)
+    problem, pool_of = build_problem(settings, catalogue, window, component.columns, limits)
+    law = LawCost(settings, catalogue, window, problem, component.columns, pool_of)
     advised = np.array(
         [
             float(advice.get(column.members[0][0].name, 0)) if len(column.members) == 1 else 0.0
             for column in component.columns
         ]
     )
+    incumbents = {"the providers' advice": advised} if advised.any() else {}
+    if links_purchases(problem):
+        near = near_limits(settings, problem, law)
+        incumbents |= {} if near is None else {"amounts lowered to the limits": near}
     answer = solve(
         problem,
         law,
@@ -261,10 +309,10 @@ def _solve_part(
         method=settings.solve.method,
         gap=settings.solve.gap,
         constant=window.held_cost,
-        incumbents={"the providers' advice": advised} if advised.any() else {},
+        incumbents=incumbents,
         progress=progress,
     )
-    return Part(component, window, problem, law, answer)
+    return Part(component, window, problem, law, answer, limits)
 
 
 def _amounts(columns: Sequence[Column], quantity: Floats) -> dict[str, Decimal]:
@@ -320,27 +368,28 @@ def _replay_plan(
     holdings: Sequence[Holding],
     bought: dict[str, Decimal],
     spot: Floats,
-) -> tuple[Bill, dict[str, dict[str, Decimal]], Decimal]:
+    unserved: Floats,
+) -> tuple[Bill, dict[str, dict[str, Decimal]], Decimal, Floats]:
     """Replay the plan over every hour of the horizon, in exact decimals.
 
-    Usage that costs less to leave unserved than to run on demand is left unserved: its
-    penalty is returned, and the bill does not contain it.
+    What is left unserved does not run: its penalty is returned, and the bill does not
+    contain it.  The same goes for what rounding leaves where that costs less than to run
+    on demand.  Also returned are the (L, T) units on demand.
     """
-    as_of = case.settings.as_of
-    whole = [
-        *holdings,
-        *(planned(catalogue.offers[name], bought[name], as_of) for name in sorted(bought)),
-    ]
+    whole = [*holdings, *_planned(case, catalogue, bought)]
     base = billing_lines(usage, catalogue)
     hours = usage.first_hour + np.arange(usage.quantity.shape[1])
     sharing = SharingModes.of(case.settings, hours)
-    lines = replace(base, spot=spot, spot_free=np.zeros_like(spot))
+    quantity = np.maximum(usage.quantity - unserved, 0.0)
+    lines = replace(base, quantity=quantity, spot=spot, spot_free=np.zeros_like(spot))
     capacity = capacity_of(whole, hours)
     outcome = replay(catalogue, lines, whole, capacity, sharing)
     unmet = Decimal(0)
     left = outcome.uncovered.copy()
-    quantity = usage.quantity.copy()
+    quantity = quantity.copy()
     for index, penalty in enumerate(usage.unmet_penalty):
+        if penalty is not None:
+            unmet += exact(unserved[index].sum()) * penalty
         price = catalogue.meters[usage.meter[index]].on_demand
         if penalty is not None and (price is None or penalty < price):
             unmet += exact(left[index].sum()) * penalty
@@ -363,4 +412,10 @@ def _replay_plan(
         name: {meter: exact(units) for meter, units in sorted(by_meter.items())}
         for name, by_meter in sums.items()
     }
-    return bill, covers, unmet
+    return bill, covers, unmet, left
+
+
+def _planned(case: Case, catalogue: Catalogue, bought: dict[str, Decimal]) -> list[Holding]:
+    """What is bought, as holdings in the order of their names."""
+    as_of = case.settings.as_of
+    return [planned(catalogue.offers[name], bought[name], as_of) for name in sorted(bought)]

@@ -56,7 +56,13 @@ def sensitivity(plan: Plan) -> list[Sensitivity]:
             spot=usage.spot * scale,
             spot_taken=usage.spot_taken * scale,
         )
-        ahead = replace(today, spot=plan.spot * scale, spot_taken=np.zeros_like(usage.spot_taken))
+        served = np.maximum(usage.quantity - plan.unserved, 0.0) * scale
+        ahead = replace(
+            today,
+            quantity=served,
+            spot=plan.spot * scale,
+            spot_taken=np.zeros_like(usage.spot_taken),
+        )
         try:
             rows.append(
                 Sensitivity(

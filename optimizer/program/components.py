@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parts of a case that share no commitment: each is merged, solved and proven alone.
 
-Two lines of usage belong together if some holding or offer may cover both, or offers that
-are bought together may.  Hours of a part merge far better than hours of the whole case,
-and the bounds of the parts add up to the bound of the case.
+Two lines of usage belong together if some holding or offer may cover both, if offers that
+are bought together may, or if a limit adds them up.  Hours of a part merge far better than
+hours of the whole case, and the bounds of the parts add up to the bound of the case.
 """
 
 from __future__ import annotations
@@ -46,8 +46,12 @@ def split_case(
     demand: HorizonDemand,
     holdings: Sequence[Holding],
     columns: Sequence[Column],
+    together: Sequence[Sequence[int]] = (),
 ) -> Split:
-    """Split usage, holdings and columns into components, in the order of the lines."""
+    """Split usage, holdings and columns into components, in the order of the lines.
+
+    ``together`` are groups of lines that a limit links.
+    """
     usage = demand.usage
     lines = billing_lines(usage, catalogue)
     hours = usage.first_hour + np.arange(usage.quantity.shape[1])
@@ -59,7 +63,7 @@ def split_case(
     for column in columns:
         members = [planned(offer, offer.amount_step, settings.as_of) for offer, _ in column.members]
         column_lines.append(_reached(catalogue, lines, members, modes, used))
-    for group in (*held_lines, *column_lines):
+    for group in (*held_lines, *column_lines, *together):
         for line in group[1:]:
             parent[_root(parent, line)] = _root(parent, group[0])
     members_of: dict[int, list[int]] = {}

@@ -135,7 +135,7 @@ def usage_cost(problem: Problem, costs: UnitCosts, pools: Ints, units: Floats) -
     what is left is secured or unserved.  The dearest way serves last.
     """
     rest = costs.secured
-    share = problem.availability[pools][:, None]
+    share = problem.availability[pools][:, problem.period]
     most = np.where(share >= 1.0, units, np.minimum(share * problem.demand[pools], units))
     most = np.where(costs.market < rest, most, 0.0)
     tolerant = np.minimum(problem.tolerant[pools], units)

@@ -107,7 +107,7 @@ class Problem:
     penalty
         (P,) dollars for a unit that is not served; ``inf`` where it must be.
     availability
-        (P,) share of the demand that the market can serve: on demand, or under a discount
+        (P, R) share of the demand that the market can serve: on demand, or under a discount
         that guarantees no capacity.
     held
         (S, R) capacity already held or queued, in the source's measure.
@@ -124,7 +124,7 @@ class Problem:
         Columns that are not integer are rounded to their step afterwards.
     member_column, member_source, member_ratio
         (M,) what buying one unit of a column adds to a source.
-    limits, rows
+    limits, links
         Limits of every hour, and rows that link the hours.
     arriving
         (P,) most units per hour that work which may move can add to a pool.
@@ -168,7 +168,7 @@ class Problem:
     @property
     def periods(self) -> int:
         """Number of periods, R."""
-        return self.held.shape[1]
+        return int(self.held.shape[1])
 
     @property
     def rows(self) -> int:
@@ -181,9 +181,23 @@ class Problem:
         return Structure.of(self)
 
     def take(self, hours: Ints) -> Problem:
-        """The problem of some of its hours only."""
+        """The problem of some of its hours only.
+
+        What linking rows leave to a part of the hours is not known: unless the hours are
+        all there are, they are kept as rows that no plan satisfies.
+        """
+        links = self.links
+        if links.names and len(hours) < self.hours:
+            links = replace(
+                links,
+                most=np.full(len(links.names), -1.0),
+                excess_price=np.full(len(links.names), np.inf),
+                purchase=np.zeros_like(links.purchase),
+                window=np.zeros_like(links.window),
+            )
         return replace(
             self,
+            links=links,
             weight=self.weight[hours],
             count=self.count[hours],
             period=self.period[hours],
@@ -198,6 +212,7 @@ class Problem:
             self,
             period=np.arange(self.hours),
             price=self.price[:, period],
+            availability=self.availability[:, period],
             held=self.held[:, period],
             active=self.active[:, period],
             limits=replace(self.limits, most=self.limits.most[:, period])
