@@ -35,11 +35,14 @@ class Hours:
     load
         (shared sources, N) what was there to be covered when the source's turn came, in its
         measure.
+    marginal
+        (shared sources, N) the pool of that best unit; −1 where all is reached.
     """
 
     cost: Floats
     prices: Floats
     load: Floats
+    marginal: NDArray[np.int32]
 
 
 class HourOracle:
@@ -131,10 +134,10 @@ class HourOracle:
             if int(pool) in soft:
                 each = np.minimum(self.price[pool], problem.spot_price[pool])
                 cost += _priced(soft[int(pool)], each, period)
-        found = self._prices(period, beyond)
+        found, marginal = self._prices(period, beyond)
         back = np.empty(problem.hours, dtype=np.int64)
         back[hours.order] = np.arange(problem.hours)
-        return Hours(cost[back], found[:, back], load[:, back])
+        return Hours(cost[back], found[:, back], load[:, back], marginal[:, back])
 
     def _residual(self, capacity: Floats, hours: _Sorted) -> Floats:
         """Units that the pools' own sources leave, hours in the order of their classes."""
@@ -152,25 +155,29 @@ class HourOracle:
 
     def _prices(
         self, period: Ints, beyond: dict[tuple[int, bool], NDArray[np.bool_]]
-    ) -> Floats:
+    ) -> tuple[Floats, NDArray[np.int32]]:
         """From wide to narrow: the worth of the best unit that a source does not reach."""
         problem = self.problem
         found = np.zeros((len(self.place), problem.hours))
+        marginal = np.full(found.shape, -1, dtype=np.int32)
         unit: dict[int, Floats] = {}
         for source in reversed(self.chain):
-            row = found[self.place[source]]
+            row, best = found[self.place[source]], marginal[self.place[source]]
             for pair in self.pairs[source]:
                 pool, draw = int(problem.pair_pool[pair]), problem.pair_draw[pair]
                 if pool not in unit:
                     unit[pool] = self.price[pool][period]
-                np.maximum(row, unit[pool] / draw, out=row, where=beyond[pair, False])
-                if (pair, True) in beyond:
-                    spot = np.minimum(unit[pool], problem.spot_price[pool])
-                    np.maximum(row, spot / draw, out=row, where=beyond[pair, True])
+                for soft in (False, True) if (pair, True) in beyond else (False,):
+                    worth = unit[pool] / draw
+                    if soft:
+                        np.minimum(worth, problem.spot_price[pool] / draw, out=worth)
+                    better = beyond[pair, soft] & (worth > row)
+                    np.copyto(row, worth, where=better)
+                    best[better] = pool
             for pair in self.pairs[source]:
                 pool, draw = int(problem.pair_pool[pair]), problem.pair_draw[pair]
                 np.minimum(unit[pool], draw * row, out=unit[pool])
-        return found
+        return found, marginal
 
     def _sort(self, guess: Floats) -> _Sorted:
         """Put hours into classes: the prices in force, and the widest source's worth."""
