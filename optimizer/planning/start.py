@@ -8,7 +8,7 @@ from optimizer.program.lawcost import LawCost
 from optimizer.program.partition import partition_hours
 from optimizer.program.problem import Floats, Problem
 from optimizer.program.reference import solve_reference
-from optimizer.program.solve import MIP_NODES, REFERENCE_ROWS
+from optimizer.program.ways import MIP_NODES, REFERENCE_ROWS
 from optimizer.program.within import within_limits
 from optimizer.tables import Settings
 

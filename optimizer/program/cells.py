@@ -19,6 +19,7 @@ from optimizer.program.levels import Levels
 from optimizer.program.problem import Floats, Ints, Problem
 
 Small = NDArray[np.int64]
+_NONE = np.zeros(0)
 
 # Load over capacity at which hours are told apart: densest where capacity runs out.
 BANDS = np.array([0.7, 0.85, 0.95, 1.0, 1.05, 1.15, 1.4])
@@ -75,9 +76,7 @@ class Cells:
 class Refinement:
     """The cells of one problem, split round after round."""
 
-    def __init__(
-        self, problem: Problem, levels: Levels, chain: list[int], grain: Grain
-    ) -> None:
+    def __init__(self, problem: Problem, levels: Levels, chain: list[int], grain: Grain) -> None:
         self.problem, self.levels, self.chain, self.grain = problem, levels, chain, grain
         self.least = grain.sliver * float(problem.weight.sum())
         self.reach: dict[int, dict[int, float]] = {source: {} for source in chain}
@@ -134,9 +133,7 @@ class Refinement:
         """Label the hours by how much each level could use of what it has at an incumbent."""
         capacity = self.problem.capacity(quantity)
         wide = self._state(self.wide_nodes, hours, capacity, prices=self.grain.prices)
-        groups = [
-            self._state(nodes, hours, capacity, prices=0) for nodes in self.nodes
-        ]
+        groups = [self._state(nodes, hours, capacity, prices=0) for nodes in self.nodes]
         self.kept = [*self.kept, (wide, groups)][-self.grain.history :]
 
     def meet(self) -> Cells:
@@ -183,9 +180,11 @@ class Refinement:
             if with_some and over.any():
                 last = rows[with_some[-1]]
                 if prices:
-                    price = hours.prices[last]
+                    price = np.minimum(hours.prices[last], np.finfo(np.float64).max)
+                    # Usage without any other way is worth most: a class of its own.
                     inner = np.linspace(0, 1, prices + 1)[1:-1]
-                    edges = np.unique(np.quantile(price[over], inner))
+                    priced = price[over & np.isfinite(hours.prices[last])]
+                    edges = np.unique(np.quantile(priced, inner)) if len(priced) else _NONE
                     kind = np.searchsorted(edges, price, side="left")
                 else:
                     kind = hours.marginal[last] + 1

@@ -49,9 +49,10 @@ def lower_bound(problem: Problem, prices: Prices, box: Box | None = None) -> flo
         if not np.all(np.isfinite(values)) or (values < 0).any():
             msg = "prices of a certificate must be finite and not negative"
             raise ValueError(msg)
-    if problem.limits.names and (
-        (prices.limits > 0) & np.isinf(problem.limits.most[:, problem.period])
-    ).any():
+    if (
+        problem.limits.names
+        and ((prices.limits > 0) & np.isinf(problem.limits.most[:, problem.period])).any()
+    ):
         msg = "an hourly limit has a price in an hour in which it does not apply"
         raise ValueError(msg)
     if (prices.links > problem.links.excess_price).any():
@@ -125,9 +126,9 @@ def residual(problem: Problem, capacity: Floats, pools: Ints) -> Floats:
     for position, pool in enumerate(pools):
         pairs = problem.structure.own_pairs[pool]
         if len(pairs):
-            able = (
-                capacity[problem.pair_source[pairs]] / problem.pair_draw[pairs][:, None]
-            ).sum(axis=0)
+            able = (capacity[problem.pair_source[pairs]] / problem.pair_draw[pairs][:, None]).sum(
+                axis=0
+            )
             units[position] = np.maximum(units[position] - able[problem.period], 0.0)
     return units
 
@@ -145,9 +146,7 @@ def pool_prices(problem: Problem, prices: Prices, quantity: Floats | None = None
     return unit
 
 
-def _pools_cost(
-    problem: Problem, prices: Prices, pools: Ints, box: Box
-) -> tuple[float, float]:
+def _pools_cost(problem: Problem, prices: Prices, pools: Ints, box: Box) -> tuple[float, float]:
     """Cost of the pools' usage at these prices, with the best of their own capacity."""
     costs = unit_costs(problem, prices, pools)
     owning = np.array([len(problem.structure.own_pairs[pool]) > 0 for pool in pools], dtype=bool)
@@ -161,9 +160,7 @@ def _pools_cost(
         total += float((usage @ problem.weight).sum())
         size += float((np.abs(usage) @ problem.weight).sum())
     for position in np.flatnonzero(owning):
-        one = UnitCosts(
-            costs.market[position], costs.secured[position], costs.spot[position]
-        )
+        one = UnitCosts(costs.market[position], costs.secured[position], costs.spot[position])
         least, magnitude = _own_cost(problem, prices, int(pools[position]), one, box)
         total += least
         size += magnitude
@@ -178,7 +175,8 @@ def _own_cost(
     m runs over what the columns' steps can add up to; cost(x) is ŝ·x up to the tolerant
     units and π̂ beyond, so that usage is a sum of hinges (z − m)⁺ with slopes ≥ 0.
     """
-    held, low, high, grid = _own_capacity(problem, pool, box)
+    held, low, high = _own_capacity(problem, pool, box)
+    grid = own_grid(problem, pool)
     firm = np.minimum(costs.market, costs.secured)
     on_spot = np.isfinite(problem.spot_price[pool]) and problem.tolerant[pool].any()
     total = size = 0.0
@@ -226,14 +224,25 @@ def _own_cost(
     return total, size
 
 
-def _own_capacity(
-    problem: Problem, pool: int, box: Box
-) -> tuple[Floats, Floats, Floats, float]:
-    """Held capacity by period, the least and most bought by regime, and its grid."""
+def own_grid(problem: Problem, pool: int) -> float:
+    """What amounts of a pool's own capacity are multiples of; 0 if they are continuous."""
+    grids = [
+        problem.step[column] * ratio / problem.pair_draw[pair] if problem.integer[column] else 0.0
+        for pair in problem.structure.own_pairs[pool]
+        for column, ratio in problem.feeds[problem.pair_source[pair]]
+    ]
+    # Steps that are multiples of the smallest add up to its multiples alone.
+    grid = float(min(grids, default=0.0))
+    if grid > 0 and any(abs(g / grid - round(g / grid)) > 1e-9 for g in grids):
+        return 0.0
+    return grid
+
+
+def _own_capacity(problem: Problem, pool: int, box: Box) -> tuple[Floats, Floats, Floats]:
+    """Held capacity by period, and the least and most bought by regime."""
     lead = problem.structure.lead
     held = np.zeros(problem.periods)
     low, high = np.zeros(len(lead)), np.zeros(len(lead))
-    grids = []
     for pair in problem.structure.own_pairs[pool]:
         source, draw = problem.pair_source[pair], problem.pair_draw[pair]
         held += problem.held[source] / draw
@@ -241,12 +250,7 @@ def _own_capacity(
             each = ratio / draw
             low += problem.active[source][lead] * box.lower[column] * each
             high += problem.active[source][lead] * box.upper[column] * each
-            grids.append(problem.step[column] * each if problem.integer[column] else 0.0)
-    # Steps that are multiples of the smallest add up to its multiples alone.
-    grid = min(grids, default=0.0)
-    if grid > 0 and any(abs(g / grid - round(g / grid)) > 1e-9 for g in grids):
-        grid = 0.0
-    return held, low, high, grid
+    return held, low, high
 
 
 def _newsvendor(
@@ -304,7 +308,7 @@ def _fixed(problem: Problem, prices: Prices) -> Floats:
 def _limit_rent(problem: Problem, prices: Prices) -> Floats:
     """μ·L by limit and hour; nothing where the limit does not apply."""
     most = problem.limits.most[:, problem.period]
-    return np.where(np.isfinite(most) & (prices.limits > 0), most * prices.limits, 0.0)
+    return np.asarray(np.where(np.isfinite(most), most, 0.0) * prices.limits)
 
 
 def _by_period(problem: Problem, hourly: Floats) -> Floats:

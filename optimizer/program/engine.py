@@ -141,7 +141,7 @@ class _Run:
         known = start is not None
         for number in range(ROUNDS):
             master = Master(problem, self.levels, self.cells.cells, self.knots)
-            proposal = master.solve()
+            proposal = master.solve(watch.left())
             rounds, rows = number + 1, master.rows
             if not proposal.feasible:
                 break
@@ -216,8 +216,7 @@ class _Run:
         for pool, pairs in enumerate(problem.structure.own_pairs):
             if len(pairs):
                 own = (bought[problem.pair_source[pairs]] / problem.pair_draw[pairs]).sum()
-                step = max(1.0, round(float(self.knots.most[pool]) * spread))
-                self.knots.narrow(pool, round(float(own)), step)
+                self.knots.narrow(pool, float(own), spread)
 
 
 class _Sample:
@@ -227,7 +226,9 @@ class _Sample:
         size = len(problem.pools) * problem.hours
         # A stride that shares no factor with the hours of a week sees every hour of it.
         stride = next(
-            s for s in range(max(1, size // SAMPLE_ABOVE), 10**9) if s == 1 or s % 2 and s % 3 and s % 7
+            s
+            for s in range(max(1, size // SAMPLE_ABOVE), 10**9)
+            if s == 1 or s % 2 and s % 3 and s % 7
         )
         self.hours = np.arange(0, problem.hours, stride)
         if stride == 1:

@@ -186,7 +186,7 @@ class HourOracle:
         label = regime.reshape(-1)[problem.period] * (CLASSES + 1)
         if self.chain:
             signal = guess[self.place[self.chain[-1]]]
-            used = signal[signal > 0]
+            used = signal[(signal > 0) & np.isfinite(signal)]
             if len(used):
                 edges = np.unique(np.quantile(used, np.linspace(0, 1, CLASSES + 1)[1:-1]))
                 label = label + np.where(
@@ -219,9 +219,7 @@ class HourOracle:
             )
             items.append(_Item(pair, pool, draw, False, np.inf, wider))
             if pool in soft:
-                items.append(
-                    _Item(pair, pool, draw, True, float(problem.spot_price[pool]), wider)
-                )
+                items.append(_Item(pair, pool, draw, True, float(problem.spot_price[pool]), wider))
         return items
 
     @staticmethod
@@ -229,12 +227,14 @@ class HourOracle:
         """Items by what a unit of the source is worth on them in a class of hours."""
         return sorted(
             items,
-            key=lambda item: -min(
-                float(price[item.pool]),
-                item.spot,
-                *(draw * float(worth[row]) for row, draw in item.wider),
-            )
-            / item.draw,
+            key=lambda item: (
+                -min(
+                    float(price[item.pool]),
+                    item.spot,
+                    *(draw * float(worth[row]) for row, draw in item.wider),
+                )
+                / item.draw
+            ),
         )
 
 

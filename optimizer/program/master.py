@@ -20,9 +20,10 @@ import highspy
 import numpy as np
 
 from optimizer.program.cells import Cells
+from optimizer.program.certificate import own_grid
 from optimizer.program.levels import Levels
 from optimizer.program.prices import Prices, zero_prices
-from optimizer.program.problem import Floats, Ints, Problem
+from optimizer.program.problem import Flags, Floats, Ints, Problem
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,17 @@ class _Triplets:
 class Master:
     """Builds and solves the program over cells."""
 
-    def __init__(self, problem: Problem, levels: Levels, cells: Cells, knots: Knots) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        levels: Levels,
+        cells: Cells,
+        knots: Knots,
+        *,
+        allowed: Flags | None = None,
+    ) -> None:
         self.problem, self.levels, self.cells, self.knots = problem, levels, cells, knots
+        self.allowed = np.ones(len(problem.columns), dtype=bool) if allowed is None else allowed
         self.scale = float(problem.weight.sum()) or 1.0
         self._build()
 
@@ -62,7 +72,7 @@ class Master:
         problem, structure = self.problem, self.problem.structure
         entries = _Triplets()
         cost: list[Floats] = [problem.cost / self.scale]
-        upper: list[Floats] = [problem.needed()]
+        upper: list[Floats] = [np.where(self.allowed, problem.needed(), 0.0)]
         low: list[Floats] = []
         high: list[Floats] = []
         columns, rows = len(problem.columns), 0
@@ -190,9 +200,7 @@ class Master:
         hourly = problem.held[source][problem.period] * problem.weight
         return np.bincount(label, hourly, minlength=len(weight)) / weight
 
-    def _capacity(
-        self, entries: _Triplets, source: int, row: Ints, regime: Ints
-    ) -> None:
+    def _capacity(self, entries: _Triplets, source: int, row: Ints, regime: Ints) -> None:
         """−Σ g·Q in the cells in which what is bought is in force."""
         inside = self.problem.active[source][self.problem.structure.lead][regime]
         for column, ratio in self.problem.feeds[source]:
@@ -220,9 +228,7 @@ class Master:
             size = float(np.abs(links.purchase[number]).max(initial=0.0)) or 1.0
             self.link_size[number] = size
             some = np.flatnonzero(links.purchase[number])
-            entries.add(
-                np.full(len(some), rows), some, links.purchase[number, some] / size
-            )
+            entries.add(np.full(len(some), rows), some, links.purchase[number, some] / size)
             if np.isfinite(links.excess_price[number]):
                 cost.append(np.array([links.excess_price[number] * size / self.scale]))
                 upper.append(np.array([np.inf]))
@@ -233,16 +239,25 @@ class Master:
             rows += 1
         return rows, columns
 
-    def solve(self) -> Proposal:
-        """Solve the linear program and read amounts and prices."""
+    def solve(self, seconds: float | None = None) -> Proposal:
+        """Solve the linear program and read amounts and prices, within a time limit."""
+        problem = self.problem
+        count = len(problem.columns)
+        if not self.rows:  # nothing is used that could be covered
+            return Proposal(True, 0.0, np.zeros(count), zero_prices(problem), 0)
         solver = highspy.Highs()
         solver.setOptionValue("output_flag", False)
         solver.setOptionValue("threads", 1)
         solver.setOptionValue("random_seed", 0)
+        if seconds is not None:
+            solver.setOptionValue("time_limit", max(seconds, 0.1))
         solver.passModel(self.model)
-        solver.run()
-        problem = self.problem
-        count = len(problem.columns)
+        try:
+            solver.run()
+        except ValueError:
+            # HiGHS 1.11 loses its bookkeeping in the presolve of some tiny programs.
+            solver.setOptionValue("presolve", "off")
+            solver.run()
         if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             return Proposal(False, np.inf, np.zeros(count), zero_prices(problem), self.rows)
         answer = solver.getSolution()
@@ -274,14 +289,20 @@ class Master:
 
 
 class Knots:
-    """Amounts of own capacity at which a pool's segments end: 0, around a centre, the most."""
+    """Amounts of own capacity at which a pool's segments end: 0, around a centre, the most.
+
+    They are multiples of what can be bought, so that the segments are exact there.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.most = problem.demand.max(axis=1, initial=0.0)
         self.knots: dict[int, Floats] = {}
+        self.grid: dict[int, float] = {}
         for pool, pairs in enumerate(problem.structure.own_pairs):
             if len(pairs):
+                grid = own_grid(problem, pool)
+                self.grid[pool] = grid if grid > 0 else float(self.most[pool]) / 4096 or 1.0
                 levels = np.quantile(problem.demand[pool], np.linspace(0.0, 0.95, 7))
                 self._set(pool, levels)
 
@@ -290,13 +311,16 @@ class Knots:
         return self.knots.get(pool, np.zeros(1))
 
     def narrow(self, pool: int, amount: float, spread: float) -> None:
-        """Put the knots around an amount: within ± 4 spreads."""
-        self._set(pool, amount + spread * np.array([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0]))
+        """Put the knots around an amount: within ± 4 spreads, a share of the most."""
+        step = max(1.0, round(spread * float(self.most[pool]) / self.grid[pool]))
+        steps = np.array([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0]) * step
+        self._set(pool, amount + steps * self.grid[pool])
 
     def _set(self, pool: int, levels: Floats) -> None:
-        most = float(np.ceil(self.most[pool]))
-        inner = np.clip(np.round(levels), 0.0, most)
-        self.knots[pool] = np.unique(np.concatenate([[0.0], inner, [max(most, 1.0)]]))
+        grid = self.grid[pool]
+        most = max(float(np.ceil(self.most[pool] / grid - 1e-9)), 1.0)
+        inner = np.clip(np.round(levels / grid), 0.0, most)
+        self.knots[pool] = np.unique(np.concatenate([[0.0], inner, [most]])) * grid
 
 
 class _Means:

@@ -49,7 +49,11 @@ PRESOLVE_ROWS = 50_000
 
 
 def solve_reference(
-    problem: Problem, *, gap: float = 0.0, nodes: int | None = None
+    problem: Problem,
+    *,
+    gap: float = 0.0,
+    nodes: int | None = None,
+    seconds: float | None = None,
 ) -> ProgramSolution:
     """Solve a problem in PuLP with HiGHS.
 
@@ -59,6 +63,8 @@ def solve_reference(
         Relative MIP gap at which HiGHS may stop.
     nodes
         Branch-and-bound nodes after which it stops; work, not time, so that a run repeats.
+    seconds
+        A safety stop.
 
     Returns
     -------
@@ -85,6 +91,8 @@ def solve_reference(
         options["presolve"] = "off"
     if nodes is not None:
         options["mip_max_nodes"] = nodes
+    if seconds is not None:
+        options["time_limit"] = max(seconds, 1.0)
     model.solve(pulp.HiGHS(msg=False, threads=1, **options))
     return _read(model, problem, purchases.quantity, coverage, excess, scale)
 

@@ -36,6 +36,7 @@ def improve(
     quantity: Floats,
     *,
     evaluations: int,
+    stop: Callable[[], bool] = lambda: False,
 ) -> tuple[Floats, float, int]:
     """Try each amount up and down with shrinking moves until nothing helps.
 
@@ -54,8 +55,8 @@ def improve(
                 step = float(problem.step[column])
                 size = max(step, np.round(share * most[column] / step) * step)
                 for move in (size, -size):
-                    if spent >= evaluations:
-                        break
+                    if spent >= evaluations or stop():
+                        return best, value, spent
                     trial = best.copy()
                     trial[column] = min(max(0.0, trial[column] + move), most[column])
                     trial = on_step(problem, trial)

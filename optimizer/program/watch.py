@@ -35,6 +35,14 @@ class Progress:
             return None
         return (self.incumbent - self.bound) / abs(self.incumbent)
 
+    def times(self, money: float) -> Progress:
+        """The same in another unit of money."""
+        return Progress(
+            self.phase,
+            None if self.incumbent is None else self.incumbent * money,
+            None if self.bound is None else self.bound * money,
+        )
+
     def __str__(self) -> str:
         if self.gap is None:
             return self.phase
