@@ -14,6 +14,7 @@ from optimizer.billing.cost import amortised_cost
 from optimizer.billing.kpis import key_figures, waterfalls
 from optimizer.billing.reconcile import reconcile, reconciliation
 from optimizer.planning.explain import break_even_hours, explain, marginal_values, weigh
+from optimizer.planning.moves_document import moves_of_plan
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.relax import InfeasibleCase
@@ -94,6 +95,7 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
     spot = _spot(plan)
     if spot:
         document["spot"] = spot
+    document |= moves_of_plan(plan)
     if plan.unmet:
         document["unmet_penalties"] = plan.unmet
     document["kpis"] = _kpis(plan)

@@ -21,10 +21,19 @@ from optimizer.billing.bill import exact, price_replay
 from optimizer.billing.fit import open_catalogue
 from optimizer.billing.lines import SharingModes
 from optimizer.billing.replay import capacity_of, replay
-from optimizer.demand import HorizonDemand, demand_of_horizon
+from optimizer.demand import HorizonDemand, demand_of_horizon, movable_demand
 from optimizer.errors import MissingPrice
+from optimizer.planning.moving import (
+    Segments,
+    cash_of_moves,
+    placed_usage,
+    refuse_late_jobs,
+    relaxations_with_jobs,
+    solve_moving_part,
+    today_usage,
+)
 from optimizer.planning.part import Part
-from optimizer.planning.relax import InfeasibleCase, relaxations_of
+from optimizer.planning.relax import InfeasibleCase
 from optimizer.planning.scope import refuse_unplanned
 from optimizer.program.build import build_problem
 from optimizer.program.components import Component, split_case
@@ -56,6 +65,9 @@ class Plan:
         Offer name → meter → units that the purchase covers in the horizon.
     unmet
         Dollars of penalties for usage that the plan leaves unserved.
+    today, segments
+        The demand of ``baseline``: all work where it is, jobs as early as possible; and
+        what jobs run on. ``demand`` has the work where the plan puts it.
     total
         The plan's bill and its penalties.
     """
@@ -73,6 +85,13 @@ class Plan:
     spot: Floats
     covers: dict[str, dict[str, Decimal]]
     unmet: Decimal
+    today: HorizonDemand
+    segments: Segments
+
+    @property
+    def move_cost(self) -> Decimal:
+        """Dollars of the horizon for moving work: switching, egress and delay of jobs."""
+        return cash_of_moves(self.parts)
 
     @property
     def total(self) -> Decimal:
@@ -93,7 +112,7 @@ class Plan:
     def objective(self) -> Decimal:
         """What the program minimises; the total where tail, discount and rework are absent."""
         if self._plain:
-            return self.total
+            return self.total + self.move_cost
         return exact(
             sum(part.answer.objective + part.window.held_cost for part in self.parts)
             + self.idle_cost
@@ -182,21 +201,29 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     holdings = tuple(read_holdings(case, catalogue))
     columns, closed = open_columns(case, catalogue)
     progress("demand of the horizon")
-    demand = demand_of_horizon(case)
-    _need_prices(catalogue, demand.usage, holdings, columns)
+    movable = movable_demand(case, demand_of_horizon(case))
+    refuse_late_jobs(case, movable)
+    demand = movable.demand
+    today = replace(demand, usage=today_usage(settings, movable))
+    _need_prices(catalogue, today.usage, holdings, columns)
     progress("baseline")
-    baseline = _baseline(case, catalogue, demand.usage, holdings)
-    split = split_case(settings, catalogue, demand, holdings, columns)
+    baseline = _baseline(case, catalogue, today.usage, holdings)
+    split = split_case(settings, catalogue, demand, holdings, columns, movable.joined)
     advice = _advice(case)
     parts = []
     for number, component in enumerate(split.components, start=1):
         progress(f"part {number} of {len(split.components)}: {_title(component)}")
-        parts.append(_solve_part(case, catalogue, component, advice, progress))
+        moving = movable.part(component.lines, component.demand)
+        if moving.works or moving.jobs:
+            advised = _advised(component, advice)
+            parts.append(solve_moving_part(case, catalogue, component, moving, advised, progress))
+        else:
+            parts.append(_solve_part(case, catalogue, component, advice, progress))
     relaxations = [
         relaxation
         for part in parts
         if part.answer.status is Status.INFEASIBLE
-        for relaxation in relaxations_of(part)
+        for relaxation in relaxations_with_jobs(part)
     ]
     if relaxations:
         raise InfeasibleCase(case, relaxations)
@@ -212,7 +239,11 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     for part in parts:
         spot[part.component.lines] = part.answer.outcome.spot[:, part.window.position]
     progress("replaying the plan")
-    bill, covers, unmet = _replay_plan(case, catalogue, demand.usage, holdings, bought, spot)
+    demand = replace(demand, usage=placed_usage(demand.usage, parts))
+    segments = Segments(parts, spot)
+    bill, covers, unmet = _replay_plan(
+        case, catalogue, demand.usage, holdings, bought, spot, segments
+    )
     return Plan(
         case=case,
         catalogue=catalogue,
@@ -227,6 +258,8 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
         spot=spot,
         covers=covers,
         unmet=unmet,
+        today=today,
+        segments=segments,
     )
 
 
@@ -248,12 +281,7 @@ def _solve_part(
     )
     problem, pool_of = build_problem(settings, catalogue, window, component.columns)
     law = LawCost(settings, catalogue, window, problem, component.columns)
-    advised = np.array(
-        [
-            float(advice.get(column.members[0][0].name, 0)) if len(column.members) == 1 else 0.0
-            for column in component.columns
-        ]
-    )
+    advised = _advised(component, advice)
     answer = solve(
         problem,
         law,
@@ -265,6 +293,16 @@ def _solve_part(
         progress=progress,
     )
     return Part(component, window, problem, law, answer)
+
+
+def _advised(component: Component, advice: dict[str, Decimal]) -> Floats:
+    """The providers' advice as amounts of the component's columns."""
+    return np.array(
+        [
+            float(advice.get(column.members[0][0].name, 0)) if len(column.members) == 1 else 0.0
+            for column in component.columns
+        ]
+    )
 
 
 def _amounts(columns: Sequence[Column], quantity: Floats) -> dict[str, Decimal]:
@@ -320,6 +358,7 @@ def _replay_plan(
     holdings: Sequence[Holding],
     bought: dict[str, Decimal],
     spot: Floats,
+    segments: Segments,
 ) -> tuple[Bill, dict[str, dict[str, Decimal]], Decimal]:
     """Replay the plan over every hour of the horizon, in exact decimals.
 
@@ -336,7 +375,7 @@ def _replay_plan(
     sharing = SharingModes.of(case.settings, hours)
     lines = replace(base, spot=spot, spot_free=np.zeros_like(spot))
     capacity = capacity_of(whole, hours)
-    outcome = replay(catalogue, lines, whole, capacity, sharing)
+    outcome = replay(catalogue, lines, whole, capacity, sharing, trace=segments.trace(whole))
     unmet = Decimal(0)
     left = outcome.uncovered.copy()
     quantity = usage.quantity.copy()

@@ -10,8 +10,6 @@ from optimizer.errors import DataError
 from optimizer.tables import Case
 
 _TABLES = {
-    "substitutes": "moving usage to other meters",
-    "jobs": "placing jobs in time",
     "limits": "shared quotas",
     "agreements": "enterprise agreements",
     "workloads": "routing",

@@ -47,7 +47,7 @@ def sensitivity(plan: Plan) -> list[Sensitivity]:
         for name, amount in plan.bought.items()
     ]
     rows = []
-    usage = plan.demand.usage
+    usage, planned_usage = plan.today.usage, plan.demand.usage
     for factor in FACTORS:
         scale = float(factor)
         today = replace(
@@ -56,7 +56,12 @@ def sensitivity(plan: Plan) -> list[Sensitivity]:
             spot=usage.spot * scale,
             spot_taken=usage.spot_taken * scale,
         )
-        ahead = replace(today, spot=plan.spot * scale, spot_taken=np.zeros_like(usage.spot_taken))
+        ahead = replace(
+            planned_usage,
+            quantity=planned_usage.quantity * scale,
+            spot=plan.spot * scale,
+            spot_taken=np.zeros_like(usage.spot_taken),
+        )
         try:
             rows.append(
                 Sensitivity(

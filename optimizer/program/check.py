@@ -82,7 +82,7 @@ def check_bound(bound: float, objectives: dict[str, float]) -> list[Check]:
     return [
         Check(
             f"bound <= {name}",
-            bound <= value + TOLERANCE * (1.0 + abs(value)),
+            bool(bound <= value + TOLERANCE * (1.0 + abs(value))),
             f"{bound:.6f} <= {value:.6f}",
         )
         for name, value in objectives.items()

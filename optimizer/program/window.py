@@ -24,7 +24,7 @@ from optimizer.billing.replay import capacity_of
 from optimizer.demand import HorizonDemand
 from optimizer.program.purchases import Column, discount, term_of
 from optimizer.program.renewal import renewal_prices
-from optimizer.tables import Settings
+from optimizer.tables import Settings, UsageLines
 
 Floats = NDArray[np.float64]
 
@@ -54,6 +54,8 @@ class Window:
         (K, N) hours in which what is bought now is in force, by column.
     position
         (T,) for every hour of the horizon the column of hours that stands for it.
+    repeats, in_tail
+        (N,) an hour of the horizon whose usage the column has; whether it is of the tail.
     sharing, savings_prices
         Groups of hours that share one order of the law: their sharing modes, and for the
         tail the renewal prices that take the on-demand price's place in that order too.
@@ -76,8 +78,27 @@ class Window:
     sharing: SharingModes
     savings_prices: tuple[dict[str, Fraction], ...]
     position: NDArray[np.int64]
+    repeats: NDArray[np.int64]
+    in_tail: NDArray[np.bool_]
     held_cost: float
     tail_hours: int
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What tells hours apart beside their usage, where work may move.
+
+    Attributes
+    ----------
+    recurring, once
+        (X, T) figures of the horizon's hours, which the tail repeats, and does not.
+    renewed
+        The usage that renewal prices are made for: with all that may move to a meter.
+    """
+
+    recurring: Floats
+    once: Floats
+    renewed: UsageLines
 
 
 def build_window(
@@ -86,9 +107,13 @@ def build_window(
     demand: HorizonDemand,
     holdings: Sequence[Holding],
     columns: Sequence[Column],
+    marks: Marks | None = None,
 ) -> Window:
     """Lay out horizon and tail, price them, and merge hours that are identical."""
     usage = demand.usage
+    marks = marks or Marks(
+        np.zeros((0, settings.horizon_hours)), np.zeros((0, settings.horizon_hours)), usage
+    )
     lines = billing_lines(usage, catalogue)
     horizon, as_of = settings.horizon_hours, settings.as_of
     edges = _tail_edges(settings, holdings, columns)
@@ -118,13 +143,18 @@ def build_window(
         ]
     ).reshape(len(columns), len(moment))
     in_tail = np.repeat(np.arange(parts) > 0, horizon)
-    label, first = _identical(np.vstack([quantity, tolerant, held, active, in_tail, mode]))
+    told = np.tile(marks.recurring, parts)
+    once = np.zeros((len(marks.once), len(moment)))
+    once[:, :horizon] = marks.once
+    label, first = _identical(
+        np.vstack([quantity, tolerant, held, active, in_tail, mode, told, once])
+    )
     weight = np.bincount(label, np.concatenate(weights))
     today = _uncovered_price(lines, catalogue, usage.unmet_penalty)
-    renewal = np.minimum(today, renewal_prices(catalogue, usage, columns))
+    renewal = np.minimum(today, renewal_prices(catalogue, marks.renewed, columns))
     # Usage that can only be had by commitment is not infeasible where a commitment ends
     # behind the horizon: it is bought again; what is not sold any more cannot be planned.
-    again = renewal_prices(catalogue, usage, columns, of_any=True)
+    again = renewal_prices(catalogue, marks.renewed, columns, of_any=True)
     again = np.where(np.isfinite(again), again, 0.0)
     renewal = np.where(np.isfinite(renewal), renewal, again)
     by_meter = {
@@ -155,6 +185,8 @@ def build_window(
         sharing=SharingModes(tuple(groups)),
         savings_prices=tuple(savings_prices),
         position=label[:horizon],
+        repeats=first % horizon,
+        in_tail=in_tail[first],
         held_cost=held_cost(settings, holdings, edges[-1]),
         tail_hours=edges[-1] - edges[0],
     )

@@ -15,8 +15,6 @@ from optimizer.tables import Limits, read_case
 from .conftest import Build, Row, at, tables
 
 TABLES: dict[str, Row] = {
-    "substitutes": {"from_meter": "cpu", "to_meter": "tpu", "ratio": 1},
-    "jobs": {"job": "j", "meter": "gpu", "unit_hours": 4, "earliest": at(0), "deadline": at(5)},
     "limits": {"limit": "l", "meter": "gpu", "weight": 1, "maximum": 5},
     "agreements": {
         "agreement": "a",
