@@ -17,6 +17,10 @@ from optimizer.billing.laws import LAWS, law_of
 from optimizer.errors import DataError, MissingPrice
 from optimizer.tables import Case
 
+# What these bill is capacity itself, whatever the column says: AWS zonal reservations
+# reserve instances in their zone, and capacity blocks are nothing else.
+CAPACITY_LAWS = frozenset({"aws.reserved.zonal", "capacity.block"})
+
 
 @dataclass(frozen=True)
 class Meter:
@@ -24,7 +28,8 @@ class Meter:
 
     ``size`` is 1 where the case states none.  ``idle_reservation`` marks the unused part of
     on-demand capacity reservations; ``sustained_use`` is the greatest sustained use discount
-    of a month, as a share.
+    of a month, as a share.  ``availability`` is the share of its asked-for on-demand units that
+    can be had; the limits are units at once, ``inf`` without one.
     """
 
     name: str
@@ -38,6 +43,9 @@ class Meter:
     has_size: bool
     idle_reservation: bool
     sustained_use: float
+    availability: float
+    on_demand_limit: float
+    spot_limit: float
     row: int
     file: str
 
@@ -91,6 +99,7 @@ class Offer:
     group: str
     bundle: str
     bundle_ratio: Decimal
+    guarantees_capacity: bool
     row: int
 
     @property
@@ -191,10 +200,17 @@ def _meter(row: dict[str, Any], file: str) -> Meter:
         size=1.0 if math.isnan(size) else float(size),
         has_size=not math.isnan(size),
         idle_reservation=row["capacity_reservation_status"] == "unused",
+        availability=1.0 if math.isnan(row["availability"]) else float(row["availability"]),
+        on_demand_limit=_or_inf(row["on_demand_limit"]),
+        spot_limit=_or_inf(row["spot_limit"]),
         sustained_use=0.0 if math.isnan(row["sustained_use"]) else float(row["sustained_use"]),
         row=row["row"],
         file=file,
     )
+
+
+def _or_inf(value: float) -> float:
+    return math.inf if math.isnan(value) else float(value)
 
 
 def _offer(row: dict[str, Any], file: str) -> Offer:
@@ -231,5 +247,6 @@ def _offer(row: dict[str, Any], file: str) -> Offer:
         group=row["group"],
         bundle=row["bundle"],
         bundle_ratio=Decimal(1) if row["bundle_ratio"] is None else row["bundle_ratio"],
+        guarantees_capacity=bool(row["guarantees_capacity"]) or row["law"] in CAPACITY_LAWS,
         row=row["row"],
     )

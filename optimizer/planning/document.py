@@ -10,10 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 from optimizer.billing import Bill
+from optimizer.billing.bill import exact
 from optimizer.billing.cost import amortised_cost
 from optimizer.billing.kpis import key_figures, waterfalls
 from optimizer.billing.reconcile import reconcile, reconciliation
 from optimizer.planning.explain import break_even_hours, explain, marginal_values, weigh
+from optimizer.planning.limits import agreements_of, limits_of, shadow_prices
 from optimizer.planning.moves_document import moves_of_plan
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
@@ -75,9 +77,9 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
     }
     if plan.baseline is not None:
         document |= {
-            "baseline": plan.baseline.total,
+            "baseline": plan.baseline_total,
             "total": plan.total,
-            "savings": plan.baseline.total - plan.total,
+            "savings": plan.baseline_total - plan.total,
         }
     else:
         document["total"] = plan.total
@@ -98,6 +100,15 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
     document |= moves_of_plan(plan)
     if plan.unmet:
         document["unmet_penalties"] = plan.unmet
+        document["unmet"] = _unmet(plan)
+    limits = limits_of(plan)
+    if limits:
+        document["limits"] = limits
+    if plan.agreements:
+        document["agreements"] = agreements_of(plan)
+    prices = shadow_prices(plan)
+    if prices:
+        document["shadow_prices"] = prices
     document["kpis"] = _kpis(plan)
     if plan.baseline is not None:
         document["baseline_bill"] = plan.baseline.as_dict(detail=detail)
@@ -198,6 +209,24 @@ def _spot(plan: Plan) -> list[dict[str, Any]]:
         for line in plan.bill.lines
         if line.spot_quantity
     ]
+
+
+def _unmet(plan: Plan) -> list[dict[str, Any]]:
+    """What the plan leaves unserved, and its penalties, by line."""
+    usage, rows = plan.demand.usage, []
+    for index, meter in enumerate(usage.meter):
+        units, penalty = exact(plan.unserved[index].sum()), usage.unmet_penalty[index]
+        if units and penalty is not None:
+            rows.append(
+                {
+                    "meter": meter,
+                    "account": usage.account[index] or None,
+                    "zone": usage.zone[index] or None,
+                    "quantity": float(units),
+                    "penalties": units * penalty,
+                }
+            )
+    return rows
 
 
 def _kpis(plan: Plan) -> dict[str, Any]:

@@ -58,7 +58,9 @@ def marginal_values(plan: Plan) -> dict[str, Decimal]:
             if not part.answer.quantity[index]:
                 continue
             added, amount = _add(part, index)
-            value = exact(part.problem.cost[index] - added / amount)
+            # More than a limit allows has no value at all.
+            known = np.isfinite(added)
+            value = exact(part.problem.cost[index] - added / amount) if known else Decimal(0)
             for offer, _ in column.members:
                 values[offer.name] = value
     return values
@@ -72,10 +74,15 @@ def weigh(plan: Plan) -> list[dict[str, Any]]:
             if part.answer.quantity[index]:
                 continue
             added, amount = _add(part, index)
-            reason = _reason(plan, part, index, added, amount)
+            allowed = bool(np.isfinite(added))
+            reason = (
+                _reason(plan, part, index, added, amount)
+                if allowed
+                else "a limit of the case does not allow it beside this plan"
+            )
+            cost = exact(added) if allowed else None
             rows += [
-                {"offer": offer.name, "reason": reason, "cost": exact(added)}
-                for offer, _ in column.members
+                {"offer": offer.name, "reason": reason, "cost": cost} for offer, _ in column.members
             ]
     rows += [
         {"offer": name, "reason": reason, "cost": None}
@@ -186,10 +193,10 @@ def _headline(plan: Plan) -> list[str]:
     hours = plan.case.settings.horizon_hours
     if plan.baseline is None:
         return [f"Over {hours} hours the plan costs {money(plan.total)}."]
-    saved = plan.baseline.total - plan.total
-    share = float(saved / plan.baseline.total) if plan.baseline.total else 0.0
+    saved = plan.baseline_total - plan.total
+    share = float(saved / plan.baseline_total) if plan.baseline_total else 0.0
     text = (
-        f"Over the next {hours} hours the bill is {money(plan.baseline.total)} with what is "
+        f"Over the next {hours} hours the bill is {money(plan.baseline_total)} with what is "
         f"held, and {money(plan.total)} with this plan: {money(saved)} less ({share:.1%})."
     )
     return [text]

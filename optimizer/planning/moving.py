@@ -16,6 +16,7 @@ from optimizer.demand import MovableDemand
 from optimizer.planning.part import Part, PartMoves
 from optimizer.planning.relax import InfeasibleCase, Relaxation, relaxations_of
 from optimizer.program.build import build_problem
+from optimizer.program.caselimits import CaseLimits
 from optimizer.program.components import Component
 from optimizer.program.lawcost import LawCost
 from optimizer.program.moves import (
@@ -83,12 +84,14 @@ def solve_moving_part(
     case: Case,
     catalogue: Catalogue,
     component: Component,
+    limits: CaseLimits,
     movable: MovableDemand,
     advised: Floats,
     progress: Progress,
 ) -> Part:
     """Place what may move in a part, and solve for its purchases."""
     settings = case.settings
+    limits = limits.of_meters(catalogue, component.demand.usage.meter)
     whole = build_window(
         settings,
         catalogue,
@@ -96,13 +99,15 @@ def solve_moving_part(
         component.holdings,
         component.columns,
         marks_of(movable),
+        spans=limits.spans,
+        discounts_apart=limits.adds_up_hours and settings.discount_rate != 0,
     )
     lines = moves_of(settings, movable, whole)
     window = fixed_window(whole, lines)
-    problem, pool_of = build_problem(settings, catalogue, window, component.columns)
+    problem, pool_of = build_problem(settings, catalogue, window, component.columns, limits)
     moves = between_pools(lines, pool_of)
     problem = with_moves(problem, moves)
-    law = LawCost(settings, catalogue, window, problem, component.columns)
+    law = LawCost(settings, catalogue, window, problem, component.columns, pool_of)
 
     def law_of(placement: Placement) -> LawCost:
         there = placed_window(window, lines, placement)
@@ -127,13 +132,14 @@ def solve_moving_part(
         moved.problem,
         moved.law,
         moved.answer,
+        limits,
         PartMoves(
             movable, lines, moves_of(settings, movable), moves, moved.placement, moved.move_cost
         ),
     )
 
 
-def relaxations_with_jobs(part: Part) -> list[Relaxation]:
+def ways_of_part(part: Part) -> list[list[Relaxation]]:
     """What to relax in a part without a plan, with the jobs that need it."""
     found = relaxations_of(part)
     if part.moved is None:
@@ -148,7 +154,9 @@ def relaxations_with_jobs(part: Part) -> list[Relaxation]:
         if short[job.line].any()
     }
     names = ", ".join(f"job {name}" for meter in sorted(needed) for name in needed[meter])
-    return [replace(r, limit=f"{r.limit} for {names}") if names else r for r in found]
+    if not names:
+        return found
+    return [[replace(r, limit=f"{r.limit} for {names}") for r in way] for way in found]
 
 
 def placed_usage(usage: UsageLines, parts: Sequence[Part]) -> UsageLines:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from optimizer.program.caselimits import CaseLimits
 from optimizer.demand import MovableDemand
 from optimizer.program.components import Component
 from optimizer.program.lawcost import LawCost
@@ -35,7 +36,7 @@ class PartMoves:
 
 @dataclass(frozen=True)
 class Part:
-    """A component of the case, its planning window, its program, and the answer.
+    """A component of the case, its planning window, its program, the answer, and its limits.
 
     Where work may move, window, program and law are those of the plan's placement.
     """
@@ -45,6 +46,7 @@ class Part:
     problem: Problem
     law: LawCost
     answer: Answer
+    limits: CaseLimits
     moved: PartMoves | None = None
 
     @cached_property

@@ -28,14 +28,17 @@ from optimizer.planning.moving import (
     cash_of_moves,
     placed_usage,
     refuse_late_jobs,
-    relaxations_with_jobs,
     solve_moving_part,
     today_usage,
+    ways_of_part,
 )
 from optimizer.planning.part import Part
-from optimizer.planning.relax import InfeasibleCase
+from optimizer.planning.relax import refuse_infeasible
 from optimizer.planning.scope import refuse_unplanned
+from optimizer.planning.shortfall import Shortfall, shortfalls, todays_shortfalls
+from optimizer.planning.start import near_limits
 from optimizer.program.build import build_problem
+from optimizer.program.caselimits import CaseLimits, read_case_limits
 from optimizer.program.components import Component, split_case
 from optimizer.program.lawcost import LawCost
 from optimizer.program.problem import Floats
@@ -43,6 +46,7 @@ from optimizer.program.purchases import Column, open_columns, planned
 from optimizer.program.solve import Progress, solve
 from optimizer.program.status import Status
 from optimizer.program.window import build_window, held_cost
+from optimizer.program.within import links_purchases
 from optimizer.tables import Case, UsageLines
 
 _WHOLE = Decimal(1)
@@ -63,13 +67,19 @@ class Plan:
         (L, T) units that the plan runs on spot.
     covers
         Offer name → meter → units that the purchase covers in the horizon.
+    unserved
+        (L, T) units that the plan leaves unserved.
     unmet
-        Dollars of penalties for usage that the plan leaves unserved.
+        Dollars of penalties for them.
     today, segments
         The demand of ``baseline``: all work where it is, jobs as early as possible; and
         what jobs run on. ``demand`` has the work where the plan puts it.
+    limits
+        What limits the case.
+    agreements, baseline_agreements
+        Its agreements with the plan's spend, and with today's.
     total
-        The plan's bill and its penalties.
+        The plan's bill, its penalties and the cost of its shortfalls.
     """
 
     case: Case
@@ -84,9 +94,13 @@ class Plan:
     bill: Bill
     spot: Floats
     covers: dict[str, dict[str, Decimal]]
+    unserved: Floats
     unmet: Decimal
     today: HorizonDemand
     segments: Segments
+    limits: CaseLimits
+    agreements: tuple[Shortfall, ...]
+    baseline_agreements: tuple[Shortfall, ...]
 
     @property
     def move_cost(self) -> Decimal:
@@ -95,8 +109,19 @@ class Plan:
 
     @property
     def total(self) -> Decimal:
-        """The plan's bill over the horizon and its unmet penalties."""
-        return self.bill.total + self.unmet
+        """The plan's bill over the horizon, its unmet penalties and its shortfalls."""
+        return self.bill.total + self.unmet + self.shortfall
+
+    @property
+    def baseline_total(self) -> Decimal:
+        """The bill with what is held, and what its shortfalls cost; 0 without a baseline."""
+        today = self.baseline.total if self.baseline is not None else Decimal(0)
+        return today + sum((row.cost for row in self.baseline_agreements), Decimal(0))
+
+    @property
+    def shortfall(self) -> Decimal:
+        """What the agreements cost that the plan falls short of."""
+        return sum((row.cost for row in self.agreements), Decimal(0))
 
     @property
     def status(self) -> Status:
@@ -116,6 +141,7 @@ class Plan:
         return exact(
             sum(part.answer.objective + part.window.held_cost for part in self.parts)
             + self.idle_cost
+            + self._idle_shortfall
             + float(self._sustained)
         )
 
@@ -153,6 +179,12 @@ class Plan:
             for name, amount in self.bought.items()
         )
         return inside or settings.after_horizon == "prorata"
+
+    @property
+    def _idle_shortfall(self) -> float:
+        """Shortfalls of providers that no usage is billed by: a constant."""
+        used = {self.catalogue.meters[meter].provider for meter in self.demand.usage.meter}
+        return sum(float(row.cost) for row in self.agreements if row.agreement.provider not in used)
 
     @property
     def _sustained(self) -> Decimal:
@@ -208,7 +240,9 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     _need_prices(catalogue, today.usage, holdings, columns)
     progress("baseline")
     baseline = _baseline(case, catalogue, today.usage, holdings)
-    split = split_case(settings, catalogue, demand, holdings, columns, movable.joined)
+    limits = read_case_limits(case, holdings)
+    together = limits.together(catalogue, demand.usage, columns)
+    split = split_case(settings, catalogue, demand, holdings, columns, together, movable.joined)
     advice = _advice(case)
     parts = []
     for number, component in enumerate(split.components, start=1):
@@ -216,17 +250,12 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
         moving = movable.part(component.lines, component.demand)
         if moving.works or moving.jobs:
             advised = _advised(component, advice)
-            parts.append(solve_moving_part(case, catalogue, component, moving, advised, progress))
+            parts.append(
+                solve_moving_part(case, catalogue, component, limits, moving, advised, progress)
+            )
         else:
-            parts.append(_solve_part(case, catalogue, component, advice, progress))
-    relaxations = [
-        relaxation
-        for part in parts
-        if part.answer.status is Status.INFEASIBLE
-        for relaxation in relaxations_with_jobs(part)
-    ]
-    if relaxations:
-        raise InfeasibleCase(case, relaxations)
+            parts.append(_solve_part(case, catalogue, component, limits, advice, progress))
+    refuse_infeasible(case, parts, ways_of_part)
     bought = {
         name: amount
         for part in parts
@@ -235,15 +264,17 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     for column in split.idle_columns:
         for offer, _ in column.members:
             closed[offer.name] = "nothing that it covers is used in the horizon"
-    spot = np.zeros_like(demand.usage.quantity)
+    spot, unserved = (np.zeros_like(demand.usage.quantity) for _ in range(2))
     for part in parts:
         spot[part.component.lines] = part.answer.outcome.spot[:, part.window.position]
+        unserved[part.component.lines] = part.answer.outcome.unmet[:, part.window.position]
     progress("replaying the plan")
     demand = replace(demand, usage=placed_usage(demand.usage, parts))
     segments = Segments(parts, spot)
-    bill, covers, unmet = _replay_plan(
-        case, catalogue, demand.usage, holdings, bought, spot, segments
+    bill, covers, unmet, on_demand = _replay_plan(
+        case, catalogue, demand.usage, holdings, bought, spot, unserved, segments
     )
+    whole = [*holdings, *_planned(case, catalogue, bought)]
     return Plan(
         case=case,
         catalogue=catalogue,
@@ -257,9 +288,15 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
         bill=bill,
         spot=spot,
         covers=covers,
+        unserved=unserved,
         unmet=unmet,
         today=today,
         segments=segments,
+        limits=limits,
+        agreements=shortfalls(limits.agreements, catalogue, bill, whole, on_demand, spot),
+        baseline_agreements=todays_shortfalls(
+            case, limits, catalogue, today.usage, holdings, baseline
+        ),
     )
 
 
@@ -272,16 +309,28 @@ def _solve_part(
     case: Case,
     catalogue: Catalogue,
     component: Component,
+    limits: CaseLimits,
     advice: dict[str, Decimal],
     progress: Progress,
 ) -> Part:
     settings = case.settings
+    limits = limits.of_meters(catalogue, component.demand.usage.meter)
     window = build_window(
-        settings, catalogue, component.demand, component.holdings, component.columns
+        settings,
+        catalogue,
+        component.demand,
+        component.holdings,
+        component.columns,
+        spans=limits.spans,
+        discounts_apart=limits.adds_up_hours and settings.discount_rate != 0,
     )
-    problem, pool_of = build_problem(settings, catalogue, window, component.columns)
-    law = LawCost(settings, catalogue, window, problem, component.columns)
+    problem, pool_of = build_problem(settings, catalogue, window, component.columns, limits)
+    law = LawCost(settings, catalogue, window, problem, component.columns, pool_of)
     advised = _advised(component, advice)
+    incumbents = {"the providers' advice": advised} if advised.any() else {}
+    if links_purchases(problem):
+        near = near_limits(settings, problem, law)
+        incumbents |= {} if near is None else {"amounts lowered to the limits": near}
     answer = solve(
         problem,
         law,
@@ -289,10 +338,10 @@ def _solve_part(
         method=settings.solve.method,
         gap=settings.solve.gap,
         constant=window.held_cost,
-        incumbents={"the providers' advice": advised} if advised.any() else {},
+        incumbents=incumbents,
         progress=progress,
     )
-    return Part(component, window, problem, law, answer)
+    return Part(component, window, problem, law, answer, limits)
 
 
 def _advised(component: Component, advice: dict[str, Decimal]) -> Floats:
@@ -358,28 +407,29 @@ def _replay_plan(
     holdings: Sequence[Holding],
     bought: dict[str, Decimal],
     spot: Floats,
+    unserved: Floats,
     segments: Segments,
-) -> tuple[Bill, dict[str, dict[str, Decimal]], Decimal]:
+) -> tuple[Bill, dict[str, dict[str, Decimal]], Decimal, Floats]:
     """Replay the plan over every hour of the horizon, in exact decimals.
 
-    Usage that costs less to leave unserved than to run on demand is left unserved: its
-    penalty is returned, and the bill does not contain it.
+    What is left unserved does not run: its penalty is returned, and the bill does not
+    contain it.  The same goes for what rounding leaves where that costs less than to run
+    on demand.  Also returned are the (L, T) units on demand.
     """
-    as_of = case.settings.as_of
-    whole = [
-        *holdings,
-        *(planned(catalogue.offers[name], bought[name], as_of) for name in sorted(bought)),
-    ]
+    whole = [*holdings, *_planned(case, catalogue, bought)]
     base = billing_lines(usage, catalogue)
     hours = usage.first_hour + np.arange(usage.quantity.shape[1])
     sharing = SharingModes.of(case.settings, hours)
-    lines = replace(base, spot=spot, spot_free=np.zeros_like(spot))
+    quantity = np.maximum(usage.quantity - unserved, 0.0)
+    lines = replace(base, quantity=quantity, spot=spot, spot_free=np.zeros_like(spot))
     capacity = capacity_of(whole, hours)
     outcome = replay(catalogue, lines, whole, capacity, sharing, trace=segments.trace(whole))
     unmet = Decimal(0)
     left = outcome.uncovered.copy()
-    quantity = usage.quantity.copy()
+    quantity = quantity.copy()
     for index, penalty in enumerate(usage.unmet_penalty):
+        if penalty is not None:
+            unmet += exact(unserved[index].sum()) * penalty
         price = catalogue.meters[usage.meter[index]].on_demand
         if penalty is not None and (price is None or penalty < price):
             unmet += exact(left[index].sum()) * penalty
@@ -402,4 +452,10 @@ def _replay_plan(
         name: {meter: exact(units) for meter, units in sorted(by_meter.items())}
         for name, by_meter in sums.items()
     }
-    return bill, covers, unmet
+    return bill, covers, unmet, left
+
+
+def _planned(case: Case, catalogue: Catalogue, bought: dict[str, Decimal]) -> list[Holding]:
+    """What is bought, as holdings in the order of their names."""
+    as_of = case.settings.as_of
+    return [planned(catalogue.offers[name], bought[name], as_of) for name in sorted(bought)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Infeasible cases: the smallest set of limits to relax, and what each costs."""
+"""Infeasible cases: the smallest set of limits to relax, and what the plan costs then."""
 
 from __future__ import annotations
 
@@ -12,18 +12,33 @@ import numpy as np
 from optimizer.billing.bill import exact
 from optimizer.errors import Infeasible
 from optimizer.planning.part import Part
+from optimizer.program.elastic import Relaxed, Room, fewest_relaxed, relax
+from optimizer.program.peaks import at_peaks, peak_hours
+from optimizer.program.problem import Problem
+from optimizer.program.purchases import whole_term_cost
+from optimizer.program.reference import solve_reference
+from optimizer.program.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from optimizer.tables import Case
+
+MOST_ROWS = 6_000  # of the elastic program: beyond, its peak hours stand for all
+ALTERNATIVES = 3
+_KEYS = {
+    "purchase.cash": "limits.upfront_cash",
+    "coverage.spot_share": "limits.spot_share",
+    "coverage.unused": "limits.max_unused_share",
+}
 
 
 @dataclass(frozen=True)
 class Relaxation:
-    """A limit, by how much to relax it, and what that would cost over the term.
+    """A limit, by how much to relax it, and what the plan costs over the terms when it is.
 
-    ``cost`` is ``None`` where the case has no price for it.
+    Where several limits must be relaxed, ``cost`` is that of the plan with all of them.
+    It is ``None`` where the case has no price for what is missing.
     """
 
     limit: str
@@ -34,49 +49,141 @@ class Relaxation:
         """The relaxation in the shape of the contract."""
         return {"limit": self.limit, "amount": float(self.amount), "cost": self.cost}
 
+    @property
+    def advice(self) -> str:
+        """What to do, as an imperative sentence without a full stop."""
+        verb = "lower" if self.limit.startswith("the minimum") else "raise"
+        return f"{verb} {self.limit} by {self.amount.normalize():f}"
+
 
 class InfeasibleCase(Infeasible):
-    """A case without a plan, with the limits to relax."""
+    """A case without a plan, with the limits to relax, and other sets that would do."""
 
-    def __init__(self, case: Case, relaxations: Sequence[Relaxation]) -> None:
+    def __init__(
+        self,
+        case: Case,
+        relaxations: Sequence[Relaxation],
+        alternatives: Sequence[Sequence[Relaxation]] = (),
+    ) -> None:
         self.case = case
         self.relaxations = tuple(relaxations)
-        first = relaxations[0]
-        more = f", and {len(relaxations) - 1} more" if len(relaxations) > 1 else ""
+        self.alternatives = tuple(tuple(known) for known in alternatives)
+        ways = [relaxations, *alternatives]
+        advice = ", or ".join(" and ".join(each.advice for each in way) for way in ways)
         super().__init__(
-            "no plan serves the horizon's usage, and that is proven. To mend it: raise "
-            f"{first.limit} by {first.amount.normalize():f}{more}"
+            "no plan serves the horizon's usage within the limits, and that is proven. "
+            f"To mend it: {advice}"
         )
 
 
-def relaxations_of(part: Part) -> list[Relaxation]:
-    """One relaxation for each meter that stays short although everything is bought.
+Ways = list[list[Relaxation]]
 
-    The cheapest offer that covers the meter and has a maximum is raised; where there is
-    none, on-demand capacity is what is missing.
+
+def refuse_infeasible(case: Case, parts: Sequence[Part], ways_of: Callable[[Part], Ways]) -> None:
+    """Raise for parts that have no plan; other sets of limits are told where there is one."""
+    without = [part for part in parts if part.answer.status is Status.INFEASIBLE]
+    if without:
+        ways = [ways_of(part) for part in without]
+        first = [relaxation for way in ways for relaxation in (way[0] if way else ())]
+        others = ways[0][1:] if len(ways) == 1 else ()
+        raise InfeasibleCase(case, first, others)
+
+
+def relaxations_of(part: Part) -> list[list[Relaxation]]:
+    """The smallest sets of limits to relax, the one with the least relative change first."""
+    groups = _meters(part)
+    problem = _peaks(part.problem)
+    ways: list[Relaxed] = []
+    found = fewest_relaxed(problem, groups)
+    while found is not None:
+        ways.append(found)
+        if len(ways) > ALTERNATIVES:
+            break
+        found = fewest_relaxed(
+            problem,
+            groups,
+            without=[[room for room, _ in way.amounts] for way in ways],
+            at_most=len(ways[0].amounts),
+        )
+    return [_described(part, problem, way, groups) for way in ways]
+
+
+def _meters(part: Part) -> list[list[int]]:
+    """Pools by their meter: what is missing on demand is missing of a meter."""
+    groups: dict[str, list[int]] = {}
+    for line, pool in enumerate(part.law.keeper.pool_of):
+        pools = groups.setdefault(part.window.lines.meter[line], [])
+        if int(pool) not in pools:
+            pools.append(int(pool))
+    return [groups[meter] for meter in sorted(groups)]
+
+
+def _peaks(problem: Problem) -> Problem:
+    """A problem of few enough rows: the hours in which something is at its peak.
+
+    Rows over all hours that are not of purchases alone are left out then.
     """
-    problem, found = part.problem, []
-    short: dict[str, float] = {}
-    for line, meter in enumerate(part.window.lines.meter):
-        missing = np.where(
-            np.isinf(part.window.price[line]), part.answer.outcome.uncovered[line], 0.0
-        ).max(initial=0.0)
-        if missing > 0:
-            short[meter] = short.get(meter, 0.0) + float(missing)
-    for meter, units in sorted(short.items()):
-        choices = []
-        for index, column in enumerate(part.columns):
-            for offer, ratio in column.members:
-                draw = part.law.catalogue.draws[offer.name].get(meter)
-                if draw is not None and offer.maximum is not None:
-                    step = float(problem.step[index])
-                    amount = np.ceil(units * float(draw / ratio) / step - 1e-9) * step
-                    choices.append((float(problem.cost[index]) * amount, offer.name, amount))
-        if choices:
-            cost, offer_name, amount = min(choices)
-            found.append(
-                Relaxation(f"the maximum of offer {offer_name}", exact(amount), exact(cost))
-            )
-        else:
-            found.append(Relaxation(f"on-demand capacity of meter {meter}", exact(units), None))
-    return found
+    if problem.rows <= MOST_ROWS:
+        return problem
+    return at_peaks(problem, peak_hours(problem))
+
+
+def _described(
+    part: Part, problem: Problem, way: Relaxed, groups: list[list[int]]
+) -> list[Relaxation]:
+    """The set in the words of the case, with the cost of the plan that it allows."""
+    cost: Decimal | None = None
+    if problem is part.problem and not any(room.kind == "capacity" for room, _ in way.amounts):
+        solution = solve_reference(relax(problem, way, groups), nodes=2_000)
+        if solution.status.has_plan:
+            cost = exact(solution.objective + part.window.held_cost)
+    rows: dict[str, Relaxation] = {}
+    for room, amount in way.amounts:
+        name, by = _named(part, problem, room, amount, way, groups)
+        # One key may limit several columns: the largest change serves them all.
+        if name not in rows or rows[name].amount < by:
+            rows[name] = Relaxation(name, by, cost)
+    return list(rows.values())
+
+
+def _named(
+    part: Part,
+    problem: Problem,
+    room: Room,
+    amount: float,
+    way: Relaxed,
+    groups: list[list[int]],
+) -> tuple[str, Decimal]:
+    """What the case calls a limit, and the change in its own unit."""
+    if room.kind in ("maximum", "minimum"):
+        column = part.columns[room.index]
+        what = f"offer {column.name}" if len(column.members) == 1 else column.name
+        own = np.inf if column.maximum is None else float(column.maximum)
+        if room.kind == "maximum" and own > problem.maximum[room.index] * (1 + 1e-9):
+            whole = float(whole_term_cost(column))
+            return "limits.largest_purchase", _up(amount * whole)
+        return f"the {room.kind} of {what}", _up(amount)
+    if room.kind in ("capacity", "availability"):
+        pool = groups[room.index][0] if room.kind == "capacity" else room.index
+        line = int(np.flatnonzero(part.law.keeper.pool_of == pool)[0])
+        what = "on-demand capacity" if room.kind == "capacity" else "availability"
+        return f"{what} of meter {part.window.lines.meter[line]}", _up(amount)
+    names = problem.limits.names if room.kind == "limit" else problem.links.names
+    family, _, of = names[room.index].partition("[")
+    of = of.removesuffix("]")
+    if room.kind == "limit":
+        kind = family.removeprefix("coverage.")
+        return (f"limit {of}" if kind == "limit" else f"{kind} of meter {of}"), _up(amount)
+    most, settings = float(problem.links.most[room.index]), part.limits.settings
+    if family == "coverage.spot_share" and most:
+        amount *= (settings.spot_share or 0.0) / most
+    elif family == "coverage.unused":
+        # The row is (1 − share)·committed − used ≤ 0, with what is held on the right.
+        asked = float(problem.links.purchase[room.index] @ way.quantity) - most
+        amount *= (1.0 - (settings.max_unused_share or 0.0)) / asked
+    return _KEYS[family], _up(amount)
+
+
+def _up(amount: float) -> Decimal:
+    """To nine places, upwards but for rounding: the limit must be enough."""
+    return exact(np.ceil(amount * 1e9 - 0.5) / 1e9)

@@ -4,21 +4,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
 
 from optimizer.errors import DataError
 from optimizer.tables import Case
 
 _TABLES = {
-    "limits": "shared quotas",
-    "agreements": "enterprise agreements",
     "workloads": "routing",
     "deployments": "routing",
     "initiatives": "initiatives",
     "price_scenarios": "price scenarios",
 }
 _OFFER_COLUMNS = ("premium", "buyback_share", "buyback_after")
-_METER_COLUMNS = ("availability", "on_demand_limit", "spot_limit")
+_LIMITS = ("quality_average", "survive_zone_loss")
 
 
 def refuse_unplanned(case: Case) -> None:
@@ -30,17 +27,6 @@ def refuse_unplanned(case: Case) -> None:
                 mend=f"take {case.file(table)} out of the case to plan commitments alone",
                 file=case.file(table),
             )
-    meters = case.table("meters")
-    for column in _METER_COLUMNS:
-        for row, value in zip(meters.index, meters[column], strict=True):
-            if value is not None and not math.isnan(value):
-                raise DataError(
-                    f"this version does not plan with {column} yet (value {value})",
-                    mend="clear the column to plan without that limit",
-                    file=case.file("meters"),
-                    row=int(row),
-                    column=column,
-                )
     offers = case.table("offers")
     for column in _OFFER_COLUMNS:
         for row, value in zip(offers.index, offers[column], strict=True):
@@ -60,14 +46,14 @@ def refuse_unplanned(case: Case) -> None:
             file="case.toml",
             column="risk.queueing",
         )
-    for limit in fields(settings.limits):
-        value = getattr(settings.limits, limit.name)
+    for limit in _LIMITS:
+        value = getattr(settings.limits, limit)
         if value is not None and value is not False:
             raise DataError(
-                f"this version does not plan with limits.{limit.name} yet",
+                f"this version does not plan with limits.{limit} yet",
                 mend="take the key out of [limits]",
                 file="case.toml",
-                column=f"limits.{limit.name}",
+                column=f"limits.{limit}",
             )
     if settings.risk.measure != "expected":
         raise DataError(

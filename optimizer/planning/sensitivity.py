@@ -56,9 +56,10 @@ def sensitivity(plan: Plan) -> list[Sensitivity]:
             spot=usage.spot * scale,
             spot_taken=usage.spot_taken * scale,
         )
+        served = np.maximum(planned_usage.quantity - plan.unserved, 0.0) * scale
         ahead = replace(
             planned_usage,
-            quantity=planned_usage.quantity * scale,
+            quantity=served,
             spot=plan.spot * scale,
             spot_taken=np.zeros_like(usage.spot_taken),
         )

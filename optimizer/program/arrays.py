@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same program as arrays for HiGHS: for prices, cells and fixed purchases.
 
-Variables are laid out Q, y, r, u; rows are coverage.meet, coverage.draw and
-purchase.range.  Only cells of the program that can be above zero are written.
+Variables are laid out Q, y, r, u, v, z; rows are coverage.meet, coverage.draw,
+coverage.limit, the linking rows, coverage.availability and purchase.range.
+Only cells of the program that can be above zero are written.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
+from optimizer.program.arrayrows import Cells, availability_rows, limit_rows, link_rows
+from optimizer.program.peaks import purchase_rows
 from optimizer.program.prices import Prices, zero_prices
-from optimizer.program.problem import Floats, Problem
+from optimizer.program.problem import Flags, Floats, Ints, Problem
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
 
 INTEGER = highspy.HighsVarType.kInteger
+INTERIOR_ROWS = 20_000  # from which a row over all hours makes the simplex method too slow
 CONTINUOUS = highspy.HighsVarType.kContinuous
 
 
@@ -51,34 +55,56 @@ class ArrayProgram:
         usable = (problem.held > 0) | problem.active
         wanted = problem.demand > 0
         # (index, hour) of every variable that can be above zero.
-        self.y = np.nonzero(wanted[problem.pair_pool] & usable[problem.pair_source])
+        self.y = _cells(wanted[problem.pair_pool] & usable[problem.pair_source])
         spot = wanted & (problem.tolerant > 0) & np.isfinite(problem.spot_price)[:, None]
-        self.r = np.nonzero(spot)
-        self.u = np.nonzero(wanted & np.isfinite(problem.price))
+        self.r = _cells(spot)
+        self.u = _cells(wanted & np.isfinite(problem.price))
+        self.v = _cells(wanted & np.isfinite(problem.penalty)[:, None])
         self.meet = np.nonzero(wanted)
         drawn = np.zeros((len(problem.sources), problem.hours), dtype=bool)
         drawn[problem.pair_source[self.y[0]], self.y[1]] = True
         self.draw = np.nonzero(drawn)
+        sizes = (len(problem.columns), *(len(at[0]) for at in (self.y, self.r, self.u, self.v)))
+        self.offset = np.cumsum([0, *sizes, len(problem.links.names)])
+        first = [int(at) for at in self.offset]
+        self.cells = Cells(self.y, self.r, self.u, first[1], first[2], first[3], first[5])
+        self.limit_rows, self.limit_at = limit_rows(problem, self.cells)
+        self.availability_rows = availability_rows(problem, self.cells)
+        self.link_sizes = np.ones(len(problem.links.names))
 
     def relax(self, box: Box) -> Relaxation:
-        """Solve the LP relaxation within a box; prices are the duals of coverage.draw."""
+        """Solve the LP relaxation within a box; prices are the duals of its rows."""
         solver = self._solver(box, integer=False)
+        if self.problem.rows > INTERIOR_ROWS and len(self.problem.links.names) > len(
+            purchase_rows(self.problem)
+        ):
+            # A row over all hours makes every basis dense; any prices prove a bound.
+            solver.setOptionValue("solver", "ipm")
+            solver.setOptionValue("run_crossover", "off")
         solver.run()
         if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             count = len(self.problem.columns)
-            return Relaxation(
-                False, np.inf, np.zeros(count), zero_prices(self.whole), np.zeros(0)
-            )
+            return Relaxation(False, np.inf, np.zeros(count), zero_prices(self.whole), np.zeros(0))
         answer = solver.getSolution()
         values = np.array(answer.col_value)
-        duals = np.array(answer.row_dual)[len(self.meet[0]) :][: len(self.draw[0])]
+        duals = np.maximum(0.0, -np.array(answer.row_dual)) * self.scale
+        duals = duals[len(self.meet[0]) :]
+        draws, limited = len(self.draw[0]), len(self.limit_at[0])
         prices = np.zeros((len(self.problem.sources), self.problem.hours))
-        prices[self.draw] = np.maximum(0.0, -duals) * self.scale / self.problem.weight[self.draw[1]]
+        prices[self.draw] = duals[:draws] / self.problem.weight[self.draw[1]]
+        limits = np.zeros((len(self.problem.limits.names), self.problem.hours))
+        limits[self.limit_at] = (
+            duals[draws : draws + limited] / self.problem.weight[self.limit_at[1]]
+        )
+        links = duals[draws + limited :][: len(self.problem.links.names)] / self.link_sizes
+        links = np.minimum(links, self.problem.links.excess_price)
         count = len(self.problem.columns)
         covered = np.zeros((len(self.problem.pair_source), self.problem.hours))
         covered[self.y] = values[count : count + len(self.y[0])]
         objective = float(solver.getInfo().objective_function_value) * self.scale
-        return Relaxation(True, objective, values[:count], self._prices(prices), covered)
+        return Relaxation(
+            True, objective, values[:count], self._prices(prices, limits, links), covered
+        )
 
     def solve(self, box: Box, *, gap: float, nodes: int) -> ProgramSolution:
         """Solve with whole units; stops at the gap or after so many nodes."""
@@ -107,11 +133,10 @@ class ArrayProgram:
             bound=bound * self.scale,
         )
 
-    def _prices(self, by_source: Floats) -> Prices:
+    def _prices(self, by_source: Floats, limits: Floats, links: Floats) -> Prices:
         """Prices of shared sources by hour, and of own ones as rent over their regimes."""
         whole, structure = self.whole, self.whole.structure
-        none = zero_prices(whole)
-        rent = none.rent
+        rent = zero_prices(whole).rent
         for pool, pairs in enumerate(structure.own_pairs):
             if not len(pairs):
                 continue
@@ -125,7 +150,7 @@ class ArrayProgram:
             unit = np.where(np.isfinite(unit), unit, 0.0) * whole.weight
             regime = structure.regime[whole.period]
             rent[pool] = np.bincount(regime, unit, minlength=structure.regimes)
-        return Prices(by_source[structure.shared], rent, none.limits, none.links)
+        return Prices(by_source[structure.shared], rent, limits, links)
 
     def _solver(self, box: Box, *, integer: bool) -> highspy.Highs:
         solver = highspy.Highs()
@@ -136,11 +161,11 @@ class ArrayProgram:
         return solver
 
     def _model(self, box: Box, *, integer: bool) -> highspy.HighsLp:
-        """Columns: Q in steps if integer (else in units), y, r, u, then β."""
+        """Columns: Q in steps if integer (else in units), y, r, u, v, z, then β."""
         problem, count = self.problem, len(self.problem.columns)
+        links = problem.links
         weight = problem.weight / self.scale
-        sizes = (count, len(self.y[0]), len(self.r[0]), len(self.u[0]))
-        offset = np.concatenate([[0], np.cumsum(sizes)])
+        offset, sizes = self.offset, np.diff(self.offset)
         # β only where a minimum is asked for and the box leaves zero open.
         opened = (
             np.flatnonzero((problem.minimum > 0) & (box.lower <= 0) & (box.upper > 0))
@@ -156,13 +181,17 @@ class ArrayProgram:
                 np.zeros(sizes[1]),
                 weight[self.r[1]] * problem.spot_price[self.r[0]],
                 weight[self.u[1]] * problem.price[self.u],
+                weight[self.v[1]] * problem.penalty[self.v[0]],
+                np.where(np.isfinite(links.excess_price), links.excess_price, 0.0) / self.scale,
                 np.zeros(len(opened)),
             ]
         )
         lower, upper = np.zeros(columns), np.full(columns, np.inf)
         lower[:count], upper[:count] = box.lower / unit, box.upper / unit
         upper[offset[2] : offset[3]] = problem.tolerant[self.r]
-        upper[offset[4] :] = 1.0
+        # Rows without a price for exceeding them are hard: their z is fixed at zero.
+        upper[offset[5] : offset[6]] = np.where(np.isfinite(links.excess_price), np.inf, 0.0)
+        upper[offset[6] :] = 1.0
 
         meets, draws = len(self.meet[0]), len(self.draw[0])
         meet_row = np.full(problem.demand.shape, -1)
@@ -181,6 +210,7 @@ class ArrayProgram:
             draw_row[problem.pair_source[self.y[0]], self.y[1]],
             meet_row[self.r],
             meet_row[self.u],
+            meet_row[self.v],
             *(rows for rows, _, _ in members),
         ]
         index = [
@@ -188,6 +218,7 @@ class ArrayProgram:
             offset[1] + np.arange(sizes[1]),
             offset[2] + np.arange(sizes[2]),
             offset[3] + np.arange(sizes[3]),
+            offset[4] + np.arange(sizes[4]),
             *(np.full(len(rows), column) for rows, column, _ in members),
         ]
         value = [
@@ -195,13 +226,22 @@ class ArrayProgram:
             problem.pair_draw[self.y[0]],
             np.ones(sizes[2]),
             np.ones(sizes[3]),
+            np.ones(sizes[4]),
             *(np.full(len(rows), -ratio) for rows, _, ratio in members),
         ]
         low = [problem.demand[self.meet], np.full(draws, -np.inf)]
         high = [problem.demand[self.meet], problem.held[self.draw]]
         rows = meets + draws
+        linked, self.link_sizes = link_rows(problem, self.cells, unit)
+        for family in (self.limit_rows, linked, self.availability_rows):
+            row.append(rows + family.row)
+            index.append(family.column)
+            value.append(family.value)
+            low.append(np.full(len(family.most), -np.inf))
+            high.append(family.most)
+            rows += len(family.most)
         for number, column in enumerate(opened):
-            beta = int(offset[4]) + number
+            beta = int(offset[6]) + number
             # purchase.range: Q − min·β ≥ 0 and Q − most·β ≤ 0
             row.append(np.array([rows, rows, rows + 1, rows + 1]))
             index.append(np.array([column, beta, column, beta]))
@@ -214,7 +254,7 @@ class ArrayProgram:
         if integer:
             stepped = problem.integer
             kinds = [CONTINUOUS] * columns
-            for column in [*np.flatnonzero(stepped), *range(int(offset[4]), columns)]:
+            for column in [*np.flatnonzero(stepped), *range(int(offset[6]), columns)]:
                 kinds[int(column)] = INTEGER
         return _lp(
             cost,
@@ -227,6 +267,12 @@ class ArrayProgram:
             np.concatenate(value),
             kinds,
         )
+
+
+def _cells(there: Flags) -> tuple[Ints, Ints]:
+    """(index, hour) of a table's true entries."""
+    index, hour = np.nonzero(there)
+    return np.asarray(index, dtype=np.int64), np.asarray(hour, dtype=np.int64)
 
 
 def _lp(

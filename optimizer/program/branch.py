@@ -17,6 +17,12 @@ import numpy as np
 
 from optimizer.program.arrays import ArrayProgram, Box
 from optimizer.program.certificate import lower_bound, whole_box
+from optimizer.program.feasibility import (
+    first_phase,
+    proven_at_peaks,
+    proven_empty,
+    rounding,
+)
 from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Floats, Problem
 
@@ -68,6 +74,7 @@ def certified_bound(
     queue = [(bound, next(tick), box, root.quantity)]
     closed = np.inf  # the least bound among nodes that cannot be split further
     solved = 1
+    phase: ArrayProgram | None = None  # made when a box is first called infeasible
     while queue and solved < nodes:
         low, _, box, quantity = queue[0]
         if min(low, closed) >= target:
@@ -83,6 +90,9 @@ def certified_bound(
             if not relaxed.feasible:
                 if _empty(half) or _short(problem, half):
                     continue
+                phase = phase or ArrayProgram(first_phase(program.whole))
+                if proven_empty(problem, half, phase, spread):
+                    continue
                 better = low
                 relaxed_quantity = np.clip(quantity, half.lower, half.upper)
             else:
@@ -91,6 +101,21 @@ def certified_bound(
             heapq.heappush(queue, (better, next(tick), half, relaxed_quantity))
     best = min([closed, *(item[0] for item in queue)])
     return Bounded(bound if not np.isfinite(best) else max(bound, best), prices, solved)
+
+
+def proven_infeasible(problem: Problem, *, nodes: int) -> bool:
+    """Whether no plan exists at all: every part of a tree of boxes is proven empty.
+
+    The tree is needed where fractions of purchases would do and whole ones do not.
+    """
+    if proven_at_peaks(problem):
+        return True
+    if proven_empty(problem, whole_box(problem)):
+        return True
+    phase = first_phase(problem)
+    target = 2.0 * rounding(problem)
+    bounded = certified_bound(phase, ArrayProgram(phase), lambda p: p, target=target, nodes=nodes)
+    return bounded.bound >= target
 
 
 def _split(problem: Problem, box: Box, quantity: Floats) -> tuple[Box, Box] | None:

@@ -9,8 +9,11 @@ import numpy as np
 
 from optimizer.billing import Catalogue, Holding, Offer
 from optimizer.billing.order import draw_of, reach_of
+from optimizer.program.caselimits import CaseLimits
+from optimizer.program.linking import Ground, build_links
 from optimizer.program.problem import Ints, Problem
-from optimizer.program.purchases import Column, column_cost, planned
+from optimizer.program.purchases import Column, column_cost, planned, whole_term_cost
+from optimizer.program.quotas import build_limits
 from optimizer.program.window import Window
 from optimizer.tables import Settings
 
@@ -18,7 +21,11 @@ SourceKey = tuple[str, str, str]
 
 
 def build_problem(
-    settings: Settings, catalogue: Catalogue, window: Window, columns: Sequence[Column]
+    settings: Settings,
+    catalogue: Catalogue,
+    window: Window,
+    columns: Sequence[Column],
+    limits: CaseLimits,
 ) -> tuple[Problem, Ints]:
     """Merge lines that every source may cover alike into pools, and write the arrays.
 
@@ -67,6 +74,30 @@ def build_problem(
     )
     # A draw of zero is usage that costs nothing anyway (a negotiated price of zero).
     pairs = [(source, pool, float(draw)) for source, pool, draw in drawn if draw]
+    pair_source = np.array([pair[0] for pair in pairs], dtype=np.int64)
+    pair_pool = np.array([pair[1] for pair in pairs], dtype=np.int64)
+    pair_draw = np.array([pair[2] for pair in pairs], dtype=np.float64)
+    offers = [sources[key].offer for key in keys]
+    meters = [catalogue.meters[window.lines.meter[line]] for line in first]
+    horizon = window.horizon[start]
+    inside = dict(zip(limits.spans, window.inside[:, start], strict=True))
+    share = np.array([meter.availability for meter in meters])
+    price = window.price[first][:, start]
+    ground = Ground(
+        settings=settings,
+        limits=limits,
+        catalogue=catalogue,
+        columns=columns,
+        meters=meters,
+        offers=offers,
+        pair_source=pair_source,
+        pair_pool=pair_pool,
+        pair_draw=pair_draw,
+        price=price[:, horizon][:, 0],
+        demand=demand @ (window.count * window.horizon),
+        horizon=horizon,
+        inside=inside,
+    )
     problem = Problem(
         pools=tuple(_pool_name(window, line) for line in first),
         sources=tuple("/".join(part for part in key if part) for key in keys),
@@ -76,28 +107,38 @@ def build_problem(
         period=window.period,
         demand=demand,
         tolerant=np.minimum(tolerant, demand),
-        price=window.price[first][:, start],
+        price=price,
         spot_price=window.spot_price[first],
-        penalty=np.full(len(pools), np.inf),
-        availability=np.ones(len(pools)),
+        penalty=window.penalty[first],
+        # Behind the horizon what is missing is bought again, with its capacity.
+        availability=np.where(horizon, share[:, None], 1.0),
         held=held,
         active=active,
-        secures=np.zeros(len(keys), dtype=bool),
-        pair_source=np.array([pair[0] for pair in pairs], dtype=np.int64),
-        pair_pool=np.array([pair[1] for pair in pairs], dtype=np.int64),
-        pair_draw=np.array([pair[2] for pair in pairs], dtype=np.float64),
+        secures=np.array([offer.guarantees_capacity for offer in offers], dtype=bool),
+        pair_source=pair_source,
+        pair_pool=pair_pool,
+        pair_draw=pair_draw,
         cost=np.array([column_cost(column, settings) for column in columns]),
         minimum=np.array([float(column.minimum) for column in columns]),
-        maximum=np.array(
-            [np.inf if c.maximum is None else float(c.maximum) for c in columns], dtype=np.float64
-        ),
+        maximum=np.array([_most(column, limits) for column in columns], dtype=np.float64),
         step=np.array([float(column.step) for column in columns]),
         integer=np.array([column.integer for column in columns], dtype=bool),
         member_column=np.array([member[0] for member in members], dtype=np.int64),
         member_source=np.array([member[1] for member in members], dtype=np.int64),
         member_ratio=np.array([member[2] for member in members], dtype=np.float64),
+        limits=build_limits(limits, catalogue, [meter.name for meter in meters], horizon, inside),
+        links=build_links(ground),
     )
     return problem, pool_of
+
+
+def _most(column: Column, limits: CaseLimits) -> float:
+    """The most of a column: its maximum, and what keeps its commitment below the largest."""
+    most = np.inf if column.maximum is None else float(column.maximum)
+    largest, whole = limits.settings.largest_purchase, whole_term_cost(column)
+    if largest is None or not whole:
+        return most
+    return min(most, float(largest / whole))
 
 
 def _key(holding: Holding) -> SourceKey:
@@ -121,7 +162,8 @@ def _pools(
             if meter in catalogue.draws[holding.offer.name]
             and any(reach_of(holding, lines, line, mode) is not None for mode in modes)
         )
-        key = (meter, able, window.spot_price[line], window.price[line].tobytes())
+        prices = (window.spot_price[line], window.penalty[line], window.price[line].tobytes())
+        key = (meter, able, prices)
         if key not in groups:
             groups[key] = len(sources)
             sources.append(able)

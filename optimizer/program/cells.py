@@ -14,16 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.program.certificate import residual
 from optimizer.program.hours import Hours
 from optimizer.program.levels import Levels
-from optimizer.program.prices import Prices, unit_costs, usage_cost
 from optimizer.program.problem import Floats, Ints, Problem
 
 Small = NDArray[np.int64]
 
 # Load over capacity at which hours are told apart: densest where capacity runs out.
 BANDS = np.array([0.7, 0.85, 0.95, 1.0, 1.05, 1.15, 1.4])
+GROUP_BANDS = np.array([0.8, 0.95, 1.0, 1.06])
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Grain:
         Cells at most of the wide sources, and of a group before they meet.
     sliver
         Share of all hours below which a cell joins its neighbour.
-    prices, group_prices
-        Classes of a source's price in hours that exhaust it.
+    prices
+        Classes of a wide source's price in hours that exhaust it.
     history
         Incumbents whose labels are kept.
     """
@@ -46,7 +45,6 @@ class Grain:
     group: int = 24
     sliver: float = 1e-4
     prices: int = 4
-    group_prices: int = 2
     history: int = 6
 
 
@@ -137,8 +135,7 @@ class Refinement:
         capacity = self.problem.capacity(quantity)
         wide = self._state(self.wide_nodes, hours, capacity, prices=self.grain.prices)
         groups = [
-            self._state(nodes, hours, capacity, prices=self.grain.group_prices)
-            for nodes in self.nodes
+            self._state(nodes, hours, capacity, prices=0) for nodes in self.nodes
         ]
         self.kept = [*self.kept, (wide, groups)][-self.grain.history :]
 
@@ -169,7 +166,10 @@ class Refinement:
     def _state(
         self, nodes: list[list[tuple[int, float]]], hours: Hours, capacity: Floats, *, prices: int
     ) -> Small:
-        """Bands of load over capacity, and classes of price where it is exhausted."""
+        """Bands of load over capacity; where it is exhausted, by price or by marginal pool.
+
+        Hours in which the same pool is the last that is reached are covered alike.
+        """
         problem, rows = self.problem, self.problem.structure.row
         label = np.zeros(problem.hours, dtype=np.int64)
         for node in nodes:
@@ -177,15 +177,19 @@ class Refinement:
             load = hours.load[rows[first]]
             able = sum(exchange * capacity[source] for source, exchange in node)
             able = np.asarray(able)[problem.period]
-            state = _bands(load, able)
+            state = _bands(load, able, BANDS if prices else GROUP_BANDS)
             over = (load > able) & (able > 1e-9)
             with_some = [s for s, _ in node if capacity[s].any()]
             if with_some and over.any():
-                price = hours.prices[rows[with_some[-1]]]
-                edges = np.unique(np.quantile(price[over], np.linspace(0, 1, prices + 1)[1:-1]))
-                state = state + np.where(
-                    over, 16 * np.searchsorted(edges, price, side="left"), 0
-                )
+                last = rows[with_some[-1]]
+                if prices:
+                    price = hours.prices[last]
+                    inner = np.linspace(0, 1, prices + 1)[1:-1]
+                    edges = np.unique(np.quantile(price[over], inner))
+                    kind = np.searchsorted(edges, price, side="left")
+                else:
+                    kind = hours.marginal[last] + 1
+                state = state + np.where(over, 16 * kind, 0)
             label = label * (int(state.max(initial=0)) + 1) + state
             label = np.unique(label, return_inverse=True)[1].reshape(-1)
         return label
@@ -222,10 +226,10 @@ def intersect(parent: Ints, child: NDArray[np.integer], weight: Floats, least: f
     return np.asarray((np.cumsum(used) - 1)[key], dtype=np.int64)
 
 
-def _bands(load: Floats, able: Floats) -> Small:
+def _bands(load: Floats, able: Floats, bands: Floats) -> Small:
     """0 nothing to cover or nothing to cover it with, then the bands."""
     ratio = load / np.maximum(able, 1e-12)
-    band = np.where(load <= 1e-9, 0, 1 + np.searchsorted(BANDS, ratio, side="left"))
+    band = np.where(load <= 1e-9, 0, 1 + np.searchsorted(bands, ratio, side="left"))
     return np.where(able > 1e-9, band, 0)
 
 

@@ -23,6 +23,8 @@ from optimizer.program.problem import Floats, Ints, Problem
 
 # What float64 sums may be off by, relative to the sum of the terms' magnitudes.
 ROUNDING = 1e-12
+# Steps of own capacity up to which all of them are tried; beyond, the continuous minimum.
+MOST_STEPS = 200_000
 CHUNK = 64  # pools at once: a year of hours of them fits a processor's cache and little memory
 
 
@@ -178,40 +180,47 @@ def _own_cost(
     """
     held, low, high, grid = _own_capacity(problem, pool, box)
     firm = np.minimum(costs.market, costs.secured)
-    spot = np.minimum(costs.spot, firm)
-    tolerant = problem.tolerant[pool]
+    on_spot = np.isfinite(problem.spot_price[pool]) and problem.tolerant[pool].any()
     total = size = 0.0
-    regime = problem.structure.regime[problem.period]
-    for number in range(problem.structure.regimes):
-        hours = np.flatnonzero(regime == number)
-        level = problem.demand[pool, hours] - held[problem.period[hours]]
-        weight = problem.weight[hours]
-        position = [level]
-        slope = [weight * spot[hours]]
-        extra = spot[hours] < firm[hours]
-        if extra.any():
-            with np.errstate(invalid="ignore"):
-                step = np.where(extra, firm[hours] - spot[hours], 0.0)
-            position.append((level - tolerant[hours])[extra])
-            slope.append((weight * step)[extra])
-        z, c = np.concatenate(position), np.concatenate(slope)
+    regimes = problem.structure.regimes
+    for number in range(regimes):
+        hours: Ints | slice = slice(None)
+        if regimes > 1:
+            hours = np.flatnonzero(problem.structure.regime[problem.period] == number)
+        level = problem.demand[pool, hours]
+        if held.any():
+            level = level - held[problem.period[hours]]
+        unit, weight = firm[hours], problem.weight[hours]
+        position, slope = [level], [weight * unit]
+        if on_spot:
+            spot = np.minimum(costs.spot[hours], unit)
+            slope = [weight * spot]
+            extra = spot < unit
+            if extra.any():
+                with np.errstate(invalid="ignore"):
+                    step = np.where(extra, unit - spot, 0.0)
+                position.append((level - problem.tolerant[pool, hours])[extra])
+                slope.append((weight * step)[extra])
+        z = position[0] if len(position) == 1 else np.concatenate(position)
+        c = slope[0] if len(slope) == 1 else np.concatenate(slope)
         least, most = float(low[number]), float(high[number])
-        must = np.isinf(c) & (z > 0)
-        if must.any():
-            least = max(least, float(z[must].max()))
-        c = np.where(np.isinf(c), 0.0, c)
+        if not np.isfinite(c.max(initial=0.0)):
+            must = np.isinf(c) & (z > 0)
+            least = max(least, float(z[must].max(initial=0.0)))
+            c = np.where(np.isinf(c), 0.0, c)
         # Usage that a linking row pays for: not covering any of it is the least it can cost.
-        paid = float(np.minimum(c, 0.0) @ np.maximum(z, 0.0))
-        c = np.maximum(c, 0.0)
+        paid = 0.0
+        if c.min(initial=0.0) < 0:
+            paid = float(np.minimum(c, 0.0) @ np.maximum(z, 0.0))
+            c = np.maximum(c, 0.0)
         if least > most * (1 + 1e-9) + 1e-9:
             return np.inf, 0.0
-        amount = _newsvendor(z, c, float(prices.rent[pool, number]), least, most)
-        cost = np.inf
-        for trial in _on_grid(amount, grid, least, most):
-            usage = float(np.maximum(z - trial, 0.0) @ c)
-            rent = float(prices.rent[pool, number]) * trial
-            if usage + rent < cost:
-                cost, magnitude = usage + rent, abs(usage) + rent
+        rent = float(prices.rent[pool, number])
+        if grid > 0 and z.max(initial=0.0) < MOST_STEPS * grid:
+            amount, usage = _newsvendor_steps(z, c, rent, grid, least, most)
+        else:
+            amount, usage = _newsvendor(z, c, rent, least, most)
+        cost, magnitude = usage + rent * amount, usage + rent * amount
         total += cost + paid
         size += magnitude - paid
     return total, size
@@ -228,9 +237,8 @@ def _own_capacity(
     for pair in problem.structure.own_pairs[pool]:
         source, draw = problem.pair_source[pair], problem.pair_draw[pair]
         held += problem.held[source] / draw
-        for member in np.flatnonzero(problem.member_source == source):
-            column = problem.member_column[member]
-            each = problem.member_ratio[member] / draw
+        for column, ratio in problem.feeds[source]:
+            each = ratio / draw
             low += problem.active[source][lead] * box.lower[column] * each
             high += problem.active[source][lead] * box.upper[column] * each
             grids.append(problem.step[column] * each if problem.integer[column] else 0.0)
@@ -241,23 +249,45 @@ def _own_capacity(
     return held, low, high, grid
 
 
-def _newsvendor(z: Floats, c: Floats, rent: float, least: float, most: float) -> float:
-    """The least m in [least, most] beyond which a unit earns no more than its rent."""
+def _newsvendor(
+    z: Floats, c: Floats, rent: float, least: float, most: float
+) -> tuple[float, float]:
+    """The least m in [least, most] beyond which a unit earns no more than its rent.
+
+    Returns
+    -------
+    m, and Σ c·(z − m)⁺ there.
+    """
     order = np.argsort(-z, kind="stable")
     reached = np.cumsum(c[order])
     position = int(np.searchsorted(reached, rent, side="right"))
     amount = z[order[position]] if position < len(z) else 0.0
-    return float(min(max(amount, least, 0.0), most))
+    amount = float(min(max(amount, least, 0.0), most))
+    return amount, float(np.maximum(z - amount, 0.0) @ c)
 
 
-def _on_grid(amount: float, grid: float, least: float, most: float) -> list[float]:
-    """The allowed amounts on both sides of one: a convex cost has its minimum there."""
-    if grid <= 0:
-        return [amount]
-    sides = {float(np.floor(amount / grid + 1e-9)), float(np.ceil(amount / grid - 1e-9))}
-    trials = [side * grid for side in sides if least - 1e-9 <= side * grid <= most + 1e-9]
-    # Between two steps that the range excludes, its ends bound the cost from below.
-    return trials if len(trials) == len(sides) else [*trials, amount]
+def _newsvendor_steps(
+    z: Floats, c: Floats, rent: float, grid: float, least: float, most: float
+) -> tuple[float, float]:
+    """The best multiple of ``grid`` in [least, most], by sums over the hinges above each."""
+    above = np.maximum(np.ceil(z / grid - 1e-9), 0.0).astype(np.int64)
+    count = int(above.max(initial=0)) + 1
+    # At step j the hinges with above > j are left: sums from the far end.
+    slopes = np.bincount(above, c, minlength=count)
+    moments = np.bincount(above, c * z, minlength=count)
+    slopes = np.append(np.cumsum(slopes[::-1])[::-1], 0.0)[1:]
+    moments = np.append(np.cumsum(moments[::-1])[::-1], 0.0)[1:]
+    steps = np.arange(count)
+    usage = moments - slopes * steps * grid
+    total = usage + rent * steps * grid
+    first, last = int(np.ceil(least / grid - 1e-9)), int(np.floor(most / grid + 1e-9))
+    if first > last:
+        # No step lies in the range: its ends bound the cost from below.
+        return _newsvendor(z, c, rent, least, most)
+    if first >= count:
+        return first * grid, 0.0
+    best = first + int(np.argmin(total[first : min(last, count - 1) + 1]))
+    return best * grid, max(float(usage[best]), 0.0)
 
 
 def _fixed(problem: Problem, prices: Prices) -> Floats:

@@ -32,7 +32,8 @@ def check_solution(problem: Problem, solution: ProgramSolution) -> list[Check]:
     checks = [check_amounts(problem, solution.quantity)]
     if solution.covered is None or solution.spot is None or solution.on_demand is None:
         return checks
-    met = solution.spot + solution.on_demand
+    unmet = np.zeros_like(solution.spot) if solution.unmet is None else solution.unmet
+    met = solution.spot + solution.on_demand + unmet
     np.add.at(met, problem.pair_pool, solution.covered)
     drawn = np.zeros_like(problem.held)
     np.add.at(drawn, problem.pair_source, problem.pair_draw[:, None] * solution.covered)
@@ -42,13 +43,18 @@ def check_solution(problem: Problem, solution: ProgramSolution) -> list[Check]:
     for units, price in (
         (solution.on_demand, problem.price),
         (solution.spot, np.broadcast_to(problem.spot_price[:, None], solution.spot.shape)),
+        (unmet, np.broadcast_to(problem.penalty[:, None], unmet.shape)),
     ):
         priced = np.zeros_like(units)
         np.multiply(units, price, out=priced, where=units > 0)
         cost += float(priced.sum(axis=0) @ problem.weight)
+    excess = np.zeros(len(problem.links.names)) if solution.excess is None else solution.excess
+    priced = np.zeros_like(excess)
+    np.multiply(excess, problem.links.excess_price, out=priced, where=excess > 0)
+    cost += float(priced.sum())
     least = min(
         float(units.min(initial=0.0))
-        for units in (solution.covered, solution.spot, solution.on_demand)
+        for units in (solution.covered, solution.spot, solution.on_demand, unmet, excess)
     )
     checks += [
         _within("coverage.positive", -least, size),
@@ -59,8 +65,48 @@ def check_solution(problem: Problem, solution: ProgramSolution) -> list[Check]:
             1.0 + float(capacity.max(initial=0.0)),
         ),
         _within("coverage.spot", float((solution.spot - problem.tolerant).max(initial=0.0)), size),
+        *_limits(problem, solution.covered, solution.spot, solution.on_demand),
+        *_links(problem, solution, excess),
         _within("objective", abs(cost - solution.objective), 1.0 + abs(cost)),
     ]
+    return checks
+
+
+def _limits(problem: Problem, covered: Floats, spot: Floats, on_demand: Floats) -> list[Check]:
+    """coverage.availability and every hourly limit, from what serves each pool."""
+    secured, loose = np.zeros_like(spot), np.zeros_like(spot)
+    capacity = problem.secures[problem.pair_source]
+    np.add.at(secured, problem.pair_pool[capacity], covered[capacity])
+    np.add.at(loose, problem.pair_pool[~capacity], covered[~capacity])
+    market = on_demand + loose
+    units = (market, spot, market + secured + spot)
+    size = 1.0 + float(problem.demand.max(initial=0.0))
+    over = np.where(problem.availability < 1.0, market - problem.availability * problem.demand, 0.0)
+    checks = [_within("coverage.availability", float(over.max(initial=0.0)), size)]
+    limits = problem.limits
+    load = np.zeros_like(limits.most)
+    for limit, pool, counts, weight in zip(
+        limits.entry_limit, limits.entry_pool, limits.entry_counts, limits.entry_weight, strict=True
+    ):
+        load[limit] += weight * units[counts][pool]
+    worst = float((load - limits.most).max(initial=0.0)) if limits.names else 0.0
+    return [*checks, _within("coverage.limit", worst, size + float(load.max(initial=0.0)))]
+
+
+def _links(problem: Problem, solution: ProgramSolution, excess: Floats) -> list[Check]:
+    """Every row that links the hours, by its name."""
+    links, checks = problem.links, []
+    for row, name in enumerate(links.names):
+        hours = problem.count * links.window[row]
+        parts = [
+            links.purchase[row] * solution.quantity,
+            (links.on_demand[row][:, None] * solution.on_demand) @ hours,
+            (links.spot[row][:, None] * solution.spot) @ hours,
+            (links.covered[row][:, None] * solution.covered) @ hours,
+        ]
+        total = sum(float(part.sum()) for part in parts) - float(excess[row])
+        size = 1.0 + sum(float(np.abs(part).sum()) for part in parts) + abs(float(links.most[row]))
+        checks.append(_within(name, total - float(links.most[row]), size))
     return checks
 
 
@@ -98,7 +144,7 @@ def check_incumbents(answer: float, incumbents: dict[str, float], *, proven: boo
     return [
         Check(
             f"answer <= {name}",
-            not proven or answer <= value + TOLERANCE * (1.0 + abs(value)),
+            bool(not proven or answer <= value + TOLERANCE * (1.0 + abs(value))),
             f"{answer:.6f} <= {value:.6f}",
         )
         for name, value in incumbents.items()
@@ -106,5 +152,5 @@ def check_incumbents(answer: float, incumbents: dict[str, float], *, proven: boo
 
 
 def _within(name: str, violation: float, size: float) -> Check:
-    ok = bool(np.isfinite(violation)) and violation <= TOLERANCE * size
+    ok = bool(np.isfinite(violation) and violation <= TOLERANCE * size)
     return Check(name, ok, f"largest violation {violation:.3g}")

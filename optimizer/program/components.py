@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parts of a case that share no commitment: each is merged, solved and proven alone.
 
-Two lines of usage belong together if some holding or offer may cover both, or offers that
-are bought together may.  Hours of a part merge far better than hours of the whole case,
-and the bounds of the parts add up to the bound of the case.
+Two lines of usage belong together if some holding or offer may cover both, if offers that
+are bought together may, or if a limit adds them up.  Hours of a part merge far better than
+hours of the whole case, and the bounds of the parts add up to the bound of the case.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ def split_case(
     demand: HorizonDemand,
     holdings: Sequence[Holding],
     columns: Sequence[Column],
+    together: Sequence[Sequence[int]] = (),
     joined: Sequence[Sequence[int]] = (),
 ) -> Split:
     """Split usage, holdings and columns into components, in the order of the lines.
 
-    ``joined`` are lines that belong together because work may move among them: they count
-    as used.
+    ``together`` are groups of lines that a limit links; ``joined`` those among which work
+    may move: they count as used.
     """
     usage = demand.usage
     lines = billing_lines(usage, catalogue)
@@ -65,7 +66,7 @@ def split_case(
     for column in columns:
         members = [planned(offer, offer.amount_step, settings.as_of) for offer, _ in column.members]
         column_lines.append(_reached(catalogue, lines, members, modes, used))
-    for group in (*held_lines, *column_lines, *joined):
+    for group in (*held_lines, *column_lines, *together, *joined):
         for line in group[1:]:
             parent[_root(parent, line)] = _root(parent, group[0])
     members_of: dict[int, list[int]] = {}

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.program.certificate import residual
-from optimizer.program.levels import Levels
 from optimizer.program.problem import Floats, Ints, Problem
 
 # Hours are served in this many classes of the widest source's price: within one, one order.
@@ -34,22 +32,17 @@ class Hours:
         (N,) dollars of an hour's usage; ``inf`` where it cannot be served.
     prices
         (shared sources, N) worth of one more unit of each shared source.
-    load, used
+    load
         (shared sources, N) what was there to be covered when the source's turn came, in its
-        measure, and how much of it the source covered.
-    wide_use
-        (groups, N) dollars of the wide sources that each group uses, at the guessed prices;
-        empty unless groups are asked for.
-    pool_cost
-        (P, N) dollars of what is left.
+        measure.
+    marginal
+        (shared sources, N) the pool of that best unit; −1 where all is reached.
     """
 
     cost: Floats
     prices: Floats
     load: Floats
-    used: Floats
-    pool_cost: Floats
-    wide_use: Floats
+    marginal: NDArray[np.int32]
 
 
 class HourOracle:
@@ -75,13 +68,17 @@ class HourOracle:
             for pair in pairs[source]:
                 pool = int(problem.pair_pool[pair])
                 self.after.setdefault(pool, {})[source] = float(problem.pair_draw[pair])
+        self.price = np.minimum(problem.price, problem.penalty[:, None])
+        if (self.price == self.price[:, :1]).all():
+            self.price = np.repeat(self.price[:, :1], problem.periods, axis=1)
+        self.sorted: _Sorted | None = None
         self.rank = {source: position for position, source in enumerate(self.chain)}
         self.every = np.arange(len(problem.pools))
         self.tolerant = np.flatnonzero(
             (problem.tolerant > 0).any(axis=1) & np.isfinite(problem.spot_price)
         )
 
-    def run(self, quantity: Floats, guess: Floats, levels: Levels | None = None) -> Hours:
+    def run(self, quantity: Floats, guess: Floats) -> Hours:
         """Serve all hours with these amounts, wider sources being worth ``guess`` at first.
 
         Parameters
@@ -90,99 +87,103 @@ class HourOracle:
             (K,) amounts of the columns.
         guess
             (shared sources, N) prices, of cells for instance.
-        levels
-            Ask what each group uses of the wide sources.
         """
         problem = self.problem
         capacity = problem.capacity(quantity)
-        order, bounds, regime = self._classes(guess)
-        period = problem.period[order]
-        units = residual(problem, capacity, self.every)[:, order]
-        soft = np.zeros_like(units)
-        if len(self.tolerant):
-            soft[self.tolerant] = np.minimum(
-                problem.tolerant[self.tolerant][:, order], units[self.tolerant]
-            )
-            units -= soft
-        price = np.minimum(problem.price, problem.penalty[:, None])
-        worth = guess[:, order]
-        load, used = np.zeros_like(worth), np.zeros_like(worth)
-        wide = frozenset() if levels is None else frozenset(int(s) for s in levels.wide)
-        wide_use = np.zeros((0 if levels is None else len(levels.groups), problem.hours))
+        if self.sorted is None or self.sorted.guess is not guess:
+            self.sorted = self._sort(guess)
+        hours = self.sorted
+        period, bounds = hours.period, hours.bounds
+        units = self._residual(capacity, hours)
+        soft: dict[int, Floats] = {}
+        for pool in self.tolerant:
+            soft[int(pool)] = np.minimum(problem.tolerant[pool][hours.order], units[pool])
+            units[pool] -= soft[int(pool)]
+        load = np.zeros((len(self.place), problem.hours))
         beyond: dict[tuple[int, bool], NDArray[np.bool_]] = {}
         for source in self.chain:
             row = self.place[source]
             left = capacity[source][period]
+            idle = not left.any()
             items = self._items(source, soft)
+            if idle:
+                # Nothing to give: what it could cover is all beyond it.
+                for item in items:
+                    rest = soft[item.pool] if item.soft else units[item.pool]
+                    load[row] += item.draw * rest
+                    beyond[item.pair, item.soft] = rest > 1e-12
+                continue
             for item in items:
                 beyond[item.pair, item.soft] = np.zeros(problem.hours, dtype=bool)
             for number in range(len(bounds) - 1):
                 cut = slice(bounds[number], bounds[number + 1])
-                ranked = self._ranked(source, items, price[:, regime[number]], worth[:, cut])
-                for item in ranked:
-                    rest = (soft if item.soft else units)[item.pool, cut]
-                    load[row, cut] += item.draw * rest
-                    take = np.minimum(rest, left[cut] / item.draw)
+                worth = hours.worth[number]
+                have, seen = left[cut], load[row, cut]
+                for item in self._ranked(items, self.price[:, hours.lead[number]], worth):
+                    rest = (soft[item.pool] if item.soft else units[item.pool])[cut]
+                    take = rest * item.draw
+                    seen += take
+                    np.minimum(take, have, out=take)
+                    have -= take
+                    take /= item.draw
                     rest -= take
-                    left[cut] -= take * item.draw
-                    np.maximum(left[cut], 0.0, out=left[cut])
-                    if levels is not None and source in wide:
-                        group = levels.group_of[item.pool]
-                        wide_use[group, cut] += take * (item.draw * worth[row, cut])
                     np.greater(rest, 1e-12, out=beyond[item.pair, item.soft][cut])
-            used[row] = capacity[source][period] - left
-        firm = price[:, period]
-        cost = _priced(units, firm)
-        if len(self.tolerant):
-            spot = np.minimum(firm[self.tolerant], problem.spot_price[self.tolerant, None])
-            cost[self.tolerant] += _priced(soft[self.tolerant], spot)
-        found = self._prices(firm, beyond)
+        cost = np.zeros(problem.hours)
+        for pool in self.every:
+            cost += _priced(units[pool], self.price[pool], period)
+            if int(pool) in soft:
+                each = np.minimum(self.price[pool], problem.spot_price[pool])
+                cost += _priced(soft[int(pool)], each, period)
+        found, marginal = self._prices(period, beyond)
         back = np.empty(problem.hours, dtype=np.int64)
-        back[order] = np.arange(problem.hours)
-        return Hours(
-            cost=cost.sum(axis=0)[back],
-            prices=found[:, back],
-            load=load[:, back],
-            used=used[:, back],
-            pool_cost=cost[:, back],
-            wide_use=wide_use[:, back],
-        )
+        back[hours.order] = np.arange(problem.hours)
+        return Hours(cost[back], found[:, back], load[:, back], marginal[:, back])
 
-    def _prices(self, unit: Floats, beyond: dict[tuple[int, bool], NDArray[np.bool_]]) -> Floats:
-        """From wide to narrow: the worth of the best unit that a source does not reach.
+    def _residual(self, capacity: Floats, hours: _Sorted) -> Floats:
+        """Units that the pools' own sources leave, hours in the order of their classes."""
+        problem = self.problem
+        units = hours.demand.copy()
+        for pool, pairs in enumerate(problem.structure.own_pairs):
+            if len(pairs):
+                able = (
+                    capacity[problem.pair_source[pairs]] / problem.pair_draw[pairs][:, None]
+                ).sum(axis=0)
+                if able.any():
+                    units[pool] -= able[0] if len(able) == 1 else able[hours.period]
+                    np.maximum(units[pool], 0.0, out=units[pool])
+        return units
 
-        ``unit`` holds what a unit of each pool costs without the sources not yet priced; it
-        is lowered on the way.
-        """
+    def _prices(
+        self, period: Ints, beyond: dict[tuple[int, bool], NDArray[np.bool_]]
+    ) -> tuple[Floats, NDArray[np.int32]]:
+        """From wide to narrow: the worth of the best unit that a source does not reach."""
         problem = self.problem
         found = np.zeros((len(self.place), problem.hours))
+        marginal = np.full(found.shape, -1, dtype=np.int32)
+        unit: dict[int, Floats] = {}
         for source in reversed(self.chain):
-            row = found[self.place[source]]
+            row, best = found[self.place[source]], marginal[self.place[source]]
             for pair in self.pairs[source]:
-                pool, draw = problem.pair_pool[pair], problem.pair_draw[pair]
-                there = beyond[pair, False]
-                np.maximum(row, unit[pool] / draw, out=row, where=there)
-                if (pair, True) in beyond:
-                    spot = np.minimum(unit[pool], problem.spot_price[pool])
-                    np.maximum(row, spot / draw, out=row, where=beyond[pair, True])
+                pool, draw = int(problem.pair_pool[pair]), problem.pair_draw[pair]
+                if pool not in unit:
+                    unit[pool] = self.price[pool][period]
+                for soft in (False, True) if (pair, True) in beyond else (False,):
+                    worth = unit[pool] / draw
+                    if soft:
+                        np.minimum(worth, problem.spot_price[pool] / draw, out=worth)
+                    better = beyond[pair, soft] & (worth > row)
+                    np.copyto(row, worth, where=better)
+                    best[better] = pool
             for pair in self.pairs[source]:
-                pool, draw = problem.pair_pool[pair], problem.pair_draw[pair]
+                pool, draw = int(problem.pair_pool[pair]), problem.pair_draw[pair]
                 np.minimum(unit[pool], draw * row, out=unit[pool])
-        return found
+        return found, marginal
 
-    def _classes(self, guess: Floats) -> tuple[Ints, Ints, list[int]]:
-        """Hours ordered by regime of prices and class of the widest source's price.
-
-        Returns
-        -------
-        The order, the bounds of its slices, and a period that stands for each slice.
-        """
+    def _sort(self, guess: Floats) -> _Sorted:
+        """Put hours into classes: the prices in force, and the widest source's worth."""
         problem = self.problem
-        _, first, regime = np.unique(
-            problem.price, axis=1, return_index=True, return_inverse=True
-        )
-        regime = regime.reshape(-1)[problem.period]
-        label = regime * (CLASSES + 1)
+        _, first, regime = np.unique(self.price, axis=1, return_index=True, return_inverse=True)
+        label = regime.reshape(-1)[problem.period] * (CLASSES + 1)
         if self.chain:
             signal = guess[self.place[self.chain[-1]]]
             used = signal[signal > 0]
@@ -192,13 +193,19 @@ class HourOracle:
                     signal > 0, 1 + np.searchsorted(edges, signal, side="left"), 0
                 )
         order = np.argsort(label, kind="stable")
-        sorted_labels = label[order]
-        values, starts = np.unique(sorted_labels, return_index=True)
-        bounds = np.append(starts, problem.hours)
-        periods = [int(first[value // (CLASSES + 1)]) for value in values]
-        return order, bounds, periods
+        values, starts, counts = np.unique(label[order], return_index=True, return_counts=True)
+        sums = np.add.reduceat(guess[:, order], starts, axis=1) if len(guess) else guess[:, :0]
+        return _Sorted(
+            guess=guess,
+            order=order,
+            bounds=np.append(starts, problem.hours),
+            lead=[int(first[value // (CLASSES + 1)]) for value in values],
+            worth=list((sums / counts).T) if len(guess) else [np.zeros(0)] * len(values),
+            period=problem.period[order],
+            demand=problem.demand[:, order],
+        )
 
-    def _items(self, source: int, soft: Floats) -> list[_Item]:
+    def _items(self, source: int, soft: dict[int, Floats]) -> list[_Item]:
         """What a source may cover: the firm and the tolerant part of each of its pools."""
         problem = self.problem
         items = []
@@ -211,25 +218,37 @@ class HourOracle:
                 if self.rank[other] > rank
             )
             items.append(_Item(pair, pool, draw, False, np.inf, wider))
-            if soft[pool].any():
+            if pool in soft:
                 items.append(
                     _Item(pair, pool, draw, True, float(problem.spot_price[pool]), wider)
                 )
         return items
 
     @staticmethod
-    def _ranked(source: int, items: list[_Item], price: Floats, worth: Floats) -> list[_Item]:
+    def _ranked(items: list[_Item], price: Floats, worth: Floats) -> list[_Item]:
         """Items by what a unit of the source is worth on them in a class of hours."""
-        mean = worth.mean(axis=1)
         return sorted(
             items,
             key=lambda item: -min(
                 float(price[item.pool]),
                 item.spot,
-                *(draw * float(mean[row]) for row, draw in item.wider),
+                *(draw * float(worth[row]) for row, draw in item.wider),
             )
             / item.draw,
         )
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """Hours by class for one guess: order, slices, and a period and mean worths of each."""
+
+    guess: Floats
+    order: Ints
+    bounds: Ints
+    lead: list[int]
+    worth: list[Floats]
+    period: Ints
+    demand: Floats
 
 
 @dataclass(frozen=True)
@@ -244,8 +263,10 @@ class _Item:
     wider: tuple[tuple[int, float], ...]
 
 
-def _priced(units: Floats, price: Floats) -> Floats:
-    """Dollars of each pool and hour; a price of ``inf`` counts only where something is left."""
+def _priced(units: Floats, price: Floats, period: Ints) -> Floats:
+    """Dollars of a pool's hours; a price of ``inf`` counts only where something is left."""
+    if len(price) == 1 and np.isfinite(price[0]):
+        return units * price[0]
     cost = np.zeros_like(units)
-    np.multiply(units, price, out=cost, where=units > 1e-12)
+    np.multiply(units, price[period], out=cost, where=units > 1e-12)
     return cost

@@ -12,7 +12,9 @@ import numpy as np
 
 from optimizer.billing import Catalogue, replay
 from optimizer.billing.order import ordered_pairs
-from optimizer.program.problem import Floats, Problem
+from optimizer.program.keeper import Covered, Keeper
+from optimizer.program.linkcost import LinkedCost
+from optimizer.program.problem import Floats, Ints, Problem
 from optimizer.program.purchases import Column, planned
 from optimizer.program.window import Window
 from optimizer.tables import Settings
@@ -25,18 +27,29 @@ class LawOutcome:
     Attributes
     ----------
     objective
-        Dollars: purchases, usage that nothing covers, spot with its interruptions; without
-        the constant cost of what is held.
+        Dollars: purchases, usage on demand, spot with its interruptions, unserved usage and
+        the excess over rows that have a price; without the constant cost of what is held.
+        ``inf`` where a limit is not kept.
     hourly
-        (N,) dollars of one hour's usage, without purchases.
-    spot, uncovered
-        (L, N) units that run on spot, and that neither spot nor a commitment serves.
+        (N,) dollars of one hour's usage, without purchases; the excess in equal parts.
+    spot, uncovered, unmet, secured
+        (L, N) units that run on spot, that run on demand, that are not served, and that a
+        source with guaranteed capacity covers (where a limit asks).
+    links
+        (I,) left-hand sides of the linking rows.
     """
 
     objective: float
     hourly: Floats
     spot: Floats
     uncovered: Floats
+    unmet: Floats
+    secured: Floats
+    links: Floats
+
+
+# Of a policy: spot, on demand, unserved, dollars by line; used by holding; secured by line.
+Priced = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
 
 
 class LawCost:
@@ -50,6 +63,9 @@ class LawCost:
       on demand, just as much tolerant usage moves to spot as that other usage needs;
     * prices first: tolerant usage goes to spot where spot is below the price π̂ of one
       more unit.
+
+    Each policy is then brought within the hourly limits (:class:`Keeper`), and the whole
+    within the share of spot.  Other rows that are hard make the cost ``inf``.
     """
 
     def __init__(
@@ -59,7 +75,11 @@ class LawCost:
         window: Window,
         problem: Problem,
         columns: Sequence[Column],
+        pool_of: Ints,
     ) -> None:
+        self.keeper = Keeper(problem, window, pool_of)
+        self.price = np.minimum(window.price, window.penalty[:, None])
+        self.unserved = window.penalty[:, None] < window.price
         self.catalogue, self.window, self.problem = catalogue, window, problem
         bought = [
             (index, float(ratio), planned(offer, Decimal(1), settings.as_of))
@@ -73,7 +93,9 @@ class LawCost:
             ordered_pairs(catalogue, window.lines, self.holdings, modes, prices)
             for (_, modes), prices in zip(window.sharing.groups, window.savings_prices, strict=True)
         ]
-        self.cheaper = window.spot_price[:, None] < window.price
+        self.secures = np.array([h.offer.guarantees_capacity for h in self.holdings], dtype=bool)
+        self.linked = LinkedCost(problem, window, self.holdings, pool_of)
+        self.cheaper = window.spot_price[:, None] < self.price
         self.can_move = np.asarray(((window.tolerant > 0) & self.cheaper).any(axis=1))
         self.may_spot = bool(self.can_move.any())
         # For every holding: the lines that it may cover, with what a unit of them draws.
@@ -87,6 +109,9 @@ class LawCost:
         """The same law for other usage of the same lines and hours."""
         other = copy(self)
         other.window, other.problem, other.prefer = window, problem, None
+        pool_of = self.keeper.pool_of
+        other.keeper = Keeper(problem, window, pool_of)
+        other.linked = LinkedCost(problem, window, self.holdings, pool_of)
         other.can_move = np.asarray(((window.tolerant > 0) & other.cheaper).any(axis=1))
         other.may_spot = bool(other.can_move.any())
         return other
@@ -103,28 +128,38 @@ class LawCost:
         window = self.window
         bought = self.ratio * quantity[self.column]
         capacity = np.vstack([window.held, bought[:, None] * window.active[self.column]])
-        spot, uncovered, cost = self._commitments_first(capacity)
+        plan = self._commitments_first(capacity)
         if self.may_spot:
+            spot, uncovered, _, cost = plan[:4]
             others = [self._spot_first(self._room(capacity, spot, uncovered), capacity)]
             if self.prefer is not None and not quick:
                 first = np.where(self.prefer, window.tolerant, 0.0)
                 others.append(self._spot_first(first, capacity))
             for other in others:
-                better = np.flatnonzero(other[2].sum(axis=0) < cost.sum(axis=0) - 1e-12)
-                spot[:, better], uncovered[:, better] = other[0][:, better], other[1][:, better]
-                cost[:, better] = other[2][:, better]
-        hourly = cost.sum(axis=0)
+                better = np.flatnonzero(other[3].sum(axis=0) < cost.sum(axis=0) - 1e-12)
+                for mine, theirs in zip(plan, other, strict=True):
+                    mine[:, better] = theirs[:, better]
+        links = self.linked.rows(quantity, *plan[:2], plan[4])
+        capped = self.linked.cap_spot(links, plan[0], self.price)
+        if capped is not None:
+            plan = self._settle(capped, capacity, capped)
+            links = self.linked.rows(quantity, *plan[:2], plan[4])
+        excess = self.linked.cost(links)
+        hourly = plan[3].sum(axis=0) + excess / float(window.weight.sum())
         objective = float(self.problem.cost @ quantity) + float(window.weight @ hourly)
-        return LawOutcome(objective, hourly, spot, uncovered)
+        return LawOutcome(objective, hourly, plan[0], plan[1], plan[2], plan[5], links)
 
     def objective(self, quantity: Floats) -> float:
         """The objective under the first two policies: what plans are compared by."""
         return self.outcome(quantity, quick=True).objective
 
-    def _commitments_first(self, capacity: Floats) -> tuple[Floats, Floats, Floats]:
-        left = self._replay(self.window.lines.quantity, capacity)
+    def _commitments_first(self, capacity: Floats) -> Priced:
+        covered = self._replay(self.window.lines.quantity, capacity)
+        left = covered.uncovered
         spot = np.where(self.cheaper, np.minimum(left, self.window.tolerant), 0.0)
-        return self._priced(spot, left - spot)
+        if self.keeper.active:
+            return self._settle(spot, capacity, self.window.tolerant)
+        return self._priced(spot, left - spot, covered)
 
     def _room(self, capacity: Floats, spot: Floats, uncovered: Floats) -> Floats:
         """Spot that makes room in each holding for what the law left uncovered; (L, N)."""
@@ -151,26 +186,57 @@ class LawCost:
                 freed = np.maximum(freed - taken * draw, 0.0)
         return spot
 
-    def _spot_first(self, first: Floats, capacity: Floats) -> tuple[Floats, Floats, Floats]:
+    def _spot_first(self, first: Floats, capacity: Floats) -> Priced:
         """Run ``first`` on spot, cover the rest, and let spot take what is left over."""
-        left = self._replay(self.window.lines.quantity - first, capacity)
+        covered = self._replay(self.window.lines.quantity - first, capacity)
+        left = covered.uncovered
         more = np.where(self.cheaper, np.minimum(left, self.window.tolerant - first), 0.0)
-        return self._priced(first + more, left - more)
+        if self.keeper.active:
+            return self._settle(first + more, capacity, self.window.tolerant)
+        return self._priced(first + more, left - more, covered)
 
-    def _replay(self, quantity: Floats, capacity: Floats) -> Floats:
+    def _settle(self, spot: Floats, capacity: Floats, most: Floats) -> Priced:
+        """The usage within the hourly limits, from this use of spot on; broken hours are inf."""
+        settled = self.keeper.settle(spot, lambda units: self._replay(units, capacity), most)
+        priced = self._priced(
+            settled.spot, settled.covered.uncovered, settled.covered, settled.unmet
+        )
+        priced[3][:, settled.broken] = np.inf
+        return priced
+
+    def _replay(self, quantity: Floats, capacity: Floats) -> Covered:
         lines = replace(self.window.lines, quantity=quantity)
-        return replay(
+        secured = np.zeros_like(quantity)
+
+        def trace(holding: int, line: int, units: Floats) -> None:
+            if self.secures[holding]:
+                secured[line] += units
+
+        outcome = replay(
             self.catalogue,
             lines,
             self.holdings,
             capacity,
             self.window.sharing,
             orders=self.orders,
-        ).uncovered
+            trace=trace if self.keeper.counts_market and self.secures.any() else None,
+        )
+        return Covered(outcome.uncovered, secured, outcome.used)
 
-    def _priced(self, spot: Floats, uncovered: Floats) -> tuple[Floats, Floats, Floats]:
+    def _priced(
+        self, spot: Floats, left: Floats, covered: Covered, unmet: Floats | None = None
+    ) -> Priced:
+        """Price what is left by its cheapest way, and what runs on spot or is not served."""
+        unmet = np.zeros_like(left) if unmet is None else unmet
+        unmet = unmet + np.where(self.unserved, left, 0.0)
+        left = np.where(self.unserved, 0.0, left)
         cost = np.zeros_like(spot)
-        np.multiply(uncovered, self.window.price, out=cost, where=uncovered > 0)
-        on_spot = np.zeros_like(spot)
-        np.multiply(spot, self.window.spot_price[:, None], out=on_spot, where=spot > 0)
-        return spot, uncovered, cost + on_spot
+        for units, price in (
+            (left, self.window.price),
+            (spot, self.window.spot_price[:, None]),
+            (unmet, self.window.penalty[:, None]),
+        ):
+            part = np.zeros_like(spot)
+            np.multiply(units, price, out=part, where=units > 0)
+            cost += part
+        return spot, left, unmet, cost, covered.used, covered.secured

@@ -66,7 +66,6 @@ class Master:
         low: list[Floats] = []
         high: list[Floats] = []
         columns, rows = len(problem.columns), 0
-        bought = problem.bought_matrix
         wide_count = int(self.cells.wide.max(initial=-1)) + 1
         wide_weight = np.bincount(self.cells.wide, problem.weight, minlength=wide_count)
         regime = structure.regime[problem.period]
@@ -79,7 +78,7 @@ class Master:
             rows += wide_count
             high.append(self._held(int(source), self.cells.wide, wide_weight))
             low.append(np.full(wide_count, -np.inf))
-            self._capacity(entries, bought, int(source), self.wide_row[int(source)], wide_regime)
+            self._capacity(entries, int(source), self.wide_row[int(source)], wide_regime)
         self.wide_weight = wide_weight
         self.narrow_row: dict[int, tuple[int, Ints]] = {}
         self.own_row: dict[int, Ints] = {}
@@ -105,7 +104,7 @@ class Master:
                 held[int(source)] = self._held(int(source), label, weight)
                 high.append(held[int(source)])
                 low.append(np.full(count, -np.inf))
-                self._capacity(entries, bought, int(source), row, rank_of)
+                self._capacity(entries, int(source), row, rank_of)
             means = _Means(problem, label, weight)
             for pool in group.pools:
                 knots = self.knots.of(int(pool))
@@ -173,9 +172,9 @@ class Master:
                     entries.add(meet[inside][where[0]], index[where[1]], slope[where])
                 for pair in structure.own_pairs[pool]:
                     source = int(problem.pair_source[pair])
-                    for column in np.flatnonzero(bought[source]):
+                    for column, each_ratio in problem.feeds[source]:
                         inside = ranks[problem.active[source][structure.lead[ranks]]]
-                        ratio = bought[source, column] / problem.pair_draw[pair]
+                        ratio = each_ratio / problem.pair_draw[pair]
                         entries.add(
                             own[inside], np.full(len(inside), column), np.full(len(inside), -ratio)
                         )
@@ -192,15 +191,15 @@ class Master:
         return np.bincount(label, hourly, minlength=len(weight)) / weight
 
     def _capacity(
-        self, entries: _Triplets, bought: Floats, source: int, row: Ints, regime: Ints
+        self, entries: _Triplets, source: int, row: Ints, regime: Ints
     ) -> None:
         """−Σ g·Q in the cells in which what is bought is in force."""
         inside = self.problem.active[source][self.problem.structure.lead][regime]
-        for column in np.flatnonzero(bought[source]):
+        for column, ratio in self.problem.feeds[source]:
             entries.add(
                 row[inside],
                 np.full(int(inside.sum()), column),
-                np.full(int(inside.sum()), -bought[source, column]),
+                np.full(int(inside.sum()), -ratio),
             )
 
     def _links(

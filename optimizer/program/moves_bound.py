@@ -40,7 +40,8 @@ def moves_bound(problem: Problem, moves: Moves, prices: Prices, box: Box | None 
         raise ValueError(msg)
     # Where work arrives, all of the market is open to all: less than what is asked for.
     relaxed = replace(
-        problem, availability=np.where(problem.arriving > 0, 1.0, problem.availability)
+        problem,
+        availability=np.where((problem.arriving > 0)[:, None], 1.0, problem.availability),
     )
     fixed = lower_bound(relaxed, prices, box)
     if not np.isfinite(fixed):

@@ -114,7 +114,7 @@ class MovingProgram(ArrayProgram):
     def shares(self) -> tuple[Floats, ...]:
         """Shares (E, options) of each work in the relaxation that was solved last."""
         values = np.array(self.solver.getSolution().col_value)
-        first = len(self.problem.columns) + sum(len(part[0]) for part in (self.y, self.r, self.u))
+        first = int(self.offset[-1])  # a relaxation has no columns behind these
         found = []
         for work, column in zip(self.moves.works, self.share_column, strict=True):
             caps = np.array([option.share for option in work.options])

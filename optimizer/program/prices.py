@@ -73,10 +73,15 @@ class UnitCosts:
 def unit_costs(problem: Problem, prices: Prices, pools: Ints) -> UnitCosts:
     """Price every way to serve the pools ``pools`` at the given prices, own sources apart."""
     structure, period = problem.structure, problem.period
+    links, shape = problem.links, (len(pools), problem.hours)
     market = problem.price[pools][:, period]
-    secured = np.repeat(problem.penalty[pools][:, None], problem.hours, axis=1)
-    spot = np.repeat(problem.spot_price[pools][:, None], problem.hours, axis=1)
-    links = problem.links
+    # Constant over the hours unless something changes them: no copies of a year of hours.
+    secured = np.broadcast_to(problem.penalty[pools][:, None], shape)
+    spot = np.broadcast_to(problem.spot_price[pools][:, None], shape)
+    if problem.secures.any() or problem.limits.names:
+        secured = secured.copy()
+    if links.names or problem.limits.names:
+        spot = spot.copy()
     hourly = _link_hours(problem, prices) if links.names else None
     if hourly is not None:
         market += np.einsum("ip,in->pn", links.on_demand[:, pools], hourly)
@@ -130,7 +135,7 @@ def usage_cost(problem: Problem, costs: UnitCosts, pools: Ints, units: Floats) -
     what is left is secured or unserved.  The dearest way serves last.
     """
     rest = costs.secured
-    share = problem.availability[pools][:, None]
+    share = problem.availability[pools][:, problem.period]
     most = np.where(share >= 1.0, units, np.minimum(share * problem.demand[pools], units))
     most = np.where(costs.market < rest, most, 0.0)
     tolerant = np.minimum(problem.tolerant[pools], units)

@@ -107,7 +107,7 @@ class Problem:
     penalty
         (P,) dollars for a unit that is not served; ``inf`` where it must be.
     availability
-        (P,) share of the demand that the market can serve: on demand, or under a discount
+        (P, R) share of the demand that the market can serve: on demand, or under a discount
         that guarantees no capacity.
     held
         (S, R) capacity already held or queued, in the source's measure.
@@ -124,7 +124,7 @@ class Problem:
         Columns that are not integer are rounded to their step afterwards.
     member_column, member_source, member_ratio
         (M,) what buying one unit of a column adds to a source.
-    limits, rows
+    limits, links
         Limits of every hour, and rows that link the hours.
     arriving
         (P,) most units per hour that work which may move can add to a pool.
@@ -168,7 +168,7 @@ class Problem:
     @property
     def periods(self) -> int:
         """Number of periods, R."""
-        return self.held.shape[1]
+        return int(self.held.shape[1])
 
     @property
     def rows(self) -> int:
@@ -181,9 +181,23 @@ class Problem:
         return Structure.of(self)
 
     def take(self, hours: Ints) -> Problem:
-        """The problem of some of its hours only."""
+        """The problem of some of its hours only.
+
+        What linking rows leave to a part of the hours is not known: unless the hours are
+        all there are, they are kept as rows that no plan satisfies.
+        """
+        links = self.links
+        if links.names and len(hours) < self.hours:
+            links = replace(
+                links,
+                most=np.full(len(links.names), -1.0),
+                excess_price=np.full(len(links.names), np.inf),
+                purchase=np.zeros_like(links.purchase),
+                window=np.zeros_like(links.window),
+            )
         return replace(
             self,
+            links=links,
             weight=self.weight[hours],
             count=self.count[hours],
             period=self.period[hours],
@@ -198,6 +212,7 @@ class Problem:
             self,
             period=np.arange(self.hours),
             price=self.price[:, period],
+            availability=self.availability[:, period],
             held=self.held[:, period],
             active=self.active[:, period],
             limits=replace(self.limits, most=self.limits.most[:, period])
@@ -209,11 +224,14 @@ class Problem:
         )
 
     @cached_property
-    def bought_matrix(self) -> Floats:
-        """(S, K) what one unit of each column adds to each source."""
-        matrix = np.zeros((len(self.sources), len(self.columns)))
-        np.add.at(matrix, (self.member_source, self.member_column), self.member_ratio)
-        return matrix
+    def feeds(self) -> tuple[tuple[tuple[int, float], ...], ...]:
+        """For each source the columns that add to it, as (column, ratio)."""
+        fed: list[list[tuple[int, float]]] = [[] for _ in self.sources]
+        for column, source, ratio in zip(
+            self.member_column, self.member_source, self.member_ratio, strict=True
+        ):
+            fed[int(source)].append((int(column), float(ratio)))
+        return tuple(tuple(columns) for columns in fed)
 
     def bought(self, quantity: Floats) -> Floats:
         """Amount that each source gains from the columns' quantities; shape (S,)."""
@@ -240,15 +258,28 @@ class Problem:
         peak = np.zeros(len(self.sources))
         order = np.argsort(self.pair_source, kind="stable")
         bounds = np.searchsorted(self.pair_source[order], np.arange(len(self.sources) + 1))
+        highest = np.stack(
+            [
+                self.demand[:, self.period == period].max(axis=1, initial=0.0)
+                for period in range(self.periods)
+            ],
+            axis=1,
+        )
+        arriving = np.zeros(len(self.pools)) if self.arriving is None else self.arriving
         for source in range(len(self.sources)):
             pairs = order[bounds[source] : bounds[source + 1]]
             if not len(pairs) or not self.active[source].any():
                 continue
             draws, pools = self.pair_draw[pairs], self.pair_pool[pairs]
-            load = draws @ self.demand[pools]
-            if self.arriving is not None:
-                load = load + draws @ self.arriving[pools]
-            peak[source] = load[self.active[source][self.period]].max(initial=0.0)
+            extra = float(draws @ arriving[pools])
+            if len(pairs) == 1:
+                load = draws[0] * highest[pools[0]][self.active[source]]
+            else:
+                every = np.zeros(len(self.pools))
+                every[pools] = draws
+                rows = slice(int(pools.min()), int(pools.max()) + 1)
+                load = (every[rows] @ self.demand[rows])[self.active[source][self.period]]
+            peak[source] = load.max(initial=0.0) + extra
         most = np.zeros(len(self.columns))
         np.maximum.at(most, self.member_column, peak[self.member_source] / self.member_ratio)
         most = np.ceil(most / self.step - 1e-9) * self.step

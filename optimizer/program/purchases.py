@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from optimizer.billing import Catalogue, Holding, Offer, hourly_costs
+from optimizer.billing import Catalogue, Holding, Offer, amortised_cost, hourly_costs
 from optimizer.errors import DataError
 from optimizer.tables import Case, Settings
 
@@ -146,6 +146,18 @@ def column_cost(column: Column, settings: Settings) -> float:
         )
         total += float(ratio) * float(flow @ gamma)
     return total
+
+
+def whole_term_cost(column: Column) -> Decimal:
+    """Undiscounted dollars of one unit of the column over its whole term."""
+    return sum(
+        (
+            ratio * amortised_cost(holding, holding.start, holding.end)
+            for offer, ratio in column.members
+            for holding in (planned(offer, Decimal(1), 0),)
+        ),
+        Decimal(0),
+    )
 
 
 def _closed(offer: Offer, settings: Settings) -> str:

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The readable program: written in PuLP, solved with HiGHS.
 
-    minimise    Σ F·Q + Σ wγ(e·u + ŝ·r)
-    subject to  coverage.meet    Σ y + r + u = d
-                coverage.draw    Σ a·y ≤ H + Q
-                coverage.spot    r ≤ τ·d
-                purchase.range   Q = 0, or a multiple of its step within [min, max]
+    minimise    Σ F·Q + Σ wγ(e·u + ŝ·r + penalty·v) + Σ price·z
+    subject to  coverage.meet          Σ y + r + u + v = d
+                coverage.draw          Σ a·y ≤ H + Q
+                coverage.spot          r ≤ τ·d
+                coverage.availability  u + Σ y without capacity ≤ availability·d
+                coverage.limit         Σ weight · what counts ≤ most
+                purchase.range         Q = 0, or a multiple of its step within [min, max]
+                linking rows           Σ p·Q + Σ h(a·u + b·r + c·y) − z ≤ most
 
 It writes every (merged) hour out, and serves as the definition that the faster ways are
 tested against.  Dollars are divided by the total weight, so that the solver sees the cost
@@ -14,7 +17,7 @@ of an average hour.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import highspy
 import numpy as np
@@ -23,10 +26,13 @@ import pulp
 from optimizer.program.coverage import (
     CoverageVariables,
     coverage_cost,
+    define_coverage_availability,
     define_coverage_draw,
+    define_coverage_limit,
     define_coverage_meet,
     define_coverage_variables,
 )
+from optimizer.program.linkrows import define_excess_variables, define_link_rows, excess_cost
 from optimizer.program.problem import Problem
 from optimizer.program.purchase import (
     bought_by_source,
@@ -62,12 +68,15 @@ def solve_reference(
     model = pulp.LpProblem("coverage", pulp.LpMinimize)
     purchases = define_purchase_variables(model, problem)
     coverage = define_coverage_variables(model, problem)
+    excess = define_excess_variables(model, problem)
     scale = float(problem.weight.sum()) or 1.0
-    model.setObjective(
-        (purchase_cost(problem, purchases) + coverage_cost(problem, coverage)) * (1.0 / scale)
-    )
+    cost = purchase_cost(problem, purchases) + coverage_cost(problem, coverage)
+    model.setObjective((cost + excess_cost(problem, excess)) * (1.0 / scale))
     define_coverage_meet(model, problem, coverage)
     define_coverage_draw(model, problem, coverage, bought_by_source(problem, purchases))
+    define_coverage_availability(model, problem, coverage)
+    define_coverage_limit(model, problem, coverage)
+    define_link_rows(model, problem, purchases.quantity, coverage, excess)
     define_purchase_range(model, problem, purchases)
 
     options: dict[str, object] = {"mip_rel_gap": gap, "mip_abs_gap": 0.0, "random_seed": 0}
@@ -77,7 +86,7 @@ def solve_reference(
     if nodes is not None:
         options["mip_max_nodes"] = nodes
     model.solve(pulp.HiGHS(msg=False, threads=1, **options))
-    return _read(model, problem, purchases.quantity, coverage, scale)
+    return _read(model, problem, purchases.quantity, coverage, excess, scale)
 
 
 def _read(
@@ -85,6 +94,7 @@ def _read(
     problem: Problem,
     quantities: Sequence[pulp.LpAffineExpression],
     coverage: CoverageVariables,
+    excess: Mapping[int, pulp.LpVariable],
     scale: float,
 ) -> ProgramSolution:
     """Read the answer from HiGHS itself: a status is never taken from PuLP alone."""
@@ -119,4 +129,11 @@ def _read(
         covered=table(coverage.covered, len(problem.pair_source)),
         spot=table(coverage.spot, len(problem.pools)),
         on_demand=table(coverage.on_demand, len(problem.pools)),
+        unmet=table(coverage.unmet, len(problem.pools)),
+        excess=np.array(
+            [
+                max(0.0, float(excess[row].varValue)) if row in excess else 0.0
+                for row in range(len(problem.links.names))
+            ]
+        ),
     )

@@ -25,8 +25,10 @@ class ProgramSolution:
         Dollars, without the constant cost of what is held; the solver's own word.
     bound
         The solver's own dual bound, in dollars; a claim, not a proof.
-    covered, spot, on_demand
-        (J, N), (P, N), (P, N) units, where the formulation keeps them.
+    covered, spot, on_demand, unmet
+        (J, N), (P, N), (P, N), (P, N) units, where the formulation keeps them.
+    excess
+        (I,) by how much each linking row that has a price is exceeded.
     """
 
     status: Status
@@ -36,3 +38,5 @@ class ProgramSolution:
     covered: NDArray[np.float64] | None = None
     spot: NDArray[np.float64] | None = None
     on_demand: NDArray[np.float64] | None = None
+    unmet: NDArray[np.float64] | None = None
+    excess: NDArray[np.float64] | None = None

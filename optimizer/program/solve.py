@@ -15,7 +15,7 @@ import numpy as np
 
 from optimizer.errors import SolverError
 from optimizer.program.arrays import ArrayProgram, Box
-from optimizer.program.branch import Bounded, certified_bound
+from optimizer.program.branch import Bounded, certified_bound, proven_infeasible
 from optimizer.program.certificate import pool_prices, whole_box
 from optimizer.program.check import Check, check_bound, check_incumbents, check_solution
 from optimizer.program.free import free_choice_cost
@@ -100,7 +100,7 @@ def solve(
     known = {name: on_step(problem, amounts) for name, amounts in known.items()}
     progress(f"{problem.hours} distinct hours, {problem.rows} rows: {method}")
     solution, bounded, checks, rounds = _run(problem, method, gap, progress)
-    if solution.status is Status.INFEASIBLE and _unservable(problem, law):
+    if solution.status is Status.INFEASIBLE and _unservable(problem):
         return _infeasible(problem, law, solution, bounded, method)
 
     law.prefer_spot(pool_prices(problem, bounded.prices, solution.quantity)[pool_of])
@@ -252,13 +252,13 @@ def _infeasible(
         free=np.inf,
         bound=np.inf,
         prices=bounded.prices,
-        checks=(Check("infeasible", True, "usage is unserved although everything is bought"),),
+        checks=(Check("infeasible", True, "proven by the certificate of the first phase"),),
     )
 
 
-def _unservable(problem: Problem, law: LawCost) -> bool:
-    """Whether usage stays unserved although every purchase is at its most.
+def _unservable(problem: Problem) -> bool:
+    """Whether it is proven that no plan serves the usage, even if coverage could be chosen.
 
     Infeasible is believed only with this proof of our own, never on a solver's word.
     """
-    return bool(np.isinf(law.objective(whole_box(problem).upper)))
+    return proven_infeasible(problem, nodes=BRANCH_NODES)

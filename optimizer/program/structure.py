@@ -52,7 +52,7 @@ class Structure:
     def of(cls, problem: Problem) -> Structure:
         """Classify the sources of a problem."""
         sources, pools = len(problem.sources), len(problem.pools)
-        plain = problem.availability >= 1.0
+        plain = np.asarray((problem.availability >= 1.0).all(axis=1))
         plain[problem.limits.entry_pool] = False
         if problem.arriving is not None:
             plain &= problem.arriving <= 0

@@ -41,7 +41,9 @@ class Window:
         (L, N) units that may run on spot.
     price
         (L, N) dollars for a unit that nothing covers: the on-demand price (renewal price
-        in the tail), or the penalty for not serving it; ``inf`` where neither exists.
+        in the tail); ``inf`` where there is none.
+    penalty
+        (L,) dollars for a unit that is not served; ``inf`` where it must be.
     spot_price
         (L,) spot price with its interruptions: spot·(1 + δω) + δι; ``inf`` without spot.
     weight, count
@@ -54,11 +56,13 @@ class Window:
         (K, N) hours in which what is bought now is in force, by column.
     position
         (T,) for every hour of the horizon the column of hours that stands for it.
-    repeats, in_tail
-        (N,) an hour of the horizon whose usage the column has; whether it is of the tail.
+    repeats
+        (N,) an hour of the horizon whose usage the column has.
     sharing, savings_prices
         Groups of hours that share one order of the law: their sharing modes, and for the
         tail the renewal prices that take the on-demand price's place in that order too.
+    horizon, inside
+        (N,) hours of the horizon; and (W, N) those within each window that was asked for.
     held_cost
         Discounted amortised cost of the holdings over the window: a constant.
     tail_hours
@@ -68,6 +72,7 @@ class Window:
     lines: BillingLines
     tolerant: Floats
     price: Floats
+    penalty: Floats
     spot_price: Floats
     weight: Floats
     count: Floats
@@ -79,7 +84,8 @@ class Window:
     savings_prices: tuple[dict[str, Fraction], ...]
     position: NDArray[np.int64]
     repeats: NDArray[np.int64]
-    in_tail: NDArray[np.bool_]
+    horizon: NDArray[np.bool_]
+    inside: NDArray[np.bool_]
     held_cost: float
     tail_hours: int
 
@@ -108,8 +114,16 @@ def build_window(
     holdings: Sequence[Holding],
     columns: Sequence[Column],
     marks: Marks | None = None,
+    *,
+    spans: Sequence[tuple[int, int]] = (),
+    discounts_apart: bool = False,
 ) -> Window:
-    """Lay out horizon and tail, price them, and merge hours that are identical."""
+    """Lay out horizon and tail, price them, and merge hours that are identical.
+
+    Hours within and outside each of the windows ``spans`` are kept apart, and with
+    ``discounts_apart`` also those of different discount: rows that add up plain hours
+    weigh them alike, while their costs differ.
+    """
     usage = demand.usage
     marks = marks or Marks(
         np.zeros((0, settings.horizon_hours)), np.zeros((0, settings.horizon_hours)), usage
@@ -146,17 +160,22 @@ def build_window(
     told = np.tile(marks.recurring, parts)
     once = np.zeros((len(marks.once), len(moment)))
     once[:, :horizon] = marks.once
+    inside = np.array([(moment >= low) & (moment < high) & ~in_tail for low, high in spans])
+    inside = inside.reshape(len(spans), len(moment))
+    gamma_of = np.round(np.concatenate(weights) / np.concatenate(counts), 12)
+    apart = gamma_of if discounts_apart else np.zeros(len(moment))
     label, first = _identical(
-        np.vstack([quantity, tolerant, held, active, in_tail, mode, told, once])
+        np.vstack([quantity, tolerant, held, active, in_tail, mode, inside, apart, told, once])
     )
     weight = np.bincount(label, np.concatenate(weights))
-    today = _uncovered_price(lines, catalogue, usage.unmet_penalty)
+    today = _on_demand_price(lines, catalogue)
+    penalty = np.array([np.inf if p is None else float(p) for p in usage.unmet_penalty])
     renewal = np.minimum(today, renewal_prices(catalogue, marks.renewed, columns))
     # Usage that can only be had by commitment is not infeasible where a commitment ends
     # behind the horizon: it is bought again; what is not sold any more cannot be planned.
     again = renewal_prices(catalogue, marks.renewed, columns, of_any=True)
     again = np.where(np.isfinite(again), again, 0.0)
-    renewal = np.where(np.isfinite(renewal), renewal, again)
+    renewal = np.where(np.isfinite(renewal) | np.isfinite(penalty), renewal, again)
     by_meter = {
         meter: Fraction(renewal[line])
         for line, meter in enumerate(lines.meter)
@@ -175,10 +194,11 @@ def build_window(
         lines=replace(lines, quantity=quantity[:, first], spot=none, spot_free=none),
         tolerant=tolerant[:, first],
         price=price,
+        penalty=penalty,
         spot_price=_spot_price(lines, catalogue, usage.lost_hours, usage.restart_cost),
         weight=np.asarray(weight, dtype=np.float64),
         count=np.asarray(np.bincount(label, np.concatenate(counts)), dtype=np.float64),
-        period=_identical(np.vstack([held, active, in_tail])[:, first])[0],
+        period=_identical(np.vstack([held, active, in_tail, inside])[:, first])[0],
         holdings=tuple(holdings),
         held=held[:, first],
         active=active[:, first],
@@ -186,7 +206,8 @@ def build_window(
         savings_prices=tuple(savings_prices),
         position=label[:horizon],
         repeats=first % horizon,
-        in_tail=in_tail[first],
+        horizon=~in_tail[first],
+        inside=inside[:, first],
         held_cost=held_cost(settings, holdings, edges[-1]),
         tail_hours=edges[-1] - edges[0],
     )
@@ -219,18 +240,15 @@ def _identical(rows: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return label, np.array(first, dtype=np.int64)
 
 
-def _uncovered_price(
-    lines: BillingLines, catalogue: Catalogue, penalties: Sequence[Decimal | None]
-) -> Floats:
+def _on_demand_price(lines: BillingLines, catalogue: Catalogue) -> Floats:
     prices = []
-    for name, penalty in zip(lines.meter, penalties, strict=True):
+    for name in lines.meter:
         meter = catalogue.meters[name]
         on_demand = meter.on_demand
         if on_demand is not None and meter.sustained_use:
             # The lowest that a month's sustained use can come to: it bounds from below.
             on_demand *= 1 - Decimal(repr(meter.sustained_use))
-        known = [float(value) for value in (on_demand, penalty) if value is not None]
-        prices.append(min(known, default=np.inf))
+        prices.append(np.inf if on_demand is None else float(on_demand))
     return np.array(prices)
 
 

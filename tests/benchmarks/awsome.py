@@ -142,7 +142,7 @@ def as_problem(case: PeerCase) -> Problem:
         price=np.repeat(case.on_demand[:, None], len(first), axis=1),
         spot_price=np.full(types, np.inf),
         penalty=np.full(types, np.inf),
-        availability=np.ones(types),
+        availability=np.ones((types, len(first))),
         held=np.zeros((count, len(first))),
         active=active[:, first],
         secures=np.zeros(count, dtype=bool),

@@ -177,7 +177,7 @@ def _problem(
         price=np.repeat(market.price[:, None], periods, axis=1),
         spot_price=np.full(pools, np.inf),
         penalty=np.full(pools, np.inf),
-        availability=np.ones(pools),
+        availability=np.ones((pools, periods)),
         held=held,
         active=np.repeat(np.arange(sources)[:, None] < columns, periods, axis=1),
         secures=np.zeros(sources, dtype=bool),

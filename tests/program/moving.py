@@ -269,4 +269,5 @@ class FreeLaw:
         )
         hourly = (hourly - spent) / self.problem.weight
         objective = spent + float(self.problem.weight @ hourly)
-        return LawOutcome(objective, hourly, np.zeros((0, 0)), np.zeros((0, 0)))
+        none = np.zeros((0, 0))
+        return LawOutcome(objective, hourly, none, none, none, none, np.zeros(0))

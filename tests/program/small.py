@@ -16,31 +16,43 @@ from typing import Any
 import numpy as np
 from ortools.linear_solver import pywraplp
 
-from optimizer.program.problem import Problem
+from optimizer.program.problem import Counts, HourlyLimits, Links, Problem
 
 MOST_COMBINATIONS = 1500
+KINDS = {
+    Counts.MARKET: ("market",),
+    Counts.SPOT: ("spot",),
+    Counts.RUNNING: ("market", "spot", "secured"),
+}
 
 
 def hourly(**arrays: Any) -> Problem:
     """A problem from prices (P, N), held and active (S, N) given by hour.
 
-    Hours that agree in all three become one period; what is not given is unlimited.
+    Hours that agree in all that a period has become one; what is not given is unlimited.
+    ``limits`` and ``links`` have the hours' ``most`` and ``window``.
     """
     price, held, active = (np.asarray(arrays[name]) for name in ("price", "held", "active"))
     pools, hours = price.shape
-    _, first, period = np.unique(
-        np.vstack([price, held, active]), axis=1, return_index=True, return_inverse=True
-    )
+    availability = np.asarray(arrays.pop("availability", np.ones(pools)))
+    if availability.ndim == 1:
+        availability = np.repeat(availability[:, None], hours, axis=1)
+    limits = arrays.pop("limits", HourlyLimits(most=np.zeros((0, hours))))
+    links = arrays.pop("links", Links(window=np.zeros((0, hours), dtype=bool)))
+    tables = [price, held, active, availability, limits.most, links.window]
+    _, first, period = np.unique(np.vstack(tables), axis=1, return_index=True, return_inverse=True)
     period = period.reshape(hours)
     return Problem(
         **{
             "count": np.ones(hours),
             "penalty": np.full(pools, np.inf),
-            "availability": np.ones(pools),
             "secures": np.zeros(len(held), dtype=bool),
             **arrays,
             "period": period,
             "price": price[:, first],
+            "availability": availability[:, first],
+            "limits": replace(limits, most=limits.most[:, first]),
+            "links": replace(links, window=links.window[:, first]),
             "held": held[:, first],
             "active": active[:, first].astype(bool),
         }
@@ -55,33 +67,86 @@ class Exact:
         self._write()
 
     def _write(self) -> None:
-        p = self.problem.expand()
+        self.expanded = p = self.problem.expand()
         self.solver = lp = pywraplp.Solver.CreateSolver("GLOP")
         objective = lp.Objective()
         self.amounts = [lp.NumVar(0, 0, f"Q{k}") for k in range(len(p.columns))]
         for k, amount in enumerate(self.amounts):
             objective.SetCoefficient(amount, float(p.cost[k]))
+        ties = [lp.Constraint(-lp.infinity(), float(most)) for most in p.links.most]
+        for row, price, asked in zip(ties, p.links.excess_price, p.links.purchase, strict=True):
+            for amount, each in zip(self.amounts, asked, strict=True):
+                row.SetCoefficient(amount, float(each))
+            if math.isfinite(price):
+                above = lp.NumVar(0, lp.infinity(), "")
+                row.SetCoefficient(above, -1.0)
+                objective.SetCoefficient(above, float(price))
         for t in range(p.hours):
-            weight = float(p.weight[t])
             meets = [lp.Constraint(float(d), float(d)) for d in p.demand[:, t]]
             rooms = [lp.Constraint(-lp.infinity(), float(h)) for h in p.held[:, t]]
             for k, s, ratio in zip(p.member_column, p.member_source, p.member_ratio, strict=True):
                 if p.active[s, t]:
                     rooms[s].SetCoefficient(self.amounts[k], -float(ratio))
-            for s, pool, draw in zip(p.pair_source, p.pair_pool, p.pair_draw, strict=True):
+            # What serves each pool in this hour: on the market, on spot, with capacity.
+            serving: list[dict[str, list[Any]]] = [
+                {"market": [], "spot": [], "secured": []} for _ in p.pools
+            ]
+            for j, (s, pool, draw) in enumerate(
+                zip(p.pair_source, p.pair_pool, p.pair_draw, strict=True)
+            ):
                 unit = lp.NumVar(0, lp.infinity(), "")
+                serving[pool]["secured" if p.secures[s] else "market"].append(unit)
+                for tie, row in enumerate(ties):
+                    if p.links.window[tie, t]:
+                        row.SetCoefficient(unit, float(p.count[t] * p.links.covered[tie, j]))
                 meets[pool].SetCoefficient(unit, 1.0)
                 rooms[s].SetCoefficient(unit, float(draw))
-            for pool, meet in enumerate(meets):
-                for price, most in (
-                    (p.price[pool, t], lp.infinity()),
-                    (p.spot_price[pool], float(p.tolerant[pool, t])),
-                ):
-                    if math.isfinite(price):
-                        unit = lp.NumVar(0, most, "")
-                        meet.SetCoefficient(unit, 1.0)
-                        objective.SetCoefficient(unit, weight * float(price))
+            self._uncovered(t, meets, ties, serving)
+            self._limits(t, serving)
         objective.SetMinimization()
+
+    def _uncovered(
+        self, t: int, meets: list[Any], ties: list[Any], serving: list[dict[str, list[Any]]]
+    ) -> None:
+        """On demand, on spot, unserved; and how much the market has."""
+        p, lp, objective = self.expanded, self.solver, self.solver.Objective()
+        for pool, meet in enumerate(meets):
+            for kind, price, most, counted in (
+                ("market", p.price[pool, t], lp.infinity(), p.links.on_demand),
+                ("spot", p.spot_price[pool], float(p.tolerant[pool, t]), p.links.spot),
+                ("", p.penalty[pool], lp.infinity(), None),
+            ):
+                if math.isfinite(price):
+                    unit = lp.NumVar(0, most, "")
+                    meet.SetCoefficient(unit, 1.0)
+                    objective.SetCoefficient(unit, float(p.weight[t] * price))
+                    if kind:
+                        serving[pool][kind].append(unit)
+                    for tie, row in enumerate(ties if kind else []):
+                        if p.links.window[tie, t]:
+                            row.SetCoefficient(unit, float(p.count[t] * counted[tie, pool]))
+            if p.availability[pool, t] < 1:
+                able = lp.Constraint(
+                    -lp.infinity(), float(p.availability[pool, t] * p.demand[pool, t])
+                )
+                for unit in serving[pool]["market"]:
+                    able.SetCoefficient(unit, 1.0)
+
+    def _limits(self, t: int, serving: list[dict[str, list[Any]]]) -> None:
+        """The limits that apply in the hour."""
+        p, lp = self.expanded, self.solver
+        for limit in range(len(p.limits.names)):
+            if math.isinf(p.limits.most[limit, t]):
+                continue
+            row = lp.Constraint(-lp.infinity(), float(p.limits.most[limit, t]))
+            load: dict[Any, float] = {}
+            for entry in np.flatnonzero(p.limits.entry_limit == limit):
+                ways = serving[p.limits.entry_pool[entry]]
+                for kind in KINDS[Counts(p.limits.entry_counts[entry])]:
+                    for unit in ways[kind]:
+                        load[unit] = load.get(unit, 0.0) + p.limits.entry_weight[entry]
+            for unit, each in load.items():
+                row.SetCoefficient(unit, float(each))
 
     def cost(self, ranges: list[tuple[float, float]]) -> float:
         """The least cost with each amount in its range; ``inf`` if usage cannot be met."""

@@ -74,6 +74,8 @@ def test_a_right_answer_passes() -> None:
         "coverage.meet",
         "coverage.draw",
         "coverage.spot",
+        "coverage.availability",
+        "coverage.limit",
         "objective",
     ]
     assert failing(RIGHT) == set()

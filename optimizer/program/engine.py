@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine for large problems: a small program over cells, the hour oracle, and a proof.
+
+Round after round the master program over cells proposes amounts and prices; the oracle
+serves every hour with them, which gives the true free-choice cost and shows where the cells
+are too coarse; the certificate turns the prices into a bound.  It stops when cost and bound
+meet, on work done or when the watch says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimizer.program.cells import Grain, Refinement
+from optimizer.program.certificate import lower_bound, whole_box
+from optimizer.program.hours import HourOracle, Hours
+from optimizer.program.levels import Levels
+from optimizer.program.master import Knots, Master
+from optimizer.program.prices import Prices, zero_prices
+from optimizer.program.problem import Floats, Problem
+from optimizer.program.search import on_step
+from optimizer.program.watch import Watch
+
+ROUNDS = 5
+# Units of work (pools × hours) above which line searches look at a sample of the hours.
+SAMPLE_ABOVE = 500_000
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """Amounts of an earlier plan of a similar problem, (K,), and its prices if they fit."""
+
+    quantity: Floats
+    prices: Prices | None = None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The engine's answer.
+
+    Attributes
+    ----------
+    feasible
+        Whether any amounts were found.
+    quantity, relaxed
+        (K,) amounts that may be bought, and the fractional ones they were rounded from.
+    free
+        Dollars of ``quantity`` under free choice, from coverage that is feasible.
+    bound, prices
+        The best certificate, and its prices.
+    rounds, cells, rows
+        Work: rounds, cells of all groups and rows of the last master program.
+    """
+
+    feasible: bool
+    quantity: Floats
+    relaxed: Floats
+    free: float
+    bound: float
+    prices: Prices
+    rounds: int
+    cells: int
+    rows: int
+
+
+def suits(problem: Problem) -> bool:
+    """Whether the engine covers everything that the problem asks for."""
+    links = problem.links
+    return (
+        not problem.limits.names
+        and bool((problem.availability >= 1.0).all())
+        and not (links.on_demand.any() or links.spot.any() or links.covered.any())
+    )
+
+
+def grain_of(problem: Problem) -> Grain:
+    """Cells that keep the master program within some 50,000 rows."""
+    pools = len(problem.pools)
+    if pools <= 300:
+        return Grain(wide=30, group=16, prices=10, history=3)
+    if pools <= 800:
+        return Grain(wide=16, group=8, prices=6, history=3, sliver=3e-4)
+    return Grain(wide=10, group=5, prices=4, history=2, sliver=1e-3)
+
+
+def solve_engine(
+    problem: Problem,
+    *,
+    gap: float,
+    constant: float = 0.0,
+    start: WarmStart | None = None,
+    watch: Watch | None = None,
+) -> Engine:
+    """Find amounts whose free-choice cost is within ``gap`` of a proven bound.
+
+    Parameters
+    ----------
+    gap
+        Relative, of the free-choice cost and ``constant`` together.
+    constant
+        Cost that no decision changes.
+    start
+        An earlier plan to start from: its hours shape the first cells.
+    """
+    watch = watch or Watch()
+    return _Run(problem, gap, constant, watch).solve(start)
+
+
+class _Run:
+    """One solve and its state."""
+
+    def __init__(self, problem: Problem, gap: float, constant: float, watch: Watch) -> None:
+        self.problem, self.gap, self.constant, self.watch = problem, gap, constant, watch
+        self.levels = Levels.of(problem)
+        self.oracle = HourOracle(problem)
+        self.cells = Refinement(problem, self.levels, self.oracle.chain, grain_of(problem))
+        self.knots = Knots(problem)
+        self.box = whole_box(problem)
+        self.bound, self.prices = -np.inf, zero_prices(problem)
+        self.best: tuple[float, Floats] = (np.inf, np.zeros(len(problem.columns)))
+        self.relaxed: Floats = self.best[1]
+        self.sampled = _Sample(problem)
+
+    def solve(self, start: WarmStart | None) -> Engine:
+        problem, watch = self.problem, self.watch
+        spread = 0.08
+        if start is not None:
+            guess = np.zeros_like(self.prices.shared)
+            if start.prices is not None and start.prices.shared.shape == guess.shape:
+                guess = start.prices.shared
+            amounts = np.minimum(start.quantity, self.box.upper)
+            hours = self.oracle.run(amounts, guess)
+            self._try(amounts, hours.prices)
+            self.cells.add(amounts, hours)
+            self.cells.cells = self.cells.meet()
+            self._focus(amounts, spread)
+            self.relaxed = amounts
+        rounds = rows = 0
+        known = start is not None
+        for number in range(ROUNDS):
+            master = Master(problem, self.levels, self.cells.cells, self.knots)
+            proposal = master.solve()
+            rounds, rows = number + 1, master.rows
+            if not proposal.feasible:
+                break
+            bound = lower_bound(problem, proposal.prices, self.box)
+            if bound > self.bound:
+                self.bound, self.prices = bound, proposal.prices
+            hours = self.oracle.run(proposal.quantity, proposal.prices.shared)
+            share = self._line_search(proposal.quantity, proposal.prices) if known else 1.0
+            at = self.relaxed + share * (proposal.quantity - self.relaxed)
+            if share < 1.0:
+                between = self.oracle.run(at, proposal.prices.shared) if share > 0 else None
+            else:
+                between = None
+            self.relaxed, known = (at if share < 1.0 else proposal.quantity), True
+            self._try(self.relaxed, (between or hours).prices)
+            watch.report(
+                f"round {rounds}, {rows:,} rows",
+                self.best[0] + self.constant,
+                self.bound + self.constant,
+            )
+            if self._closed() or watch.stop() or rounds == ROUNDS:
+                break
+            self.cells.add(proposal.quantity, hours)
+            if between is not None:
+                self.cells.add(self.relaxed, between)
+            self.cells.cells = self.cells.meet()
+            spread /= 2
+            self._focus(self.relaxed, spread)
+        free, quantity = self.best
+        return Engine(
+            feasible=bool(np.isfinite(free)),
+            quantity=quantity,
+            relaxed=self.relaxed,
+            free=free,
+            bound=min(self.bound, free),
+            prices=self.prices,
+            rounds=rounds,
+            cells=self.cells.cells.count,
+            rows=rows,
+        )
+
+    def _closed(self) -> bool:
+        value = self.best[0]
+        return value - self.bound <= self.gap * max(abs(value + self.constant), 1e-12)
+
+    def _try(self, amounts: Floats, guess: Floats) -> None:
+        """Round amounts to what may be bought and keep them if they are the best yet."""
+        rounded = np.minimum(on_step(self.problem, amounts), self.box.upper)
+        hours = self.oracle.run(rounded, guess)
+        value = self._cost(rounded, hours, self.problem)
+        if value < self.best[0]:
+            self.best = (value, rounded)
+
+    def _line_search(self, amounts: Floats, prices: Prices) -> float:
+        """How far to go from the last amounts to the proposed ones: 0, 0.35, 0.7 or 1."""
+        sample = self.sampled
+        guess = prices.shared[:, sample.hours]
+        values = []
+        for share in (0.0, 0.35, 0.7, 1.0):
+            at = self.relaxed + share * (amounts - self.relaxed)
+            values.append(self._cost(at, sample.oracle.run(at, guess), sample.problem))
+        return (0.0, 0.35, 0.7, 1.0)[int(np.argmin(values))]
+
+    @staticmethod
+    def _cost(amounts: Floats, hours: Hours, problem: Problem) -> float:
+        return float(problem.cost @ amounts + problem.weight @ hours.cost)
+
+    def _focus(self, amounts: Floats, spread: float) -> None:
+        """Put the knots of every pool's own capacity around what it has."""
+        problem = self.problem
+        bought = problem.bought(amounts)
+        for pool, pairs in enumerate(problem.structure.own_pairs):
+            if len(pairs):
+                own = (bought[problem.pair_source[pairs]] / problem.pair_draw[pairs]).sum()
+                step = max(1.0, round(float(self.knots.most[pool]) * spread))
+                self.knots.narrow(pool, round(float(own)), step)
+
+
+class _Sample:
+    """Every so many-th hour of a large problem, weighing as much as all of them."""
+
+    def __init__(self, problem: Problem) -> None:
+        size = len(problem.pools) * problem.hours
+        # A stride that shares no factor with the hours of a week sees every hour of it.
+        stride = next(
+            s for s in range(max(1, size // SAMPLE_ABOVE), 10**9) if s == 1 or s % 2 and s % 3 and s % 7
+        )
+        self.hours = np.arange(0, problem.hours, stride)
+        if stride == 1:
+            self.problem = problem
+        else:
+            part = problem.take(self.hours)
+            factor = float(problem.weight.sum() / part.weight.sum())
+            self.problem = replace(part, weight=part.weight * factor)
+        self.oracle = HourOracle(self.problem)
