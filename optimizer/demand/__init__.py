@@ -2,5 +2,13 @@
 """The hours to come: given demand as it is, the rest from whole weeks of history."""
 
 from optimizer.demand.horizon import HorizonDemand, demand_of_horizon
+from optimizer.demand.movable import MovableDemand, MovableJob, MovableWork, movable_demand
 
-__all__ = ["HorizonDemand", "demand_of_horizon"]
+__all__ = [
+    "HorizonDemand",
+    "MovableDemand",
+    "MovableJob",
+    "MovableWork",
+    "demand_of_horizon",
+    "movable_demand",
+]

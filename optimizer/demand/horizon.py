@@ -51,36 +51,23 @@ def demand_of_horizon(case: Case) -> HorizonDemand:
         If there is no usage at all.
     """
     case.require("usage")
-    usage = case.usage_lines()
+    usage = _repeated(case)
     as_of, hours = case.settings.as_of, case.settings.horizon_hours
     count = usage.quantity.shape[1]
-    if not len(usage.meter) or not count:
+    if (not len(usage.meter) or not count) and not has_jobs(case):
         raise DataError(
             "there is no usage, neither before as_of nor after",
             mend="give at least one row of usage",
             file=case.file("usage"),
         )
     notes = []
-    future = np.arange(as_of, as_of + hours)
-    source, note = _history_hours(usage, as_of, future)
-    # Position of each horizon hour in the usage arrays, where it is given at all.
-    position = future - usage.first_hour
-    inside = (position >= 0) & (position < count)
-    given = np.zeros((len(usage.meter), hours), dtype=bool)
-    given[:, inside] = usage.present[:, position[inside]]
+    fill = _Fill(usage, as_of, hours)
+    source, note, given = fill.source, fill.note, fill.given
     if source is None and not given.any(axis=0).all():
         missing = int((~given.any(axis=0)).sum())
         note = f"there is no history: {missing} hours of the horizon without usage are zero"
     if note and not given.all():
         notes.append(note)
-
-    def fill(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        filled = np.zeros((len(usage.meter), hours))
-        if source is not None:
-            filled = values[:, source].copy()
-        ahead = np.zeros_like(filled)
-        ahead[:, inside] = values[:, position[inside]]
-        return np.where(given, ahead, filled)
 
     if usage.daily.any():
         notes.append(
@@ -97,6 +84,49 @@ def demand_of_horizon(case: Case) -> HorizonDemand:
         present=np.ones_like(given),
     )
     return HorizonDemand(horizon, given, tuple(notes))
+
+
+def part_of_horizon(case: Case, **only: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Quantity and tolerant part (L, T) of the horizon's rows with these values of columns.
+
+    A part repeats the hours that the whole repeats, so that it is never more than the whole.
+    """
+    usage = _repeated(case)
+    fill = _Fill(usage, case.settings.as_of, case.settings.horizon_hours)
+    part = case.usage_part(**only, **({"job": ""} if has_jobs(case) else {}))
+    return fill(part.quantity), fill(part.tolerant)
+
+
+def has_jobs(case: Case) -> bool:
+    """Whether jobs are planned, so that usage of a job is not."""
+    return case.has("jobs") and len(case.table("jobs")) > 0
+
+
+def _repeated(case: Case) -> UsageLines:
+    """The usage that is planned as it is: a job's rows are replaced by the job."""
+    return case.usage_part(job="") if has_jobs(case) else case.usage_lines()
+
+
+class _Fill:
+    """Fills the horizon from an array of usage: given rows, else repeated history."""
+
+    def __init__(self, usage: UsageLines, as_of: int, hours: int) -> None:
+        future = np.arange(as_of, as_of + hours)
+        self.source, self.note = _history_hours(usage, as_of, future)
+        # Position of each horizon hour in the usage arrays, where it is given at all.
+        position = future - usage.first_hour
+        self.inside = (position >= 0) & (position < usage.quantity.shape[1])
+        self.position = position[self.inside]
+        self.given = np.zeros((len(usage.meter), hours), dtype=bool)
+        self.given[:, self.inside] = usage.present[:, self.position]
+
+    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        filled = np.zeros(self.given.shape)
+        if self.source is not None:
+            filled = values[:, self.source].copy()
+        ahead = np.zeros_like(filled)
+        ahead[:, self.inside] = values[:, self.position]
+        return np.where(self.given, ahead, filled)
 
 
 def _history_hours(

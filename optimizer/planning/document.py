@@ -16,6 +16,7 @@ from optimizer.billing.kpis import key_figures, waterfalls
 from optimizer.billing.reconcile import reconcile, reconciliation
 from optimizer.planning.explain import break_even_hours, explain, marginal_values, weigh
 from optimizer.planning.limits import agreements_of, limits_of, shadow_prices
+from optimizer.planning.moves_document import moves_of_plan
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.relax import InfeasibleCase
@@ -96,6 +97,7 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
     spot = _spot(plan)
     if spot:
         document["spot"] = spot
+    document |= moves_of_plan(plan)
     if plan.unmet:
         document["unmet_penalties"] = plan.unmet
         document["unmet"] = _unmet(plan)

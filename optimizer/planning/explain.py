@@ -11,6 +11,7 @@ import numpy as np
 from optimizer.billing import Offer
 from optimizer.billing.bill import exact
 from optimizer.billing.cost import fixed_rate
+from optimizer.planning.moves_document import move_lines
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.program.search import on_step
@@ -169,6 +170,7 @@ def explain(plan: Plan, document: dict[str, Any]) -> list[str]:
     """The plan in sentences: the result, its certainty, each purchase, what to watch."""
     lines = [*_headline(plan), _certainty(plan)]
     lines += [_purchase_line(row) for row in document["purchases"]]
+    lines += move_lines(document)
     lines += _expiries(plan)
     lines += _idle(plan)
     lines += _spot_line(plan)

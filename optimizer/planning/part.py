@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from optimizer.program.caselimits import CaseLimits
+from optimizer.demand import MovableDemand
 from optimizer.program.components import Component
 from optimizer.program.lawcost import LawCost
+from optimizer.program.moves import Moves, Placement
 from optimizer.program.problem import Problem
 from optimizer.program.purchases import Column
 from optimizer.program.solve import Answer
@@ -16,8 +18,28 @@ from optimizer.program.window import Window
 
 
 @dataclass(frozen=True)
+class PartMoves:
+    """What may move in a part, and where the plan puts it.
+
+    ``window`` and ``horizon`` are the same moves over the window's hours and over those of
+    the horizon, between lines of the part, and ``pools`` is ``window`` between pools;
+    ``cost`` is dollars of the objective.
+    """
+
+    movable: MovableDemand
+    window: Moves
+    horizon: Moves
+    pools: Moves
+    placement: Placement
+    cost: float
+
+
+@dataclass(frozen=True)
 class Part:
-    """A component of the case, its planning window, its program, the answer, and its limits."""
+    """A component of the case, its planning window, its program, the answer, and its limits.
+
+    Where work may move, window, program and law are those of the plan's placement.
+    """
 
     component: Component
     window: Window
@@ -25,6 +47,7 @@ class Part:
     law: LawCost
     answer: Answer
     limits: CaseLimits
+    moved: PartMoves | None = None
 
     @cached_property
     def compared(self) -> float:

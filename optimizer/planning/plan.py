@@ -21,8 +21,17 @@ from optimizer.billing.bill import exact, price_replay
 from optimizer.billing.fit import open_catalogue
 from optimizer.billing.lines import SharingModes
 from optimizer.billing.replay import capacity_of, replay
-from optimizer.demand import HorizonDemand, demand_of_horizon
+from optimizer.demand import HorizonDemand, demand_of_horizon, movable_demand
 from optimizer.errors import MissingPrice
+from optimizer.planning.moving import (
+    Segments,
+    cash_of_moves,
+    placed_usage,
+    refuse_late_jobs,
+    solve_moving_part,
+    today_usage,
+    ways_of_part,
+)
 from optimizer.planning.part import Part
 from optimizer.planning.relax import refuse_infeasible
 from optimizer.planning.scope import refuse_unplanned
@@ -62,6 +71,9 @@ class Plan:
         (L, T) units that the plan leaves unserved.
     unmet
         Dollars of penalties for them.
+    today, segments
+        The demand of ``baseline``: all work where it is, jobs as early as possible; and
+        what jobs run on. ``demand`` has the work where the plan puts it.
     limits
         What limits the case.
     agreements, baseline_agreements
@@ -84,9 +96,16 @@ class Plan:
     covers: dict[str, dict[str, Decimal]]
     unserved: Floats
     unmet: Decimal
+    today: HorizonDemand
+    segments: Segments
     limits: CaseLimits
     agreements: tuple[Shortfall, ...]
     baseline_agreements: tuple[Shortfall, ...]
+
+    @property
+    def move_cost(self) -> Decimal:
+        """Dollars of the horizon for moving work: switching, egress and delay of jobs."""
+        return cash_of_moves(self.parts)
 
     @property
     def total(self) -> Decimal:
@@ -118,7 +137,7 @@ class Plan:
     def objective(self) -> Decimal:
         """What the program minimises; the total where tail, discount and rework are absent."""
         if self._plain:
-            return self.total
+            return self.total + self.move_cost
         return exact(
             sum(part.answer.objective + part.window.held_cost for part in self.parts)
             + self.idle_cost
@@ -214,19 +233,29 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
     holdings = tuple(read_holdings(case, catalogue))
     columns, closed = open_columns(case, catalogue)
     progress("demand of the horizon")
-    demand = demand_of_horizon(case)
-    _need_prices(catalogue, demand.usage, holdings, columns)
+    movable = movable_demand(case, demand_of_horizon(case))
+    refuse_late_jobs(case, movable)
+    demand = movable.demand
+    today = replace(demand, usage=today_usage(settings, movable))
+    _need_prices(catalogue, today.usage, holdings, columns)
     progress("baseline")
-    baseline = _baseline(case, catalogue, demand.usage, holdings)
+    baseline = _baseline(case, catalogue, today.usage, holdings)
     limits = read_case_limits(case, holdings)
     together = limits.together(catalogue, demand.usage, columns)
-    split = split_case(settings, catalogue, demand, holdings, columns, together)
+    split = split_case(settings, catalogue, demand, holdings, columns, together, movable.joined)
     advice = _advice(case)
     parts = []
     for number, component in enumerate(split.components, start=1):
         progress(f"part {number} of {len(split.components)}: {_title(component)}")
-        parts.append(_solve_part(case, catalogue, component, limits, advice, progress))
-    refuse_infeasible(case, parts)
+        moving = movable.part(component.lines, component.demand)
+        if moving.works or moving.jobs:
+            advised = _advised(component, advice)
+            parts.append(
+                solve_moving_part(case, catalogue, component, limits, moving, advised, progress)
+            )
+        else:
+            parts.append(_solve_part(case, catalogue, component, limits, advice, progress))
+    refuse_infeasible(case, parts, ways_of_part)
     bought = {
         name: amount
         for part in parts
@@ -240,8 +269,11 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
         spot[part.component.lines] = part.answer.outcome.spot[:, part.window.position]
         unserved[part.component.lines] = part.answer.outcome.unmet[:, part.window.position]
     progress("replaying the plan")
-    replayed = _replay_plan(case, catalogue, demand.usage, holdings, bought, spot, unserved)
-    bill, covers, unmet, on_demand = replayed
+    demand = replace(demand, usage=placed_usage(demand.usage, parts))
+    segments = Segments(parts, spot)
+    bill, covers, unmet, on_demand = _replay_plan(
+        case, catalogue, demand.usage, holdings, bought, spot, unserved, segments
+    )
     whole = [*holdings, *_planned(case, catalogue, bought)]
     return Plan(
         case=case,
@@ -258,10 +290,12 @@ def make_plan(case: Case, progress: Progress = lambda _: None) -> Plan:
         covers=covers,
         unserved=unserved,
         unmet=unmet,
+        today=today,
+        segments=segments,
         limits=limits,
         agreements=shortfalls(limits.agreements, catalogue, bill, whole, on_demand, spot),
         baseline_agreements=todays_shortfalls(
-            case, limits, catalogue, demand.usage, holdings, baseline
+            case, limits, catalogue, today.usage, holdings, baseline
         ),
     )
 
@@ -292,12 +326,7 @@ def _solve_part(
     )
     problem, pool_of = build_problem(settings, catalogue, window, component.columns, limits)
     law = LawCost(settings, catalogue, window, problem, component.columns, pool_of)
-    advised = np.array(
-        [
-            float(advice.get(column.members[0][0].name, 0)) if len(column.members) == 1 else 0.0
-            for column in component.columns
-        ]
-    )
+    advised = _advised(component, advice)
     incumbents = {"the providers' advice": advised} if advised.any() else {}
     if links_purchases(problem):
         near = near_limits(settings, problem, law)
@@ -313,6 +342,16 @@ def _solve_part(
         progress=progress,
     )
     return Part(component, window, problem, law, answer, limits)
+
+
+def _advised(component: Component, advice: dict[str, Decimal]) -> Floats:
+    """The providers' advice as amounts of the component's columns."""
+    return np.array(
+        [
+            float(advice.get(column.members[0][0].name, 0)) if len(column.members) == 1 else 0.0
+            for column in component.columns
+        ]
+    )
 
 
 def _amounts(columns: Sequence[Column], quantity: Floats) -> dict[str, Decimal]:
@@ -369,6 +408,7 @@ def _replay_plan(
     bought: dict[str, Decimal],
     spot: Floats,
     unserved: Floats,
+    segments: Segments,
 ) -> tuple[Bill, dict[str, dict[str, Decimal]], Decimal, Floats]:
     """Replay the plan over every hour of the horizon, in exact decimals.
 
@@ -383,7 +423,7 @@ def _replay_plan(
     quantity = np.maximum(usage.quantity - unserved, 0.0)
     lines = replace(base, quantity=quantity, spot=spot, spot_free=np.zeros_like(spot))
     capacity = capacity_of(whole, hours)
-    outcome = replay(catalogue, lines, whole, capacity, sharing)
+    outcome = replay(catalogue, lines, whole, capacity, sharing, trace=segments.trace(whole))
     unmet = Decimal(0)
     left = outcome.uncovered.copy()
     quantity = quantity.copy()

@@ -20,7 +20,7 @@ from optimizer.program.reference import solve_reference
 from optimizer.program.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from optimizer.tables import Case
 
@@ -76,10 +76,14 @@ class InfeasibleCase(Infeasible):
         )
 
 
-def refuse_infeasible(case: Case, parts: Sequence[Part]) -> None:
+Ways = list[list[Relaxation]]
+
+
+def refuse_infeasible(case: Case, parts: Sequence[Part], ways_of: Callable[[Part], Ways]) -> None:
     """Raise for parts that have no plan; other sets of limits are told where there is one."""
-    ways = [relaxations_of(part) for part in parts if part.answer.status is Status.INFEASIBLE]
-    if ways:
+    without = [part for part in parts if part.answer.status is Status.INFEASIBLE]
+    if without:
+        ways = [ways_of(part) for part in without]
         first = [relaxation for way in ways for relaxation in (way[0] if way else ())]
         others = ways[0][1:] if len(ways) == 1 else ()
         raise InfeasibleCase(case, first, others)

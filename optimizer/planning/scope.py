@@ -9,8 +9,6 @@ from optimizer.errors import DataError
 from optimizer.tables import Case
 
 _TABLES = {
-    "substitutes": "moving usage to other meters",
-    "jobs": "placing jobs in time",
     "workloads": "routing",
     "deployments": "routing",
     "initiatives": "initiatives",

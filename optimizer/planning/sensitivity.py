@@ -47,7 +47,7 @@ def sensitivity(plan: Plan) -> list[Sensitivity]:
         for name, amount in plan.bought.items()
     ]
     rows = []
-    usage = plan.demand.usage
+    usage, planned_usage = plan.today.usage, plan.demand.usage
     for factor in FACTORS:
         scale = float(factor)
         today = replace(
@@ -56,9 +56,9 @@ def sensitivity(plan: Plan) -> list[Sensitivity]:
             spot=usage.spot * scale,
             spot_taken=usage.spot_taken * scale,
         )
-        served = np.maximum(usage.quantity - plan.unserved, 0.0) * scale
+        served = np.maximum(planned_usage.quantity - plan.unserved, 0.0) * scale
         ahead = replace(
-            today,
+            planned_usage,
             quantity=served,
             spot=plan.spot * scale,
             spot_taken=np.zeros_like(usage.spot_taken),

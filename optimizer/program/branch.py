@@ -45,6 +45,7 @@ def certified_bound(
     *,
     target: float,
     nodes: int,
+    bound_of: Callable[[Problem, Prices, Box], float] = lower_bound,
 ) -> Bounded:
     """Raise the bound until it reaches ``target`` or ``nodes`` relaxations are solved.
 
@@ -58,15 +59,17 @@ def certified_bound(
         Turns prices of the program's hours into prices of the problem's hours.
     target
         Stop when the bound is at least this; the value of a known plan less the gap.
+    bound_of
+        The certificate: of the problem alone, or with work that may move.
     """
     box = whole_box(problem)
     root = program.relax(box)
     if not root.feasible:
         # Free of any solver's word: prices of zero still give a valid, weak bound.
         zero = zero_prices(problem)
-        return Bounded(lower_bound(problem, zero, box), zero, 1)
+        return Bounded(bound_of(problem, zero, box), zero, 1)
     prices = spread(root.prices)
-    bound = lower_bound(problem, prices, box)
+    bound = bound_of(problem, prices, box)
     tick = count()
     queue = [(bound, next(tick), box, root.quantity)]
     closed = np.inf  # the least bound among nodes that cannot be split further
@@ -93,7 +96,7 @@ def certified_bound(
                 better = low
                 relaxed_quantity = np.clip(quantity, half.lower, half.upper)
             else:
-                better = max(low, lower_bound(problem, spread(relaxed.prices), half))
+                better = max(low, bound_of(problem, spread(relaxed.prices), half))
                 relaxed_quantity = relaxed.quantity
             heapq.heappush(queue, (better, next(tick), half, relaxed_quantity))
     best = min([closed, *(item[0] for item in queue)])

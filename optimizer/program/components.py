@@ -47,23 +47,26 @@ def split_case(
     holdings: Sequence[Holding],
     columns: Sequence[Column],
     together: Sequence[Sequence[int]] = (),
+    joined: Sequence[Sequence[int]] = (),
 ) -> Split:
     """Split usage, holdings and columns into components, in the order of the lines.
 
-    ``together`` are groups of lines that a limit links.
+    ``together`` are groups of lines that a limit links; ``joined`` those among which work
+    may move: they count as used.
     """
     usage = demand.usage
     lines = billing_lines(usage, catalogue)
     hours = usage.first_hour + np.arange(usage.quantity.shape[1])
     modes = [mode for _, mode in SharingModes.of(settings, hours).groups]
     used = np.asarray(usage.quantity.any(axis=1))
+    used[[line for group in joined for line in group]] = True
     parent = list(range(len(lines.meter)))
     held_lines = [_reached(catalogue, lines, [holding], modes, used) for holding in holdings]
     column_lines = []
     for column in columns:
         members = [planned(offer, offer.amount_step, settings.as_of) for offer, _ in column.members]
         column_lines.append(_reached(catalogue, lines, members, modes, used))
-    for group in (*held_lines, *column_lines, *together):
+    for group in (*held_lines, *column_lines, *together, *joined):
         for line in group[1:]:
             parent[_root(parent, line)] = _root(parent, group[0])
     members_of: dict[int, list[int]] = {}

@@ -66,9 +66,15 @@ def define_coverage_variables(model: pulp.LpProblem, problem: Problem) -> Covera
 
 
 def define_coverage_meet(
-    model: pulp.LpProblem, problem: Problem, variables: CoverageVariables
+    model: pulp.LpProblem,
+    problem: Problem,
+    variables: CoverageVariables,
+    demand: dict[PairHour, pulp.LpAffineExpression] | None = None,
 ) -> None:
-    """coverage.meet[p, n]: Σⱼ y + r + u + v = d, in units of the pool's meter."""
+    """coverage.meet[p, n]: Σⱼ y + r + u + v = d, in units of the pool's meter.
+
+    ``demand`` are expressions that stand for d, where work that may move makes it.
+    """
     terms: dict[PairHour, list[pulp.LpVariable]] = {}
     for (pair, hour), variable in variables.covered.items():
         terms.setdefault((int(problem.pair_pool[pair]), hour), []).append(variable)
@@ -77,7 +83,8 @@ def define_coverage_meet(
             terms.setdefault(where, []).append(variable)
     for pool, when in np.argwhere(problem.demand > 0):
         model += (
-            pulp.lpSum(terms.get((int(pool), int(when)), [])) == float(problem.demand[pool, when]),
+            pulp.lpSum(terms.get((int(pool), int(when)), []))
+            == (demand or {}).get((int(pool), int(when)), float(problem.demand[pool, when])),
             f"coverage.meet[{pool},{when}]",
         )
 

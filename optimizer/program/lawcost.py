@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -103,6 +104,17 @@ class LawCost:
             for pair in order:
                 self.reach[pair.holding][pair.line] = pair.draw
         self.prefer: np.ndarray | None = None
+
+    def with_usage(self, window: Window, problem: Problem) -> LawCost:
+        """The same law for other usage of the same lines and hours."""
+        other = copy(self)
+        other.window, other.problem, other.prefer = window, problem, None
+        pool_of = self.keeper.pool_of
+        other.keeper = Keeper(problem, window, pool_of)
+        other.linked = LinkedCost(problem, window, self.holdings, pool_of)
+        other.can_move = np.asarray(((window.tolerant > 0) & other.cheaper).any(axis=1))
+        other.may_spot = bool(other.can_move.any())
+        return other
 
     def prefer_spot(self, unit_prices: Floats) -> None:
         """Set the prices π̂, shape (L, N), below which spot is taken first."""

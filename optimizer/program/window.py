@@ -24,7 +24,7 @@ from optimizer.billing.replay import capacity_of
 from optimizer.demand import HorizonDemand
 from optimizer.program.purchases import Column, discount, term_of
 from optimizer.program.renewal import renewal_prices
-from optimizer.tables import Settings
+from optimizer.tables import Settings, UsageLines
 
 Floats = NDArray[np.float64]
 
@@ -56,6 +56,8 @@ class Window:
         (K, N) hours in which what is bought now is in force, by column.
     position
         (T,) for every hour of the horizon the column of hours that stands for it.
+    repeats
+        (N,) an hour of the horizon whose usage the column has.
     sharing, savings_prices
         Groups of hours that share one order of the law: their sharing modes, and for the
         tail the renewal prices that take the on-demand price's place in that order too.
@@ -81,10 +83,28 @@ class Window:
     sharing: SharingModes
     savings_prices: tuple[dict[str, Fraction], ...]
     position: NDArray[np.int64]
+    repeats: NDArray[np.int64]
     horizon: NDArray[np.bool_]
     inside: NDArray[np.bool_]
     held_cost: float
     tail_hours: int
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What tells hours apart beside their usage, where work may move.
+
+    Attributes
+    ----------
+    recurring, once
+        (X, T) figures of the horizon's hours, which the tail repeats, and does not.
+    renewed
+        The usage that renewal prices are made for: with all that may move to a meter.
+    """
+
+    recurring: Floats
+    once: Floats
+    renewed: UsageLines
 
 
 def build_window(
@@ -93,6 +113,7 @@ def build_window(
     demand: HorizonDemand,
     holdings: Sequence[Holding],
     columns: Sequence[Column],
+    marks: Marks | None = None,
     *,
     spans: Sequence[tuple[int, int]] = (),
     discounts_apart: bool = False,
@@ -104,6 +125,9 @@ def build_window(
     weigh them alike, while their costs differ.
     """
     usage = demand.usage
+    marks = marks or Marks(
+        np.zeros((0, settings.horizon_hours)), np.zeros((0, settings.horizon_hours)), usage
+    )
     lines = billing_lines(usage, catalogue)
     horizon, as_of = settings.horizon_hours, settings.as_of
     edges = _tail_edges(settings, holdings, columns)
@@ -133,20 +157,23 @@ def build_window(
         ]
     ).reshape(len(columns), len(moment))
     in_tail = np.repeat(np.arange(parts) > 0, horizon)
+    told = np.tile(marks.recurring, parts)
+    once = np.zeros((len(marks.once), len(moment)))
+    once[:, :horizon] = marks.once
     inside = np.array([(moment >= low) & (moment < high) & ~in_tail for low, high in spans])
     inside = inside.reshape(len(spans), len(moment))
     gamma_of = np.round(np.concatenate(weights) / np.concatenate(counts), 12)
     apart = gamma_of if discounts_apart else np.zeros(len(moment))
     label, first = _identical(
-        np.vstack([quantity, tolerant, held, active, in_tail, mode, inside, apart])
+        np.vstack([quantity, tolerant, held, active, in_tail, mode, inside, apart, told, once])
     )
     weight = np.bincount(label, np.concatenate(weights))
     today = _on_demand_price(lines, catalogue)
     penalty = np.array([np.inf if p is None else float(p) for p in usage.unmet_penalty])
-    renewal = np.minimum(today, renewal_prices(catalogue, usage, columns))
+    renewal = np.minimum(today, renewal_prices(catalogue, marks.renewed, columns))
     # Usage that can only be had by commitment is not infeasible where a commitment ends
     # behind the horizon: it is bought again; what is not sold any more cannot be planned.
-    again = renewal_prices(catalogue, usage, columns, of_any=True)
+    again = renewal_prices(catalogue, marks.renewed, columns, of_any=True)
     again = np.where(np.isfinite(again), again, 0.0)
     renewal = np.where(np.isfinite(renewal) | np.isfinite(penalty), renewal, again)
     by_meter = {
@@ -178,6 +205,7 @@ def build_window(
         sharing=SharingModes(tuple(groups)),
         savings_prices=tuple(savings_prices),
         position=label[:horizon],
+        repeats=first % horizon,
         horizon=~in_tail[first],
         inside=inside[:, first],
         held_cost=held_cost(settings, holdings, edges[-1]),

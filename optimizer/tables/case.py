@@ -113,6 +113,14 @@ class Case:
                 self._lines.append(lines.usage_lines(self._store, self.settings.as_of))
         return self._lines[0]
 
+    def usage_part(self, **only: str) -> UsageLines:
+        """Return the usage with these values of some columns; ``""`` stands for none.
+
+        Lines and hours are those of :meth:`usage_lines`, so that the two can be compared.
+        """
+        self.require("usage")
+        return lines.usage_lines(self._store, self.settings.as_of, only)
+
     def charges(self) -> list[Charge]:
         """Return what the provider charged, by place, kind and lateness; see `charges`."""
         self.require("usage")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -97,15 +98,19 @@ def usage_hours(store: Store) -> tuple[int, int] | None:
     return None if first is None else (first, last)
 
 
-def usage_lines(store: Store, as_of: int) -> UsageLines:
-    """Aggregate the usage of a store; without any usage L and T are 0 from ``as_of``."""
+def usage_lines(store: Store, as_of: int, only: Mapping[str, str] | None = None) -> UsageLines:
+    """Aggregate the usage of a store; without any usage L and T are 0 from ``as_of``.
+
+    ``only`` takes the rows with these values of some columns (``""``: absent); lines and
+    hours are those of all usage, so that parts and the whole have one shape.
+    """
     keys = _keys(store)
     first, last = usage_hours(store) or (as_of, as_of - 1)
     shape = (len(keys), last - first + 1)
     daily = np.zeros(shape[0], dtype=np.bool_)
     present = np.zeros(shape, dtype=np.bool_)
     sums = {name: np.zeros(shape) for name in ("quantity", "spot", "spot_taken", "tolerant")}
-    found = _sums(store, keys)
+    found = _sums(store, keys, only or {})
     line = np.asarray(found["line"], dtype=np.int64)
     hour = np.asarray(found["hour"], dtype=np.int64) - first
     of_day = np.asarray(found["of_day"], dtype=np.bool_)
@@ -169,7 +174,9 @@ def _plain(amount: Decimal) -> Decimal:
     return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
-def _sums(store: Store, keys: dict[Key, list[tuple[Any, ...]]]) -> dict[str, Any]:
+def _sums(
+    store: Store, keys: dict[Key, list[tuple[Any, ...]]], only: Mapping[str, str]
+) -> dict[str, Any]:
     """Sum exactly in decimals, by line, hour and grain; turn each sum into a float once."""
     if not keys:
         return {name: [] for name in ("line", "hour", "of_day", "quantity", "spot")} | {
@@ -181,6 +188,7 @@ def _sums(store: Store, keys: dict[Key, list[tuple[Any, ...]]]) -> dict[str, Any
     lists = ", ".join(f"unnest(?::{kind}[]) AS k{i}" for i, kind in enumerate(types))
     same = " AND ".join(f"{text} = k{i + 1}" for i, text in enumerate(_TEXTS))
     given = store.tables["usage"].given
+    chosen = "".join(f" AND coalesce({column}, '') = ?" for column in only)
     spot = _part("spot_share") if "spot_share" in given else "0"
     taken = f"CASE WHEN interrupted THEN {spot} ELSE 0 END" if "interrupted" in given else "0"
     tolerant = _part("spot_tolerant") if "spot_tolerant" in given else "0"
@@ -195,8 +203,8 @@ def _sums(store: Store, keys: dict[Key, list[tuple[Any, ...]]]) -> dict[str, Any
         f" CAST({taken} AS DECIMAL(38, 12)) AS spot_taken,"
         f" CAST({tolerant} AS DECIMAL(38, 12)) AS tolerant"
         f" FROM usage JOIN (SELECT {lists}) AS keys ON {same}"
-        f" WHERE {_IS_USAGE}) GROUP BY ALL",
-        [list(column) for column in zip(*rows, strict=True)],
+        f" WHERE {_IS_USAGE}{chosen}) GROUP BY ALL",
+        [*(list(column) for column in zip(*rows, strict=True)), *only.values()],
     )
     return dict(result.fetchnumpy())
 

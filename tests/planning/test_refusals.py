@@ -15,8 +15,6 @@ from optimizer.tables import Limits, read_case
 from .conftest import Build, Row, at, tables
 
 TABLES: dict[str, Row] = {
-    "substitutes": {"from_meter": "cpu", "to_meter": "tpu", "ratio": 1},
-    "jobs": {"job": "j", "meter": "gpu", "unit_hours": 4, "earliest": at(0), "deadline": at(5)},
     "initiatives": {"initiative": "i", "stage": "explore", "meter": "gpu", "quantity": 1},
     "price_scenarios": {"scenario": "s", "odds": 0.5, "meter": "gpu", "hour": at(0), "factor": 0.9},
 }

@@ -93,7 +93,7 @@ def _links(rng: np.random.Generator, base: Problem) -> Links:
     if rng.random() < 0.3:
         share = float(rng.choice([0.05, 0.2, 0.4]))
         in_force = (base.active * inside).sum(axis=1)
-        bought = base.bought_matrix.T @ (rate * in_force)
+        bought = _bought(base, rate * in_force)
         held = float((rate[:, None] * base.held * inside).sum())
         covered = -rate[base.pair_source] * base.pair_draw
         add(
@@ -106,7 +106,7 @@ def _links(rng: np.random.Generator, base: Problem) -> Links:
     if rng.random() < 0.4:
         counted = float(rng.choice([0.5, 1.0]))
         in_force = (base.active * inside).sum(axis=1)
-        bought = base.bought_matrix.T @ (rate * in_force)
+        bought = _bought(base, rate * in_force)
         spot = np.where(np.isfinite(base.spot_price), base.spot_price, 0.0)
         add(
             "agreement.shortfall",
@@ -137,3 +137,12 @@ def without_limits(problem: Problem) -> Problem:
         limits=HourlyLimits(most=np.zeros((0, hours))),
         links=Links(window=np.zeros((0, hours), dtype=bool)),
     )
+
+
+def _bought(base: Problem, each: Floats) -> Floats:
+    """What a unit of each column brings, where a unit of a source is worth ``each``; (K,)."""
+    return np.bincount(
+        base.member_column,
+        weights=base.member_ratio * each[base.member_source],
+        minlength=len(base.columns),
+    ).astype(np.float64)

@@ -45,7 +45,7 @@ def test_every_function_that_is_named_exists(module: str, path: str) -> None:
 
 def test_every_function_of_the_formulation_is_named() -> None:
     named = {".".join(function) for function in FUNCTIONS}
-    for module in ("coverage", "purchase", "linkrows"):
+    for module in ("coverage", "purchase", "linkrows", "substitution", "jobs"):
         members = vars(importlib.import_module(f"optimizer.program.{module}"))
         own = {
             f"{module}.{name}"

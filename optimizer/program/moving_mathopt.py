@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A second opinion on work that may move: written anew in MathOpt, and solved by SCIP.
+
+It shares arrays with the readable program and no line of its formulation.  Shares are
+written without the work in each hour; a job is a choice among whole windows, and one that
+may pause among its first windows and later ones, each with what resuming loses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from datetime import timedelta
+
+import numpy as np
+from ortools.math_opt.python import mathopt
+
+from optimizer.program.moves import Job, Moves, ceiling
+from optimizer.program.problem import Problem
+from optimizer.program.solution import ProgramSolution
+from optimizer.program.status import Status
+
+Cells = defaultdict[tuple[int, int], list[mathopt.LinearBase]]
+
+
+def solve_moving_mathopt(
+    problem: Problem, moves: Moves, *, gap: float = 0.0, seconds: float = 600.0
+) -> ProgramSolution:
+    """Solve a problem of what cannot move, together with what may; for small cases."""
+    p = problem.expand()
+    model = mathopt.Model(name="moving")
+    needed = ceiling(problem, moves).needed()
+    costs: list[mathopt.LinearBase] = []
+    quantity: list[mathopt.LinearBase] = []
+    for k in range(len(p.columns)):
+        step, least, most = float(p.step[k]), float(p.minimum[k]), float(needed[k])
+        if p.integer[k]:
+            quantity.append(step * model.add_integer_variable(lb=0.0, ub=round(most / step)))
+        else:
+            quantity.append(1.0 * model.add_variable(lb=0.0, ub=most))
+        if least > 0:
+            chosen = model.add_binary_variable()
+            model.add_linear_constraint(quantity[k] - least * chosen >= 0.0)
+            model.add_linear_constraint(quantity[k] - most * chosen <= 0.0)
+        costs.append(float(p.cost[k]) * quantity[k])
+    load: Cells = defaultdict(list)
+    spotty: Cells = defaultdict(list)
+    _works(model, p, moves, load, spotty, costs)
+    for job in moves.jobs:
+        _job(model, job, load, spotty, costs)
+    for t in range(p.hours):
+        weight = float(p.weight[t])
+        drawn: list[list[mathopt.LinearBase]] = [[] for _ in p.sources]
+        served: list[list[mathopt.LinearBase]] = [[] for _ in p.pools]
+        for s, pool, draw in zip(p.pair_source, p.pair_pool, p.pair_draw, strict=True):
+            unit = model.add_variable(lb=0.0)
+            served[pool].append(unit)
+            drawn[s].append(float(draw) * unit)
+        for pool in range(len(p.pools)):
+            if math.isfinite(p.price[pool, t]):
+                unit = model.add_variable(lb=0.0)
+                served[pool].append(unit)
+                costs.append(weight * float(p.price[pool, t]) * unit)
+            if math.isfinite(p.spot_price[pool]):
+                unit = model.add_variable(lb=0.0)
+                served[pool].append(unit)
+                costs.append(weight * float(p.spot_price[pool]) * unit)
+                model.add_linear_constraint(
+                    unit - mathopt.fast_sum(spotty[pool, t]) <= float(p.tolerant[pool, t])
+                )
+            model.add_linear_constraint(
+                mathopt.fast_sum(served[pool]) - mathopt.fast_sum(load[pool, t])
+                == float(p.demand[pool, t])
+            )
+        for s in range(len(p.sources)):
+            supply = [
+                float(ratio) * quantity[column]
+                for column, member, ratio in zip(
+                    p.member_column, p.member_source, p.member_ratio, strict=True
+                )
+                if member == s and p.active[s, t]
+            ]
+            model.add_linear_constraint(
+                mathopt.fast_sum(drawn[s]) - mathopt.fast_sum(supply) <= float(p.held[s, t])
+            )
+    scale = float(p.weight.sum()) or 1.0
+    model.minimize(mathopt.fast_sum(costs) / scale)
+    parameters = mathopt.SolveParameters(
+        relative_gap_tolerance=gap,
+        absolute_gap_tolerance=0.0,
+        threads=1,
+        time_limit=timedelta(seconds=seconds),
+    )
+    result = mathopt.solve(model, mathopt.SolverType.GSCIP, params=parameters)
+    reason = result.termination.reason
+    count = len(p.columns)
+    if reason == mathopt.TerminationReason.INFEASIBLE:
+        return ProgramSolution(Status.INFEASIBLE, np.zeros(count), np.inf, np.inf)
+    if not result.has_primal_feasible_solution():
+        return ProgramSolution(Status.ERROR, np.zeros(count), np.inf, -np.inf)
+    values = result.variable_values()
+    return ProgramSolution(
+        status=Status.OPTIMAL if reason == mathopt.TerminationReason.OPTIMAL else Status.STOPPED,
+        quantity=np.array([mathopt.evaluate_expression(q, values) for q in quantity]),
+        objective=result.objective_value() * scale,
+        bound=result.dual_bound() * scale,
+    )
+
+
+def _works(
+    model: mathopt.Model,
+    p: Problem,
+    moves: Moves,
+    load: Cells,
+    spotty: Cells,
+    costs: list[mathopt.LinearBase],
+) -> None:
+    """Shares by epoch: what they take from one pool and bring to another."""
+    for work in moves.works:
+        taken: Cells = defaultdict(list)
+        for option in work.options:
+            before: mathopt.LinearBase = mathopt.LinearSum(())
+            for epoch in range(moves.epochs):
+                share = model.add_variable(lb=0.0, ub=float(option.share))
+                rise = model.add_variable(lb=0.0)
+                model.add_linear_constraint(rise - share + before >= 0.0)
+                costs.append(float(option.switch[epoch]) * rise)
+                taken[epoch, 0].append(share)
+                before = share
+                for hour in np.flatnonzero((moves.epoch == epoch) & (option.open > 0)):
+                    t = int(hour)
+                    units, tolerant = float(work.units[t]), float(work.tolerant[t])
+                    load[work.pool, t].append(-units * share)
+                    load[option.pool, t].append(option.ratio * units * share)
+                    spotty[work.pool, t].append(-tolerant * share)
+                    spotty[option.pool, t].append(option.ratio * tolerant * share)
+                    costs.append(float(p.weight[t]) * option.egress * units * share)
+        for parts in taken.values():
+            model.add_linear_constraint(mathopt.fast_sum(parts) <= 1.0)
+        for t in range(p.hours):
+            load[work.pool, t].append(mathopt.LinearSum((float(work.units[t]),)))
+            spotty[work.pool, t].append(mathopt.LinearSum((float(work.tolerant[t]),)))
+
+
+def _job(
+    model: mathopt.Model,
+    job: Job,
+    load: Cells,
+    spotty: Cells,
+    costs: list[mathopt.LinearBase],
+) -> None:
+    """Windows [a, b) that do not touch each other; the first one loses nothing."""
+    hours = len(job.hours)
+    chosen: dict[tuple[int, int, bool], mathopt.Variable] = {}
+    done: list[mathopt.LinearBase] = []
+    late = model.add_variable(lb=0.0)
+    costs.append(job.delay * late)
+    for a in range(hours):
+        for b in range(a + 1, hours + 1):
+            for first in (True, False) if job.preemptible else (True,):
+                window = chosen[a, b, first] = model.add_binary_variable()
+                model.add_linear_constraint(late - (b - job.shortest) * window >= 0.0)
+                for h in range(a, b):
+                    # Units of this very window: its own gang, its own loss at the start.
+                    unit = model.add_variable(lb=0.0)
+                    model.add_linear_constraint(unit - job.least * window >= 0.0)
+                    model.add_linear_constraint(unit - job.most * window <= 0.0)
+                    loss = job.restart if h == a and not first else 0.0
+                    done.append((1.0 - loss) * unit)
+                    load[job.pool, int(job.hours[h])].append(unit)
+                    if job.preemptible:
+                        spotty[job.pool, int(job.hours[h])].append(unit)
+    model.add_linear_constraint(mathopt.fast_sum(done) >= job.work)
+    firsts = [window for (_, _, first), window in chosen.items() if first]
+    model.add_linear_constraint(mathopt.fast_sum(firsts) == 1.0)
+    for h in range(hours):
+        # One window at most covers an hour, or ends where the hour begins.
+        near = [window for (a, b, _), window in chosen.items() if a <= h <= b]
+        model.add_linear_constraint(mathopt.fast_sum(near) <= 1.0)
+    for (a, _, first), window in chosen.items():
+        if not first:
+            earlier = [w for (_, end, is_first), w in chosen.items() if is_first and end < a]
+            model.add_linear_constraint(window - mathopt.fast_sum(earlier) <= 0.0)
