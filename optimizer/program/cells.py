@@ -19,6 +19,8 @@ from optimizer.program.levels import Levels
 from optimizer.program.problem import Floats, Ints, Problem
 
 Small = NDArray[np.int64]
+# States of a group's sources together, above which further sources add no more.
+MOST_STATES = 64
 _NONE = np.zeros(0)
 
 # Load over capacity at which hours are told apart: densest where capacity runs out.
@@ -90,6 +92,8 @@ class Refinement:
         reached = np.zeros(len(problem.pools), dtype=bool)
         for source in levels.wide:
             reached[list(self.reach[int(source)])] = True
+        for limit in levels.wide_limits:
+            reached[problem.limits.entry_pool[problem.limits.entry_limit == limit]] = True
         self.under_wide = [bool(reached[group.pools].any()) for group in levels.groups]
         self.kept: list[tuple[Small, list[Small]]] = []
         self.cells = self._first()
@@ -119,12 +123,12 @@ class Refinement:
         price = np.where(np.isfinite(problem.price), problem.price, 0.0).max(axis=1)
         worth = [price[group.pools] @ problem.demand[group.pools] for group in self.levels.groups]
         wide = regime
-        if len(self.levels.wide):
+        if any(self.under_wide):
             wide = intersect(regime, _quantiles(sum(worth), 12), problem.weight, self.least)
         groups = []
         for number, group in enumerate(self.levels.groups):
             cell = wide if self.under_wide[number] else regime
-            if len(group.sources):
+            if len(group.sources) or len(group.limits):
                 cell = intersect(cell, _quantiles(worth[number], 4), problem.weight, self.least)
             groups.append(cell)
         return Cells(wide, groups, [self._parent(wide, cell) for cell in groups])
@@ -170,6 +174,8 @@ class Refinement:
         problem, rows = self.problem, self.problem.structure.row
         label = np.zeros(problem.hours, dtype=np.int64)
         for node in nodes:
+            if label.max(initial=0) >= MOST_STATES:
+                break  # of many sources side by side the widest are told apart no more
             first = node[0][0]
             load = hours.load[rows[first]]
             able = sum(exchange * capacity[source] for source, exchange in node)

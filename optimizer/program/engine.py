@@ -65,8 +65,11 @@ class Engine:
     rows: int
 
 
-def suits(problem: Problem) -> bool:
-    """Whether the engine covers everything that the problem asks for."""
+def hours_apart(problem: Problem) -> bool:
+    """Whether hours are separate and unlimited once the amounts are fixed.
+
+    Then the oracle's coverage is a plan; otherwise it only shows how the hours behave.
+    """
     links = problem.links
     return (
         not problem.limits.names
@@ -121,6 +124,7 @@ class _Run:
         self.bound, self.prices = -np.inf, zero_prices(problem)
         self.best: tuple[float, Floats] = (np.inf, np.zeros(len(problem.columns)))
         self.relaxed: Floats = self.best[1]
+        self.apart = hours_apart(problem)
         self.sampled = _Sample(problem)
 
     def solve(self, start: WarmStart | None) -> Engine:
@@ -149,7 +153,9 @@ class _Run:
             if bound > self.bound:
                 self.bound, self.prices = bound, proposal.prices
             hours = self.oracle.run(proposal.quantity, proposal.prices.shared)
-            share = self._line_search(proposal.quantity, proposal.prices) if known else 1.0
+            share = 1.0
+            if known and self.apart:
+                share = self._line_search(proposal.quantity, proposal.prices)
             at = self.relaxed + share * (proposal.quantity - self.relaxed)
             if share < 1.0:
                 between = self.oracle.run(at, proposal.prices.shared) if share > 0 else None
@@ -159,7 +165,7 @@ class _Run:
             self._try(self.relaxed, (between or hours).prices)
             watch.report(
                 f"round {rounds}, {rows:,} rows",
-                self.best[0] + self.constant,
+                self.best[0] + self.constant if self.apart else None,
                 self.bound + self.constant,
             )
             if self._closed() or watch.stop() or rounds == ROUNDS:
@@ -172,7 +178,7 @@ class _Run:
             self._focus(self.relaxed, spread)
         free, quantity = self.best
         return Engine(
-            feasible=bool(np.isfinite(free)),
+            feasible=bool(np.isfinite(free)) or (not self.apart and rounds > 0),
             quantity=quantity,
             relaxed=self.relaxed,
             free=free,
@@ -184,12 +190,17 @@ class _Run:
         )
 
     def _closed(self) -> bool:
+        if not self.apart:
+            return False
         value = self.best[0]
         return value - self.bound <= self.gap * max(abs(value + self.constant), 1e-12)
 
     def _try(self, amounts: Floats, guess: Floats) -> None:
         """Round amounts to what may be bought and keep them if they are the best yet."""
         rounded = np.minimum(on_step(self.problem, amounts), self.box.upper)
+        if not self.apart:
+            self.best = (np.inf, rounded)  # the last proposal; only the law can price it
+            return
         hours = self.oracle.run(rounded, guess)
         value = self._cost(rounded, hours, self.problem)
         if value < self.best[0]:
@@ -228,7 +239,7 @@ class _Sample:
         stride = next(
             s
             for s in range(max(1, size // SAMPLE_ABOVE), 10**9)
-            if s == 1 or s % 2 and s % 3 and s % 7
+            if s == 1 or (s % 2 and s % 3 and s % 7)
         )
         self.hours = np.arange(0, problem.hours, stride)
         if stride == 1:

@@ -8,6 +8,7 @@ so every group has its own cells, and only the wide sources tie the groups toget
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,37 +21,43 @@ MOST_POOLS = 24
 
 @dataclass(frozen=True)
 class Group:
-    """Pools that share narrow sources.
+    """Pools that share narrow sources or hourly limits.
 
     Attributes
     ----------
-    pools, sources
+    pools, sources, limits
         Indices into the problem.
     """
 
     pools: Ints
     sources: Ints
+    limits: Ints
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Groups in the order of their first pool, and the wide sources (widest last)."""
+    """Groups in the order of their first pool, and the wide sources and limits above them."""
 
     groups: tuple[Group, ...]
     wide: Ints
+    wide_limits: Ints
     group_of: Ints
 
     @classmethod
     def of(cls, problem: Problem) -> Levels:
-        """Join pools along shared sources, narrowest first.
+        """Join pools along shared sources and limits, narrowest first.
 
-        A source that would join groups which already share something is wide.
+        One that would join groups which already share something is wide.
         """
         structure, pools = problem.structure, len(problem.pools)
         reach: dict[int, list[int]] = {int(source): [] for source in structure.shared}
         for source, pool in zip(problem.pair_source, problem.pair_pool, strict=True):
             if int(source) in reach:
                 reach[int(source)].append(int(pool))
+        # Limits follow the sources in the numbering.
+        first_limit = len(problem.sources)
+        for limit, pool in zip(problem.limits.entry_limit, problem.limits.entry_pool, strict=True):
+            reach.setdefault(first_limit + int(limit), []).append(int(pool))
         parent = list(range(pools))
         taken: set[int] = set()  # roots of groups that share a source
 
@@ -87,7 +94,17 @@ class Levels:
             groups.append(
                 Group(
                     np.array(chosen, dtype=np.int64),
-                    np.array(sorted(own[first]), dtype=np.int64),
+                    _index(s for s in sorted(own[first]) if s < first_limit),
+                    _index(s - first_limit for s in sorted(own[first]) if s >= first_limit),
                 )
             )
-        return cls(tuple(groups), np.array(wide, dtype=np.int64), group_of)
+        return cls(
+            tuple(groups),
+            _index(s for s in wide if s < first_limit),
+            _index(s - first_limit for s in wide if s >= first_limit),
+            group_of,
+        )
+
+
+def _index(values: Iterable[int]) -> Ints:
+    return np.array(list(values), dtype=np.int64)

@@ -23,7 +23,7 @@ from optimizer.program.cells import Cells
 from optimizer.program.certificate import own_grid
 from optimizer.program.levels import Levels
 from optimizer.program.prices import Prices, zero_prices
-from optimizer.program.problem import Flags, Floats, Ints, Problem
+from optimizer.program.problem import Counts, Flags, Floats, Ints, Problem
 
 
 @dataclass(frozen=True)
@@ -69,175 +69,222 @@ class Master:
         self._build()
 
     def _build(self) -> None:
+        """Lay out the rows that all groups share, then each group, then the model."""
         problem, structure = self.problem, self.problem.structure
-        entries = _Triplets()
-        cost: list[Floats] = [problem.cost / self.scale]
-        upper: list[Floats] = [np.where(self.allowed, problem.needed(), 0.0)]
-        low: list[Floats] = []
-        high: list[Floats] = []
-        columns, rows = len(problem.columns), 0
-        wide_count = int(self.cells.wide.max(initial=-1)) + 1
-        wide_weight = np.bincount(self.cells.wide, problem.weight, minlength=wide_count)
+        self.entries = _Triplets()
+        self.cost: list[Floats] = [problem.cost / self.scale]
+        self.upper: list[Floats] = [np.where(self.allowed, problem.needed(), 0.0)]
+        self.low: list[Floats] = []
+        self.high: list[Floats] = []
+        self.columns, self.rows = len(problem.columns), 0
+        self.price = np.minimum(problem.price, problem.penalty[:, None])
+        self.limited = bool(problem.limits.names) or bool((problem.availability < 1.0).any())
         regime = structure.regime[problem.period]
-        wide_regime = np.zeros(wide_count, dtype=np.int64)
-        wide_regime[self.cells.wide] = regime
-        # Rows of wide sources come first, so that groups can refer to them.
-        self.wide_row: dict[int, Ints] = {}
-        for source in self.levels.wide:
-            self.wide_row[int(source)] = rows + np.arange(wide_count)
-            rows += wide_count
-            high.append(self._held(int(source), self.cells.wide, wide_weight))
-            low.append(np.full(wide_count, -np.inf))
-            self._capacity(entries, int(source), self.wide_row[int(source)], wide_regime)
-        self.wide_weight = wide_weight
-        self.narrow_row: dict[int, tuple[int, Ints]] = {}
+        count = int(self.cells.wide.max(initial=-1)) + 1
+        self.wide = _Level(
+            self.cells.wide,
+            np.bincount(self.cells.wide, problem.weight, minlength=count),
+            np.bincount(self.cells.wide, problem.count, minlength=count),
+            _constant(self.cells.wide, regime, count),
+        )
+        self.source_row: dict[int, tuple[_Level, Ints]] = {}
+        self.limit_row: dict[int, tuple[_Level, Ints]] = {}
         self.own_row: dict[int, Ints] = {}
-        self.cell_weight: list[Floats] = []
-        price = np.minimum(problem.price, problem.penalty[:, None])
-        wide_held = {
-            int(s): self._held(int(s), self.cells.wide, wide_weight) for s in self.levels.wide
-        }
-        held: dict[int, Floats] = {}
+        self._links()
+        for source in self.levels.wide:
+            self._source(int(source), self.wide)
+        for limit in self.levels.wide_limits:
+            self._limit(int(limit), self.wide)
         for number, group in enumerate(self.levels.groups):
-            label, parent = self.cells.group[number], self.cells.parent[number]
-            count = len(parent)
-            weight = np.bincount(label, problem.weight, minlength=count)
-            rank_of = np.zeros(count, dtype=np.int64)
-            rank_of[label] = regime
-            lead = structure.lead[rank_of]
-            self.cell_weight.append(weight)
-            every = np.arange(count)
-            for source in group.sources:
-                row = rows + every
-                self.narrow_row[int(source)] = (number, row)
-                rows += count
-                held[int(source)] = self._held(int(source), label, weight)
-                high.append(held[int(source)])
-                low.append(np.full(count, -np.inf))
-                self._capacity(entries, int(source), row, rank_of)
-            means = _Means(problem, label, weight)
-            for pool in group.pools:
-                knots = self.knots.of(int(pool))
-                wanted, soft, slopes = means.of(int(pool), knots)
-                some = np.flatnonzero(wanted > 1e-12)
-                meet = rows + np.arange(len(some))
-                rows += len(some)
-                low.append(wanted[some])
-                high.append(np.full(len(some), np.inf))
-                for pair in structure.pairs[pool]:
-                    source = int(problem.pair_source[pair])
-                    keep = problem.active[source][lead[some]] | (
-                        held[source][some] > 0
-                        if source in held
-                        else wide_held[source][parent[some]] > 0
-                    )
-                    into, of = some[keep], meet[keep]
-                    index = columns + np.arange(len(into))
-                    columns += len(into)
-                    cost.append(np.zeros(len(into)))
-                    upper.append(np.full(len(into), np.inf))
-                    entries.add(of, index, np.ones(len(into)))
-                    draw = float(problem.pair_draw[pair])
-                    if source in self.wide_row:
-                        cell = parent[into]
-                        share = weight[into] / wide_weight[cell]
-                        entries.add(self.wide_row[source][cell], index, draw * share)
-                    else:
-                        row = self.narrow_row[source][1][into]
-                        entries.add(row, index, np.full(len(into), draw))
-                tolerant = soft[some]
-                if np.isfinite(problem.spot_price[pool]) and (tolerant > 0).any():
-                    keep = tolerant > 0
-                    index = columns + np.arange(int(keep.sum()))
-                    columns += len(index)
-                    cost.append(weight[some[keep]] * problem.spot_price[pool] / self.scale)
-                    upper.append(tolerant[keep])
-                    entries.add(meet[keep], index, np.ones(len(index)))
-                each = price[pool][lead[some]]
-                keep = np.isfinite(each)
-                index = columns + np.arange(int(keep.sum()))
-                columns += len(index)
-                cost.append(weight[some[keep]] * each[keep] / self.scale)
-                upper.append(np.full(len(index), np.inf))
-                entries.add(meet[keep], index, np.ones(len(index)))
-                if not len(structure.own_pairs[pool]):
-                    continue
-                ranks = np.flatnonzero(np.bincount(rank_of[some], minlength=structure.regimes))
-                own = np.full(structure.regimes, -1)
-                own[ranks] = rows + np.arange(len(ranks))
-                self.own_row[int(pool)] = own
-                rows += len(ranks)
-                low.append(np.full(len(ranks), -np.inf))
-                high.append(np.zeros(len(ranks)))
-                widths = np.diff(knots)
-                for rank in ranks:
-                    index = columns + np.arange(len(widths))
-                    columns += len(index)
-                    cost.append(np.zeros(len(index)))
-                    upper.append(widths)
-                    entries.add(np.full(len(index), own[rank]), index, np.ones(len(index)))
-                    inside = np.flatnonzero(rank_of[some] == rank)
-                    slope = slopes[some[inside]]
-                    where = np.nonzero(slope > 1e-15)
-                    entries.add(meet[inside][where[0]], index[where[1]], slope[where])
-                for pair in structure.own_pairs[pool]:
-                    source = int(problem.pair_source[pair])
-                    for column, each_ratio in problem.feeds[source]:
-                        inside = ranks[problem.active[source][structure.lead[ranks]]]
-                        ratio = each_ratio / problem.pair_draw[pair]
-                        entries.add(
-                            own[inside], np.full(len(inside), column), np.full(len(inside), -ratio)
-                        )
-        rows, columns = self._links(entries, cost, upper, low, high, rows, columns)
-        self.model = _model(cost, upper, low, high, entries, rows, columns)
-        self.rows = rows
-
-    def _held(self, source: int, label: Ints, weight: Floats) -> Floats:
-        """Mean held capacity of a source in each cell."""
-        problem = self.problem
-        if not problem.held[source].any():
-            return np.zeros(len(weight))
-        hourly = problem.held[source][problem.period] * problem.weight
-        return np.bincount(label, hourly, minlength=len(weight)) / weight
-
-    def _capacity(self, entries: _Triplets, source: int, row: Ints, regime: Ints) -> None:
-        """−Σ g·Q in the cells in which what is bought is in force."""
-        inside = self.problem.active[source][self.problem.structure.lead][regime]
-        for column, ratio in self.problem.feeds[source]:
-            entries.add(
-                row[inside],
-                np.full(int(inside.sum()), column),
-                np.full(int(inside.sum()), -ratio),
+            label = self.cells.group[number]
+            count = len(self.cells.parent[number])
+            level = _Level(
+                label,
+                np.bincount(label, problem.weight, minlength=count),
+                np.bincount(label, problem.count, minlength=count),
+                _constant(label, regime, count),
+                self.cells.parent[number],
             )
+            for source in group.sources:
+                self._source(int(source), level)
+            for limit in group.limits:
+                self._limit(int(limit), level)
+            means = _Means(problem, label, level.weight)
+            for pool in group.pools:
+                self._pool(int(pool), level, means)
+        self.model = _model(
+            self.cost, self.upper, self.low, self.high, self.entries, self.rows, self.columns
+        )
 
-    def _links(
-        self,
-        entries: _Triplets,
-        cost: list[Floats],
-        upper: list[Floats],
-        low: list[Floats],
-        high: list[Floats],
-        rows: int,
-        columns: int,
-    ) -> tuple[int, int]:
-        """Linking rows of purchases alone, each divided by its largest coefficient."""
-        links = self.problem.links
-        self.link_row = rows + np.arange(len(links.names))
+    def _add_rows(self, low: Floats, high: Floats) -> Ints:
+        self.low.append(low)
+        self.high.append(high)
+        self.rows += len(low)
+        return np.arange(self.rows - len(low), self.rows)
+
+    def _add_columns(self, cost: Floats, upper: Floats) -> Ints:
+        self.cost.append(cost)
+        self.upper.append(upper)
+        self.columns += len(cost)
+        return np.arange(self.columns - len(cost), self.columns)
+
+    def _source(self, source: int, level: _Level) -> None:
+        """draw[s,c]: Σ a·x − Σ g·Q ≤ H in every cell of its level."""
+        problem = self.problem
+        held = np.zeros(len(level.weight))
+        if problem.held[source].any():
+            hourly = problem.held[source][problem.period] * problem.weight
+            held = np.bincount(level.label, hourly, minlength=len(held)) / level.weight
+        row = self._add_rows(np.full(len(held), -np.inf), held)
+        self.source_row[source] = level, row
+        inside = problem.active[source][problem.structure.lead][level.regime]
+        for column, ratio in problem.feeds[source]:
+            where = row[inside]
+            self.entries.add(where, np.full(len(where), column), np.full(len(where), -ratio))
+
+    def _limit(self, limit: int, level: _Level) -> None:
+        """limit[i,c]: Σ weight · units ≤ most in every cell of its level."""
+        most = self.problem.limits.most[limit][self.problem.structure.lead][level.regime]
+        row = self._add_rows(np.full(len(most), -np.inf), most)
+        self.limit_row[limit] = level, row
+
+    def _links(self) -> None:
+        """Linking rows, each divided by its largest coefficient of a purchase or of a year."""
+        problem, links = self.problem, self.problem.links
         self.link_size = np.ones(len(links.names))
+        self.link_row = self._add_rows(
+            np.full(len(links.names), -np.inf), np.zeros(len(links.names))
+        )
+        hours = float(problem.count.sum())
         for number in range(len(links.names)):
-            size = float(np.abs(links.purchase[number]).max(initial=0.0)) or 1.0
-            self.link_size[number] = size
+            hourly = (links.on_demand[number], links.spot[number], links.covered[number])
+            size = max(
+                float(np.abs(links.purchase[number]).max(initial=0.0)),
+                *(float(np.abs(part).max(initial=0.0)) * hours * 0.01 for part in hourly),
+            )
+            self.link_size[number] = size or 1.0
+            self.high[-1][number] = links.most[number] / self.link_size[number]
             some = np.flatnonzero(links.purchase[number])
-            entries.add(np.full(len(some), rows), some, links.purchase[number, some] / size)
+            row = np.full(len(some), self.link_row[number])
+            self.entries.add(row, some, links.purchase[number, some] / self.link_size[number])
             if np.isfinite(links.excess_price[number]):
-                cost.append(np.array([links.excess_price[number] * size / self.scale]))
-                upper.append(np.array([np.inf]))
-                entries.add(np.array([rows]), np.array([columns]), np.array([-1.0]))
-                columns += 1
-            low.append(np.array([-np.inf]))
-            high.append(np.array([links.most[number] / size]))
-            rows += 1
-        return rows, columns
+                price = links.excess_price[number] * self.link_size[number] / self.scale
+                index = self._add_columns(np.array([price]), np.array([np.inf]))
+                self.entries.add(self.link_row[number : number + 1], index, np.array([-1.0]))
+
+    def _linked(self, coefficients: Floats, cells: Ints, index: Ints, level: _Level) -> None:
+        """Enter hourly variables into the linking rows: coefficient × hours of the cell."""
+        window = self.problem.links.window[:, self.problem.structure.lead]
+        for number in np.flatnonzero(coefficients):
+            inside = window[number][level.regime[cells]]
+            hours = level.hours[cells][inside]
+            row = np.full(len(hours), self.link_row[number])
+            value = coefficients[number] * hours / self.link_size[number]
+            self.entries.add(row, index[inside], value)
+
+    def _counted(
+        self, pool: int, kinds: tuple[Counts, ...], cells: Ints, index: Ints, level: _Level
+    ) -> None:
+        """Enter hourly variables into the limits that count them."""
+        limits = self.problem.limits
+        for entry in np.flatnonzero(limits.entry_pool == pool):
+            if limits.entry_counts[entry] in kinds:
+                where, row = self.limit_row[int(limits.entry_limit[entry])]
+                into, share = level.within(where, cells)
+                self.entries.add(row[into], index, limits.entry_weight[entry] * share)
+
+    def _pool(self, pool: int, level: _Level, means: _Means) -> None:
+        """meet[p,c] and everything that serves a pool: sources, spot, market, own capacity."""
+        problem, structure, links = self.problem, self.problem.structure, self.problem.links
+        knots = self.knots.of(pool)
+        wanted, soft, slopes = means.of(pool, knots)
+        some = np.flatnonzero(wanted > 1e-12)
+        lead = structure.lead[level.regime]
+        meet = self._add_rows(wanted[some], np.full(len(some), np.inf))
+        market: list[tuple[Ints, Ints]] = []  # (cells, columns) of what the market serves
+        for pair in structure.pairs[pool]:
+            source = int(problem.pair_source[pair])
+            where, row = self.source_row[source]
+            held = problem.held[source].any()
+            keep = problem.active[source][lead[some]] | held
+            cells = some[keep]
+            index = self._add_columns(np.zeros(len(cells)), np.full(len(cells), np.inf))
+            self.entries.add(meet[keep], index, np.ones(len(cells)))
+            into, share = level.within(where, cells)
+            self.entries.add(row[into], index, float(problem.pair_draw[pair]) * share)
+            if links.names:
+                self._linked(links.covered[:, pair], cells, index, level)
+            if self.limited:
+                secured = bool(problem.secures[source])
+                kinds = (Counts.RUNNING,) if secured else (Counts.MARKET, Counts.RUNNING)
+                self._counted(pool, kinds, cells, index, level)
+                if not secured:
+                    market.append((cells, index))
+        tolerant = soft[some]
+        if np.isfinite(problem.spot_price[pool]) and (tolerant > 0).any():
+            keep = tolerant > 0
+            cells = some[keep]
+            index = self._add_columns(
+                level.weight[cells] * problem.spot_price[pool] / self.scale, tolerant[keep]
+            )
+            self.entries.add(meet[keep], index, np.ones(len(index)))
+            if links.names:
+                self._linked(links.spot[:, pool], cells, index, level)
+            if self.limited:
+                self._counted(pool, (Counts.SPOT, Counts.RUNNING), cells, index, level)
+        # Under limits usage may go unserved beside the market; else the cheaper of both is one.
+        ways = [(self.price[pool], True)]
+        if self.limited:
+            unserved = np.full(problem.periods, problem.penalty[pool])
+            ways = [(problem.price[pool], True), (unserved, False)]
+        for price, served in ways:
+            each = price[lead[some]]
+            keep = np.isfinite(each)
+            cells = some[keep]
+            index = self._add_columns(
+                level.weight[cells] * each[keep] / self.scale, np.full(len(cells), np.inf)
+            )
+            self.entries.add(meet[keep], index, np.ones(len(index)))
+            if served and links.names:
+                self._linked(links.on_demand[:, pool], cells, index, level)
+            if served and self.limited:
+                self._counted(pool, (Counts.MARKET, Counts.RUNNING), cells, index, level)
+                market.append((cells, index))
+        if (problem.availability[pool] < 1.0).any():
+            share = problem.availability[pool][lead]
+            row = np.full(len(level.weight), -1)
+            capped = np.flatnonzero(share < 1.0)
+            asked = means.demand(pool)[capped]
+            row[capped] = self._add_rows(np.full(len(capped), -np.inf), share[capped] * asked)
+            for cells, index in market:
+                inside = row[cells] >= 0
+                self.entries.add(row[cells][inside], index[inside], np.ones(int(inside.sum())))
+        if len(structure.own_pairs[pool]):
+            self._own(pool, level, some, meet, knots, slopes)
+
+    def _own(
+        self, pool: int, level: _Level, some: Ints, meet: Ints, knots: Floats, slopes: Floats
+    ) -> None:
+        """own[p,ρ]: Σ δ − Σ Q·g/a ≤ 0, and what each segment takes off the pool's cells."""
+        problem, structure = self.problem, self.problem.structure
+        ranks = np.flatnonzero(np.bincount(level.regime[some], minlength=structure.regimes))
+        own = np.full(structure.regimes, -1)
+        own[ranks] = self._add_rows(np.full(len(ranks), -np.inf), np.zeros(len(ranks)))
+        self.own_row[pool] = own
+        widths = np.diff(knots)
+        for rank in ranks:
+            index = self._add_columns(np.zeros(len(widths)), widths)
+            self.entries.add(np.full(len(index), own[rank]), index, np.ones(len(index)))
+            inside = np.flatnonzero(level.regime[some] == rank)
+            slope = slopes[some[inside]]
+            where = np.nonzero(slope > 1e-15)
+            self.entries.add(meet[inside][where[0]], index[where[1]], slope[where])
+        for pair in structure.own_pairs[pool]:
+            source = int(problem.pair_source[pair])
+            for column, ratio in problem.feeds[source]:
+                inside = own[ranks[problem.active[source][structure.lead[ranks]]]]
+                value = np.full(len(inside), -ratio / problem.pair_draw[pair])
+                self.entries.add(inside, np.full(len(inside), column), value)
 
     def solve(self, seconds: float | None = None) -> Proposal:
         """Solve the linear program and read amounts and prices, within a time limit."""
@@ -271,14 +318,15 @@ class Master:
         )
 
     def _prices(self, dual: Floats) -> Prices:
+        """Duals of cells as prices of hours."""
         problem, structure = self.problem, self.problem.structure
         prices = zero_prices(problem)
-        for source, rows in self.wide_row.items():
-            by_cell = dual[rows] / self.wide_weight
-            prices.shared[structure.row[source]] = by_cell[self.cells.wide]
-        for source, (number, rows) in self.narrow_row.items():
-            by_cell = dual[rows] / self.cell_weight[number]
-            prices.shared[structure.row[source]] = by_cell[self.cells.group[number]]
+        for source, (level, rows) in self.source_row.items():
+            prices.shared[structure.row[source]] = (dual[rows] / level.weight)[level.label]
+        for limit, (level, rows) in self.limit_row.items():
+            there = np.isfinite(problem.limits.most[limit])[problem.period]
+            hourly = (dual[rows] / level.weight)[level.label]
+            prices.limits[limit] = np.where(there, hourly, 0.0)
         for pool, rows in self.own_row.items():
             there = rows >= 0
             prices.rent[pool, there] = dual[rows[there]]
@@ -286,6 +334,31 @@ class Master:
             dual[self.link_row] / self.link_size, problem.links.excess_price
         )
         return prices
+
+
+@dataclass(frozen=True)
+class _Level:
+    """The cells of a level: label of each hour; weight, hours, regime and parent of each cell."""
+
+    label: Ints
+    weight: Floats
+    hours: Floats
+    regime: Ints
+    parent: Ints | None = None
+
+    def within(self, other: _Level, cells: Ints) -> tuple[Ints, Floats]:
+        """Where these cells lie in another level's, and with what share of its hours."""
+        if other is self or self.parent is None:
+            return cells, np.ones(len(cells))
+        into = self.parent[cells]
+        return into, self.weight[cells] / other.weight[into]
+
+
+def _constant(label: Ints, values: Ints, count: int) -> Ints:
+    """The value of each label, where all its hours agree."""
+    found = np.zeros(count, dtype=np.int64)
+    found[label] = values
+    return found
 
 
 class Knots:
@@ -331,6 +404,11 @@ class _Means:
         self.order = np.argsort(label, kind="stable")
         self.start = np.searchsorted(label[self.order], np.arange(len(weight)))
         self.hours = problem.weight[self.order]
+
+    def demand(self, pool: int) -> Floats:
+        """(cells,) mean demand."""
+        hourly = self.problem.demand[pool][self.order] * self.hours
+        return np.asarray(np.add.reduceat(hourly, self.start) / self.weight)
 
     def of(self, pool: int, knots: Floats) -> tuple[Floats, Floats, Floats]:
         """(cells,) E(d − H)⁺, (cells,) tolerant part of it, (cells, segments) slopes ≥ 0."""

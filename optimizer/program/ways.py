@@ -11,19 +11,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from optimizer.program.arrays import ArrayProgram, Box
+from optimizer.program.arrays import ArrayProgram
 from optimizer.program.balance import Balanced
 from optimizer.program.branch import Bounded, certified_bound
-from optimizer.program.certificate import whole_box
 from optimizer.program.check import Check, check_solution
-from optimizer.program.engine import WarmStart, solve_engine, suits
+from optimizer.program.engine import WarmStart, hours_apart, solve_engine
 from optimizer.program.free import free_choice_cost
 from optimizer.program.hours import HourOracle
 from optimizer.program.mathopt import solve_mathopt
-from optimizer.program.partition import partition_hours
 from optimizer.program.problem import Floats, Problem
 from optimizer.program.reference import solve_reference
-from optimizer.program.search import on_step
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
 from optimizer.program.watch import Watch
@@ -34,7 +31,6 @@ REFERENCE_ROWS = 12_000
 MOST_REFERENCE_ROWS = 200_000
 MIP_NODES = 2_000
 BRANCH_NODES = 300
-PARTITION_BRANCH_NODES = 12
 
 METHODS = ("auto", "reference", "partition", "mathopt")
 
@@ -68,7 +64,7 @@ def pick(problem: Problem, method: str) -> tuple[str, str]:
 
     Returns
     -------
-    ``reference``, ``mathopt``, ``engine`` or ``cells``; and the reason.
+    ``reference``, ``mathopt`` or ``partition``; and the reason.
     """
     rows = f"{problem.rows:,} rows"
     if method in ("reference", "mathopt"):
@@ -79,9 +75,7 @@ def pick(problem: Problem, method: str) -> tuple[str, str]:
         return "reference", f"{rows}, at most {REFERENCE_ROWS:,}: every hour is written out"
     else:
         asked = "asked for" if method == "partition" else f"{rows}, above {REFERENCE_ROWS:,}"
-    if suits(problem):
-        return "engine", f"{asked}: cells by group"
-    return "cells", f"{asked}, and limits of hours: cells in common"
+    return "partition", f"{asked}: cells by group"
 
 
 def run_way(
@@ -96,10 +90,8 @@ def run_way(
 ) -> Found:
     """Solve one way."""
     balanced = Balanced.of(problem)
-    if way == "engine":
+    if way.startswith("partition"):
         return _engine(balanced, why, gap, constant, start, watch)
-    if way == "cells":
-        return _cells(balanced, why, gap, watch)
     return _whole(balanced, way, why, watch)
 
 
@@ -119,34 +111,18 @@ def _engine(
         balanced.problem, gap=gap, constant=constant / money, start=start, watch=scaled
     )
     watch.reason = watch.reason or scaled.reason
-    status = Status.of_gap((answer.free - answer.bound) / max(abs(answer.free), 1e-300), gap)
+    status = Status.STOPPED
+    if np.isfinite(answer.free):
+        status = Status.of_gap((answer.free - answer.bound) / max(abs(answer.free), 1e-300), gap)
     solution = ProgramSolution(
         status if answer.feasible else Status.ERROR,
         balanced.amounts(answer.quantity),
-        answer.free * money,
+        answer.free * money if np.isfinite(answer.free) else answer.bound * money,
         answer.bound * money,
     )
     bounded = Bounded(answer.bound * money, balanced.prices(answer.prices), 0)
     work = {"rounds": answer.rounds, "cells": answer.cells, "rows": answer.rows}
     return Found(solution, bounded, [], False, why, work)
-
-
-def _cells(balanced: Balanced, why: str, gap: float, watch: Watch) -> Found:
-    problem = balanced.problem
-    part = partition_hours(problem, gap=gap)
-    watch.report(f"{part.program.problem.hours} cells after {part.rounds} rounds")
-    solution = _whole_amounts(part.program, whole_box(problem), gap)
-    bounded = certified_bound(
-        problem,
-        part.program,
-        part.spread,
-        target=solution.objective * (1.0 - 0.1 * gap),
-        nodes=PARTITION_BRANCH_NODES,
-    )
-    if part.bound > bounded.bound:
-        bounded = Bounded(part.bound, part.prices, bounded.nodes)
-    work = {"rounds": part.rounds, "nodes": bounded.nodes, "cells": part.program.problem.hours}
-    return Found(balanced.solution(solution), _restored(balanced, bounded), [], False, why, work)
 
 
 def _whole(balanced: Balanced, way: str, why: str, watch: Watch) -> Found:
@@ -191,31 +167,13 @@ def free_cost(
 ) -> float:
     """Dollars of amounts under free choice, from coverage that is feasible in every hour.
 
-    For the engine the better of the oracle's coverage and the law's, hour by hour; else the
+    For the partition the better of the oracle's coverage and the law's, hour by hour; else the
     hours' linear programs, for as many hours as is worth while.
     """
-    if way == "engine":
+    if way.startswith("partition"):
+        if not hours_apart(problem):
+            return float("inf")  # not known: the law's cost stands for it
         hours = HourOracle(problem).run(quantity, bounded.prices.shared)
         best = np.minimum(hours.cost, law_hourly)
         return float(problem.cost @ quantity + problem.weight @ best)
     return free_choice_cost(problem, quantity, bounded.prices, law_hourly)
-
-
-def _whole_amounts(program: ArrayProgram, box: Box, gap: float) -> ProgramSolution:
-    """Whole units for the cells: round the relaxation, and search only if that is not enough.
-
-    The units are rounded and held, the money is solved again beside them.  Where that costs
-    less than a fifth of the gap over the relaxation, no tree is needed to know it.
-    """
-    problem = program.problem
-    relaxed = program.relax(box)
-    if relaxed.feasible:
-        rounded = on_step(problem, relaxed.quantity)
-        whole = problem.integer | (rounded <= 0) | (problem.minimum > 0)
-        held = Box(np.where(whole, rounded, box.lower), np.where(whole, rounded, box.upper))
-        beside = program.relax(held)
-        if beside.feasible and beside.objective <= relaxed.objective * (1 + 0.2 * gap):
-            return ProgramSolution(
-                Status.WITHIN_GAP, beside.quantity, beside.objective, relaxed.objective
-            )
-    return program.solve(box, gap=0.2 * gap, nodes=MIP_NODES)

@@ -52,6 +52,8 @@ def _without_last_steps(problem: Problem, quantity: Floats) -> Floats:
     alone = alone[np.isinf(problem.links.excess_price[alone])]
     asked, most = problem.links.purchase[alone], problem.links.most[alone]
     trial = on_step(problem, quantity)
+    if not len(alone):
+        return trial
     for _ in range(4 * len(trial)):
         over = asked @ trial - most
         if (over <= 0).all():

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import optimizer.program.solve as solving
 from optimizer.errors import SolverError
 from optimizer.planning import make_plan
+from optimizer.program import ways
 from optimizer.program.branch import Bounded
 from optimizer.program.check import (
     check_amounts,
@@ -161,8 +161,8 @@ def case(tmp_path: Path) -> Callable[..., Case]:
 
 def doctored(monkeypatch: pytest.MonkeyPatch, change: Callable[[ProgramSolution], object]) -> None:
     """Let the first way lie."""
-    true = solving.solve_reference
-    monkeypatch.setattr(solving, "solve_reference", lambda *a, **k: change(true(*a, **k)))
+    true = ways.solve_reference
+    monkeypatch.setattr(ways, "solve_reference", lambda *a, **k: change(true(*a, **k)))
 
 
 def test_an_honest_answer(case: Callable[..., Case]) -> None:
@@ -214,8 +214,8 @@ def test_two_wrong_answers_are_an_error(
     def dear(problem: Problem, **_: object) -> ProgramSolution:
         return ProgramSolution(Status.OPTIMAL, np.zeros(len(problem.columns)), 900.0, 900.0)
 
-    monkeypatch.setattr(solving, "solve_reference", dear)
-    monkeypatch.setattr(solving, "solve_mathopt", dear)
+    monkeypatch.setattr(ways, "solve_reference", dear)
+    monkeypatch.setattr(ways, "solve_mathopt", dear)
     with pytest.raises(SolverError, match="two solvers gave answers that fail"):
         make_plan(case())
 
@@ -224,14 +224,14 @@ def test_the_other_way_of_mathopt_is_mathopt_with_highs(
     case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used = []
-    true = solving.solve_mathopt
+    true = ways.solve_mathopt
 
     def lying(problem: Problem, *, solver: str = "gscip") -> ProgramSolution:
         used.append(solver)
         answer = true(problem, solver=solver)
         return replace(answer, objective=900.0) if solver == "gscip" else answer
 
-    monkeypatch.setattr(solving, "solve_mathopt", lying)
+    monkeypatch.setattr(ways, "solve_mathopt", lying)
     plan = make_plan(case("mathopt"))
     assert used == ["gscip", "highs"]
     assert plan.status is Status.OPTIMAL
@@ -241,12 +241,12 @@ def test_a_bound_above_a_plan_is_never_reported(
     case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wrong certificate must not make a plan look optimal."""
-    true = solving.certified_bound
+    true = ways.certified_bound
 
     def lifted(*args: object, **kwargs: object) -> Bounded:
         bounded = true(*args, **kwargs)
         return replace(bounded, bound=bounded.bound * 1.01)
 
-    monkeypatch.setattr(solving, "certified_bound", lifted)
+    monkeypatch.setattr(ways, "certified_bound", lifted)
     with pytest.raises(SolverError, match="the lower bound fails its check"):
         make_plan(case())

@@ -15,8 +15,8 @@ import highspy
 import numpy as np
 import pytest
 
-import optimizer.program.solve as solving
 from optimizer.planning import make_plan
+from optimizer.program import ways
 from optimizer.program.arrays import ArrayProgram, Box
 from optimizer.program.branch import certified_bound
 from optimizer.program.certificate import whole_box
@@ -208,7 +208,7 @@ def test_a_wrong_answer_is_caught_and_mended(
     # Two racks in every hour, two more on demand; motes of 3.2e-6 $ are below a plan's step.
     assert honest.bought == {"ri": 2}
     assert float(honest.total) == pytest.approx(2 * 4 * 6000 + 2 * 10000 + 32e-7, abs=1e-9)
-    true = solving.solve_reference
+    true = ways.solve_reference
 
     def lying(problem: Problem, **options: object) -> ProgramSolution:
         answer = true(problem, **options)
@@ -220,7 +220,7 @@ def test_a_wrong_answer_is_caught_and_mended(
             return replace(answer, objective=0.5 * answer.objective)
         return replace(answer, on_demand=0 * answer.on_demand, covered=0 * answer.covered)
 
-    monkeypatch.setattr(solving, "solve_reference", lying)
+    monkeypatch.setattr(ways, "solve_reference", lying)
     plan = make_plan(case)
     assert plan.total == honest.total
     assert plan.status in (Status.OPTIMAL, Status.WITHIN_GAP)
