@@ -95,6 +95,9 @@ class Refinement:
         for limit in levels.wide_limits:
             reached[problem.limits.entry_pool[problem.limits.entry_limit == limit]] = True
         self.under_wide = [bool(reached[group.pools].any()) for group in levels.groups]
+        # Regimes without an hour have no cell.
+        regime = problem.structure.regime[problem.period]
+        self.regime = np.unique(regime, return_inverse=True)[1].reshape(-1)
         self.kept: list[tuple[Small, list[Small]]] = []
         self.cells = self._first()
 
@@ -119,7 +122,7 @@ class Refinement:
     def _first(self) -> Cells:
         """Before any incumbent: classes of what the usage of a group, and of all, is worth."""
         problem = self.problem
-        regime = problem.structure.regime[problem.period]
+        regime = self.regime
         price = np.where(np.isfinite(problem.price), problem.price, 0.0).max(axis=1)
         worth = [price[group.pools] @ problem.demand[group.pools] for group in self.levels.groups]
         wide = regime
@@ -143,7 +146,7 @@ class Refinement:
     def meet(self) -> Cells:
         """Cells in which all kept incumbents agree, newest first, within the grain."""
         problem, grain = self.problem, self.grain
-        regime = problem.structure.regime[problem.period]
+        regime = self.regime
         regimes = problem.structure.regimes
         wide = regime
         for labels, _ in reversed(self.kept):
