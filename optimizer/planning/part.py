@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from optimizer.program.caselimits import CaseLimits
 from optimizer.demand import MovableDemand
+from optimizer.program.caselimits import CaseLimits
 from optimizer.program.components import Component
 from optimizer.program.lawcost import LawCost
 from optimizer.program.moves import Moves, Placement
