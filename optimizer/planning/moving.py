@@ -15,6 +15,7 @@ from optimizer.billing.replay import Trace
 from optimizer.demand import MovableDemand
 from optimizer.planning.part import Part, PartMoves
 from optimizer.planning.relax import InfeasibleCase, Relaxation, relaxations_of
+from optimizer.planning.start import starts_of
 from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits
 from optimizer.program.components import Component
@@ -39,7 +40,7 @@ from optimizer.program.moving_build import (
     moves_of,
     placed_window,
 )
-from optimizer.program.problem import Floats
+from optimizer.program.problem import Floats, Problem
 from optimizer.program.runs import earliest_run, fill_run
 from optimizer.program.solve import Progress
 from optimizer.program.window import build_window
@@ -113,6 +114,9 @@ def solve_moving_part(
         there = placed_window(window, lines, placement)
         return law.with_usage(there, place(problem, moves, placement))
 
+    def starts(placed: Problem, law: LawCost) -> dict[str, Floats]:
+        return starts_of(settings, placed, law)
+
     moved = solve_moving(
         problem,
         moves,
@@ -122,6 +126,7 @@ def solve_moving_part(
         gap=settings.solve.gap,
         constant=window.held_cost,
         incumbents={"the providers' advice": advised} if advised.any() else {},
+        starts=starts,
         blocks=blocks_of(settings, problem, component.columns, component.holdings),
         seed=settings.solve.seed,
         progress=progress,
@@ -134,7 +139,13 @@ def solve_moving_part(
         moved.answer,
         limits,
         PartMoves(
-            movable, lines, moves_of(settings, movable), moves, moved.placement, moved.move_cost
+            movable,
+            lines,
+            moves_of(settings, movable),
+            moves,
+            moved.placement,
+            moved.move_cost,
+            moved.proven,
         ),
     )
 

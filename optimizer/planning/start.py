@@ -9,8 +9,14 @@ from optimizer.program.partition import partition_hours
 from optimizer.program.problem import Floats, Problem
 from optimizer.program.reference import solve_reference
 from optimizer.program.solve import MIP_NODES, REFERENCE_ROWS
-from optimizer.program.within import within_limits
+from optimizer.program.within import links_purchases, within_limits
 from optimizer.tables import Settings
+
+
+def starts_of(settings: Settings, problem: Problem, law: LawCost) -> dict[str, Floats]:
+    """Amounts to start from where rows restrict what is bought, by name."""
+    near = near_limits(settings, problem, law) if links_purchases(problem) else None
+    return {} if near is None else {"amounts lowered to the limits": near}
 
 
 def near_limits(settings: Settings, problem: Problem, law: LawCost) -> Floats | None:

@@ -33,7 +33,7 @@ from optimizer.program.moves_bound import (
 )
 from optimizer.program.placing import improve_placement
 from optimizer.program.problem import Floats, Ints, Problem
-from optimizer.program.proposals import packed_placement, proposed_placement
+from optimizer.program.proposals import packed_placement, proposed_placement, proven_unplaceable
 from optimizer.program.runs import earliest_run
 from optimizer.program.solve import Answer, Progress, solve
 from optimizer.program.status import Status
@@ -52,7 +52,7 @@ class Moved:
     """The answer for the best placement; its objective has the cost of moving in it.
 
     ``problem`` and ``law`` are those of the placed demand; ``move_cost`` is in dollars of
-    the objective.
+    the objective.  ``proven`` says of an infeasible answer that every placement is.
     """
 
     answer: Answer
@@ -60,6 +60,7 @@ class Moved:
     problem: Problem
     law: LawCost
     move_cost: float
+    proven: bool = False
 
 
 @dataclass
@@ -112,6 +113,7 @@ def solve_moving(
     gap: float = 0.001,
     constant: float = 0.0,
     incumbents: dict[str, Floats] | None = None,
+    starts: Callable[[Problem, LawCost], dict[str, Floats]] = lambda *_: {},
     blocks: tuple[Block, ...] = (),
     seed: int = 0,
     progress: Progress = lambda _: None,
@@ -126,6 +128,8 @@ def solve_moving(
         What may move, and the capacity blocks that jobs may be packed into.
     law_of
         The cost under the law of a placement's demand.
+    starts
+        Amounts to start from for a placement's demand, beside ``incumbents``.
     pool_of, method, gap, constant, incumbents, progress
         As in :func:`~optimizer.program.solve.solve`.
 
@@ -143,7 +147,7 @@ def solve_moving(
             method=method,
             gap=gap,
             constant=constant,
-            incumbents={**(incumbents or {}), **known},
+            incumbents={**(incumbents or {}), **starts(placed, law), **known},
             progress=progress,
         )
 
@@ -177,7 +181,7 @@ def solve_moving(
     if best is None:
         raise search.error or SolverError("no placement was solved")
     if best.answer.status is Status.INFEASIBLE:
-        return best
+        return replace(best, proven=proven_unplaceable(problem, moves))
     progress("searching placements on the replayed bill")
     better = improve_placement(
         problem, moves, law_of, best.placement, best.answer.quantity, PLACEMENT_EVALUATIONS
