@@ -8,7 +8,8 @@ from optimizer.planning.document import (
     plan_document,
     to_json,
 )
-from optimizer.planning.plan import Plan, make_plan
+from optimizer.planning.make import make_plan
+from optimizer.planning.plan import Plan
 from optimizer.planning.relax import InfeasibleCase
 
 __all__ = [

@@ -140,6 +140,7 @@ def _part(part: Part) -> dict[str, Any]:
         "meters": sorted(set(part.component.demand.usage.meter)),
         "status": str(part.answer.status),
         "method": part.answer.method,
+        "why": part.answer.why,
         "distinct_hours": part.problem.hours,
         **part.answer.work,
     }

@@ -41,7 +41,7 @@ from optimizer.program.moving_build import (
 )
 from optimizer.program.problem import Floats
 from optimizer.program.runs import earliest_run, fill_run
-from optimizer.program.solve import Progress
+from optimizer.program.watch import Watch
 from optimizer.program.window import build_window
 from optimizer.tables import Case, Settings, UsageLines
 
@@ -87,7 +87,7 @@ def solve_moving_part(
     limits: CaseLimits,
     movable: MovableDemand,
     advised: Floats,
-    progress: Progress,
+    watch: Watch,
 ) -> Part:
     """Place what may move in a part, and solve for its purchases."""
     settings = case.settings
@@ -124,7 +124,7 @@ def solve_moving_part(
         incumbents={"the providers' advice": advised} if advised.any() else {},
         blocks=blocks_of(settings, problem, component.columns, component.holdings),
         seed=settings.solve.seed,
-        progress=progress,
+        watch=watch,
     )
     return Part(
         component,
@@ -134,7 +134,13 @@ def solve_moving_part(
         moved.answer,
         limits,
         PartMoves(
-            movable, lines, moves_of(settings, movable), moves, moved.placement, moved.move_cost
+            movable,
+            lines,
+            moves_of(settings, movable),
+            moves,
+            moved.placement,
+            moved.move_cost,
+            moved.proven,
         ),
     )
 

@@ -23,7 +23,8 @@ class PartMoves:
 
     ``window`` and ``horizon`` are the same moves over the window's hours and over those of
     the horizon, between lines of the part, and ``pools`` is ``window`` between pools;
-    ``cost`` is dollars of the objective.
+    ``cost`` is dollars of the objective; ``proven`` says of an infeasible part that every
+    placement is.
     """
 
     movable: MovableDemand
@@ -32,6 +33,7 @@ class PartMoves:
     pools: Moves
     placement: Placement
     cost: float
+    proven: bool = False
 
 
 @dataclass(frozen=True)

@@ -64,16 +64,21 @@ class InfeasibleCase(Infeasible):
         case: Case,
         relaxations: Sequence[Relaxation],
         alternatives: Sequence[Sequence[Relaxation]] = (),
+        *,
+        proven: bool = True,
     ) -> None:
         self.case = case
         self.relaxations = tuple(relaxations)
         self.alternatives = tuple(tuple(known) for known in alternatives)
         ways = [relaxations, *alternatives]
         advice = ", or ".join(" and ".join(each.advice for each in way) for way in ways)
-        super().__init__(
-            "no plan serves the horizon's usage within the limits, and that is proven. "
-            f"To mend it: {advice}"
-        )
+        what = "no plan serves the horizon's usage within the limits, and that is proven"
+        if not proven:
+            what = (
+                "no plan was found that serves the horizon's usage within the limits; it is proven "
+                "for each placement of the work that was tried, and not for all of them"
+            )
+        super().__init__(f"{what}. To mend it: {advice}")
 
 
 Ways = list[list[Relaxation]]
@@ -86,7 +91,9 @@ def refuse_infeasible(case: Case, parts: Sequence[Part], ways_of: Callable[[Part
         ways = [ways_of(part) for part in without]
         first = [relaxation for way in ways for relaxation in (way[0] if way else ())]
         others = ways[0][1:] if len(ways) == 1 else ()
-        raise InfeasibleCase(case, first, others)
+        # One part without any plan is enough for there to be none.
+        proven = any(part.moved is None or part.moved.proven for part in without)
+        raise InfeasibleCase(case, first, others, proven=proven)
 
 
 def relaxations_of(part: Part) -> list[list[Relaxation]]:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from optimizer.program.cellmeans import Knots
 from optimizer.program.cells import Refinement
 from optimizer.program.engine import grain_of
 from optimizer.program.hours import HourOracle
 from optimizer.program.levels import Levels
-from optimizer.program.master import Knots, Master
+from optimizer.program.master import Master
 from optimizer.program.problem import Floats, Ints, Problem
 
 # Above this many pools a coarse program for every kind takes longer than it is worth.

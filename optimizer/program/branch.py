@@ -75,6 +75,10 @@ def certified_bound(
     closed = np.inf  # the least bound among nodes that cannot be split further
     solved = 1
     phase: ArrayProgram | None = None  # made when a box is first called infeasible
+    # Work that arrives may be just what a row over all hours needs.
+    needs_work = problem.arriving is not None and (
+        problem.links.demand is not None or bool((problem.links.covered < 0).any())
+    )
     while queue and solved < nodes:
         low, _, box, quantity = queue[0]
         if min(low, closed) >= target:
@@ -91,7 +95,7 @@ def certified_bound(
                 if _empty(half) or _short(problem, half):
                     continue
                 phase = phase or ArrayProgram(first_phase(program.whole))
-                if proven_empty(problem, half, phase, spread):
+                if not needs_work and proven_empty(problem, half, phase, spread):
                     continue
                 better = low
                 relaxed_quantity = np.clip(quantity, half.lower, half.upper)

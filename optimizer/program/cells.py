@@ -158,8 +158,8 @@ class Refinement:
         for number in range(len(self.levels.groups)):
             alone = np.zeros(problem.hours, dtype=np.int64)
             first = True
-            for _, labels in reversed(self.kept):
-                finer = intersect(alone, labels[number], problem.weight, self.least)
+            for _, by_group in reversed(self.kept):
+                finer = intersect(alone, by_group[number], problem.weight, self.least)
                 if finer.max() + 1 > grain.group and not first:
                     break
                 alone, first = finer, False

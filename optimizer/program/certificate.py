@@ -314,10 +314,9 @@ def _limit_rent(problem: Problem, prices: Prices) -> Floats:
 def _by_period(problem: Problem, hourly: Floats) -> Floats:
     """Sums over the hours of each period; shape (rows, R)."""
     if problem.periods == 1 or not len(hourly):
-        return hourly.sum(axis=1, keepdims=True).repeat(problem.periods, axis=1)
-    return np.stack(
-        [np.bincount(problem.period, row, minlength=problem.periods) for row in hourly]
-    ).reshape(len(hourly), problem.periods)
+        return np.asarray(hourly.sum(axis=1, keepdims=True).repeat(problem.periods, axis=1))
+    rows = [np.bincount(problem.period, row, minlength=problem.periods) for row in hourly]
+    return np.stack(rows).astype(np.float64)
 
 
 def _least(problem: Problem, box: Box, column: int, bracket: float) -> float:

@@ -117,18 +117,21 @@ def define_coverage_availability(
     problem: Problem,
     variables: CoverageVariables,
     room: Mapping[int, pulp.LpVariable] | None = None,
+    arriving: Mapping[PairHour, pulp.LpAffineExpression] | None = None,
 ) -> None:
     """coverage.availability[p, n]: u + Σ over j without capacity of y ≤ availability·d.
 
-    In units of the pool's meter.  ``room[p]`` is a share by which the row may be relaxed.
+    In units of the pool's meter.  ``room[p]`` is a share by which the row may be relaxed;
+    ``arriving`` are expressions that stand for d, where work that may move makes it.
     """
     covered = variables.by_pool_hour(problem)
     for pool, when in np.argwhere((problem.availability < 1.0) & (problem.demand > 0)):
         where, demand = (int(pool), int(when)), float(problem.demand[pool, when])
         market = _market(problem, variables, covered, where)
         more = demand * room[where[0]] if room and where[0] in room else 0
+        able = (arriving or {}).get(where, demand) * float(problem.availability[where])
         model += (
-            pulp.lpSum(market) - more <= float(problem.availability[where]) * demand,
+            pulp.lpSum(market) - more <= able,
             f"coverage.availability[{pool},{when}]",
         )
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimizer.program.cellmeans import Knots
 from optimizer.program.cells import Grain, Refinement
 from optimizer.program.certificate import lower_bound, whole_box
 from optimizer.program.hours import HourOracle, Hours
 from optimizer.program.levels import Levels
-from optimizer.program.master import Knots, Master
+from optimizer.program.master import Master
 from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Floats, Problem
 from optimizer.program.search import on_step

@@ -266,7 +266,7 @@ class _Item:
 def _priced(units: Floats, price: Floats, period: Ints) -> Floats:
     """Dollars of a pool's hours; a price of ``inf`` counts only where something is left."""
     if len(price) == 1 and np.isfinite(price[0]):
-        return units * price[0]
+        return np.asarray(units * price[0])
     cost = np.zeros_like(units)
     np.multiply(units, price[period], out=cost, where=units > 1e-12)
     return cost

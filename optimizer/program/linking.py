@@ -53,7 +53,10 @@ class Ground:
 
 @dataclass(frozen=True)
 class LinkRow:
-    """One row, with its coefficients: by column, by pool (on demand, spot) and by pair."""
+    """One row, with its coefficients: by column, by pool (on demand, spot) and by pair.
+
+    ``demand`` is what of ``most`` each unit of a pool's demand makes.
+    """
 
     name: str
     most: float
@@ -63,6 +66,7 @@ class LinkRow:
     spot: Floats
     covered: Floats
     window: Flags
+    demand: Floats
 
 
 def build_links(ground: Ground) -> Links:
@@ -79,6 +83,7 @@ def build_links(ground: Ground) -> Links:
         "spot": len(ground.meters),
         "covered": len(ground.pair_pool),
         "window": len(ground.horizon),
+        "demand": len(ground.meters),
     }
     tables = {
         part: np.array([getattr(row, part) for row in rows]).reshape(len(rows), size)
@@ -111,7 +116,7 @@ def spot_share_row(ground: Ground) -> LinkRow | None:
         return None
     price = np.array([worth(meter) for meter in ground.meters])
     most = share * float(price @ ground.demand)
-    return _row(ground, "coverage.spot_share", most, spot=price)
+    return _row(ground, "coverage.spot_share", most, spot=price, demand=share * price)
 
 
 def unused_row(ground: Ground) -> LinkRow | None:
@@ -213,6 +218,7 @@ def _row(
     spot: Floats | None = None,
     covered: Floats | None = None,
     window: Flags | None = None,
+    demand: Floats | None = None,
 ) -> LinkRow:
     def part(values: Floats | None, size: int) -> Floats:
         return np.zeros(size) if values is None else values
@@ -226,4 +232,5 @@ def _row(
         spot=part(spot, len(ground.meters)),
         covered=part(covered, len(ground.pair_pool)),
         window=ground.horizon if window is None else window,
+        demand=part(demand, len(ground.meters)),
     )

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pulp
 
-from optimizer.program.coverage import CoverageVariables
+from optimizer.program.coverage import CoverageVariables, PairHour
 from optimizer.program.problem import Problem
 
 
@@ -31,11 +31,13 @@ def define_link_rows(
     quantity: Sequence[pulp.LpAffineExpression],
     variables: CoverageVariables,
     excess: Mapping[int, pulp.LpVariable],
+    arriving: Mapping[PairHour, pulp.LpAffineExpression] | None = None,
 ) -> None:
     """Σ p·Q + Σₜ h·[t ∈ window](Σ a·u + b·r + c·y) − z ≤ most, in dollars.
 
     The rows ``purchase.cash``, ``coverage.spot_share``, ``coverage.unused`` and
-    ``agreement.shortfall``.
+    ``agreement.shortfall``.  ``arriving`` is demand by (pool, hour) that work which may move
+    adds, where the right-hand side follows the demand.
     """
     links = problem.links
     families = (
@@ -54,6 +56,12 @@ def define_link_rows(
                 float(factors[row, where] * problem.count[hour]) * variable
                 for (where, hour), variable in group.items()
                 if factors[row, where] and links.window[row, hour]
+            ]
+        if links.demand is not None:
+            terms += [
+                -float(links.demand[row, pool] * problem.count[hour]) * units
+                for (pool, hour), units in (arriving or {}).items()
+                if links.demand[row, pool] and links.window[row, hour]
             ]
         if row in excess:
             terms.append(-1.0 * excess[row])

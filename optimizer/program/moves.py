@@ -160,7 +160,22 @@ def placed_usage(moves: Moves, placement: Placement, pools: int) -> tuple[Floats
 def place(problem: Problem, moves: Moves, placement: Placement) -> Problem:
     """The problem in which the work is where the placement puts it."""
     demand, tolerant = placed_usage(moves, placement, len(problem.pools))
-    return replace(problem, demand=problem.demand + demand, tolerant=problem.tolerant + tolerant)
+    links = problem.links
+    if links.demand is not None:
+        worth = links.demand[:, :, None] * demand
+        more = np.einsum("ipn,in->i", worth, link_hours(problem))
+        links = replace(links, most=links.most + more)
+    return replace(
+        problem,
+        demand=problem.demand + demand,
+        tolerant=problem.tolerant + tolerant,
+        links=links,
+    )
+
+
+def link_hours(problem: Problem) -> Floats:
+    """(I, N) hours that count in each linking row."""
+    return np.asarray(problem.links.window[:, problem.period] * problem.count)
 
 
 def most_placed(moves: Moves, pools: int) -> tuple[Floats, Floats]:

@@ -18,7 +18,7 @@ import numpy as np
 from optimizer.program.arrays import Box
 from optimizer.program.certificate import ROUNDING, lower_bound
 from optimizer.program.coupling import coupling_prices
-from optimizer.program.moves import Job, Moves, Placement, Work
+from optimizer.program.moves import Job, Moves, Placement, Work, link_hours
 from optimizer.program.prices import Prices, unit_costs
 from optimizer.program.problem import Flags, Floats, Problem
 from optimizer.program.runs import cheapest_run, run_floor
@@ -48,7 +48,7 @@ def moves_bound(problem: Problem, moves: Moves, prices: Prices, box: Box | None 
         return fixed
     unit = MovePrices(relaxed, prices)
     parts = [unit.work_floor(moves, work) for work in moves.works]
-    parts += [run_floor(job, unit.of_job(job)) for job in moves.jobs]
+    parts += [_job_floor(job, unit.of_job(job)) for job in moves.jobs]
     return fixed + float(sum(parts)) - ROUNDING * float(np.abs(parts).sum() if parts else 0.0)
 
 
@@ -85,12 +85,26 @@ def marginal_prices(problem: Problem, prices: Prices, quantity: Floats) -> Price
     return replace(prices, shared=np.where(used[shared] > 0, prices.shared, lifted[shared]))
 
 
+def _job_floor(job: Job, price: Floats) -> float:
+    """What a job costs at least, where linking rows may make an hour's price negative.
+
+    A run may be longer than it has to be, so that all such hours are counted in full.
+    """
+    gain = np.minimum(price, 0.0)
+    return run_floor(job, price - gain) + job.most * float(gain.sum())
+
+
 class MovePrices:
     """What a unit of work costs in each pool and hour: firm, and if it may run on spot."""
 
     def __init__(self, problem: Problem, prices: Prices) -> None:
         costs = unit_costs(problem, prices, np.arange(len(problem.pools)))
         firm, spot = costs.firm, np.minimum(costs.spot, costs.firm)
+        if problem.links.demand is not None:
+            # A unit that arrives makes room in the rows whose right-hand side it adds to.
+            hourly = prices.links[:, None] * link_hours(problem) / problem.weight
+            room = np.einsum("ip,in->pn", problem.links.demand, hourly)
+            firm, spot = firm - room, spot - room
         # A place that cannot be had is dearer than all others; a finite price bounds too.
         known = firm[np.isfinite(firm)]
         dear = 1e3 * (1.0 + float(known.max(initial=0.0)))

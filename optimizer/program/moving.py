@@ -33,10 +33,11 @@ from optimizer.program.moves_bound import (
 )
 from optimizer.program.placing import improve_placement
 from optimizer.program.problem import Floats, Ints, Problem
-from optimizer.program.proposals import packed_placement, proposed_placement
+from optimizer.program.proposals import packed_placement, proposed_placement, proven_unplaceable
 from optimizer.program.runs import earliest_run
 from optimizer.program.solve import Answer, Progress, solve
 from optimizer.program.status import Status
+from optimizer.program.watch import Watch
 
 MOVING_ROUNDS = 2
 # Rows from which a full solve of a placement takes long: only the program's is tried, what a
@@ -52,7 +53,7 @@ class Moved:
     """The answer for the best placement; its objective has the cost of moving in it.
 
     ``problem`` and ``law`` are those of the placed demand; ``move_cost`` is in dollars of
-    the objective.
+    the objective.  ``proven`` says of an infeasible answer that every placement is.
     """
 
     answer: Answer
@@ -60,6 +61,7 @@ class Moved:
     problem: Problem
     law: LawCost
     move_cost: float
+    proven: bool = False
 
 
 @dataclass
@@ -114,7 +116,7 @@ def solve_moving(
     incumbents: dict[str, Floats] | None = None,
     blocks: tuple[Block, ...] = (),
     seed: int = 0,
-    progress: Progress = lambda _: None,
+    watch: Watch | None = None,
 ) -> Moved:
     """Find where work goes and what to buy.
 
@@ -126,7 +128,7 @@ def solve_moving(
         What may move, and the capacity blocks that jobs may be packed into.
     law_of
         The cost under the law of a placement's demand.
-    pool_of, method, gap, constant, incumbents, progress
+    pool_of, method, gap, constant, incumbents, watch
         As in :func:`~optimizer.program.solve.solve`.
 
     Raises
@@ -134,6 +136,10 @@ def solve_moving(
     SolverError
         If no placement gives an answer that passes the checks.
     """
+    watch = watch or Watch()
+
+    def progress(text: str) -> None:
+        watch.report(text)
 
     def fixed(placed: Problem, law: LawCost, known: dict[str, Floats]) -> Answer:
         return solve(
@@ -144,7 +150,7 @@ def solve_moving(
             gap=gap,
             constant=constant,
             incumbents={**(incumbents or {}), **known},
-            progress=progress,
+            watch=watch,
         )
 
     search = _Search(problem, moves, law_of, fixed, progress)
@@ -158,7 +164,7 @@ def solve_moving(
     packed = packed_placement(problem, moves, proposed, blocks, bounded.prices, seed)
     if packed is not None:
         search.attempt("in blocks", packed[0], {"blocks": packed[1]})
-    for number in range(0 if large else MOVING_ROUNDS):
+    for number in range(0 if large or watch.stop() else MOVING_ROUNDS):
         if search.best is None or search.best.answer.status is Status.INFEASIBLE:
             break
         if search.free - search.bound <= 0.1 * gap * abs(search.value + constant):
@@ -177,10 +183,11 @@ def solve_moving(
     if best is None:
         raise search.error or SolverError("no placement was solved")
     if best.answer.status is Status.INFEASIBLE:
-        return best
+        return replace(best, proven=proven_unplaceable(problem, moves))
     progress("searching placements on the replayed bill")
+    evaluations = 0 if watch.stop() else PLACEMENT_EVALUATIONS
     better = improve_placement(
-        problem, moves, law_of, best.placement, best.answer.quantity, PLACEMENT_EVALUATIONS
+        problem, moves, law_of, best.placement, best.answer.quantity, evaluations
     )
     if better is not None:
         search.attempt("searched", better, {"the plan before": best.answer.quantity})

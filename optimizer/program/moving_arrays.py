@@ -15,7 +15,7 @@ import highspy
 import numpy as np
 
 from optimizer.program.arrays import ArrayProgram, Box
-from optimizer.program.moves import Job, Moves, Work, ceiling
+from optimizer.program.moves import Job, Moves, Work, ceiling, link_hours
 from optimizer.program.problem import Floats, Ints, Problem, merge_labels
 
 # Windows of one job beyond which it is relaxed to units in hours: memory, not truth.
@@ -35,7 +35,11 @@ class _Columns:
     def column(self, cost: float, upper: float, entries: list[tuple[int, float]]) -> int:
         self.cost.append(cost)
         self.upper.append(upper)
-        self.entries.append(entries)
+        # Leaving one pool for another may touch a linking row twice.
+        sums: dict[int, float] = {}
+        for row, value in entries:
+            sums[row] = sums.get(row, 0.0) + value
+        self.entries.append(list(sums.items()))
         return len(self.cost) - 1
 
     def row(self, low: float, high: float) -> int:
@@ -60,12 +64,25 @@ class MovingProgram(ArrayProgram):
         self.base_tolerant = tolerant
         self.meet_row = np.full(self.base.shape, -1)
         self.meet_row[self.meet] = np.arange(len(self.meet[0]))
+        links = problem.links
+        # (I, P, N) what a unit of demand adds to the right-hand side of a linking row.
+        self.follows = (
+            None
+            if links.demand is None
+            else links.demand[:, :, None] * link_hours(problem)[:, None]
+        )
 
     def _model(self, box: Box, *, integer: bool) -> highspy.HighsLp:
         lp = super()._model(box, integer=integer)
         low, high = np.array(lp.row_lower_), np.array(lp.row_upper_)
         count = len(self.meet[0])
         low[:count] = high[:count] = self.base[self.meet]
+        first = count + len(self.draw[0]) + len(self.limit_at[0])
+        self.first_link = first
+        if self.follows is not None:
+            # Rows that follow the demand start from that of today.
+            stay = np.einsum("ipn,pn->i", self.follows, self.base - self.fixed.demand)
+            high[first : first + len(stay)] += stay / self.link_sizes
         lp.row_lower_, lp.row_upper_ = low, high
         return lp
 
@@ -134,6 +151,11 @@ class MovingProgram(ArrayProgram):
                 found.append((row, float(unit)))
             if part and spot >= 0:
                 found.append((spot, float(part)))
+        if self.follows is not None:
+            made = self.follows[:, pool, hours] @ units / self.link_sizes
+            found += [
+                (self.first_link + row, float(made[row])) for row in map(int, np.flatnonzero(made))
+            ]
         return found
 
     def _add_work(self, added: _Columns, work: Work, rows: int) -> None:

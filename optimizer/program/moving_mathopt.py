@@ -16,14 +16,14 @@ import numpy as np
 from ortools.math_opt.python import mathopt
 
 from optimizer.program.moves import Job, Moves, ceiling
-from optimizer.program.problem import Problem
+from optimizer.program.problem import Counts, Floats, Problem
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
 
 Cells = defaultdict[tuple[int, int], list[mathopt.LinearBase]]
 
 
-def solve_moving_mathopt(
+def solve_moving_mathopt(  # noqa: C901, PLR0912, PLR0915 - a second program, told in one go
     problem: Problem, moves: Moves, *, gap: float = 0.0, seconds: float = 600.0
 ) -> ProgramSolution:
     """Solve a problem of what cannot move, together with what may; for small cases."""
@@ -48,23 +48,46 @@ def solve_moving_mathopt(
     _works(model, p, moves, load, spotty, costs)
     for job in moves.jobs:
         _job(model, job, load, spotty, costs)
+    linked = [
+        [float(each) * amount for each, amount in zip(row, quantity, strict=True)]
+        for row in p.links.purchase
+    ]
     for t in range(p.hours):
         weight = float(p.weight[t])
+        ways: list[dict[Counts, list[mathopt.LinearBase]]] = [
+            {counts: [] for counts in Counts} for _ in p.pools
+        ]
         drawn: list[list[mathopt.LinearBase]] = [[] for _ in p.sources]
         served: list[list[mathopt.LinearBase]] = [[] for _ in p.pools]
-        for s, pool, draw in zip(p.pair_source, p.pair_pool, p.pair_draw, strict=True):
+        for j, (s, pool, draw) in enumerate(
+            zip(p.pair_source, p.pair_pool, p.pair_draw, strict=True)
+        ):
             unit = model.add_variable(lb=0.0)
             served[pool].append(unit)
             drawn[s].append(float(draw) * unit)
+            ways[pool][Counts.RUNNING].append(unit)
+            if not p.secures[s]:
+                ways[pool][Counts.MARKET].append(unit)
+            _link(p, linked, p.links.covered, j, t, unit)
         for pool in range(len(p.pools)):
             if math.isfinite(p.price[pool, t]):
                 unit = model.add_variable(lb=0.0)
                 served[pool].append(unit)
                 costs.append(weight * float(p.price[pool, t]) * unit)
+                ways[pool][Counts.MARKET].append(unit)
+                ways[pool][Counts.RUNNING].append(unit)
+                _link(p, linked, p.links.on_demand, pool, t, unit)
+            if math.isfinite(p.penalty[pool]):
+                unit = model.add_variable(lb=0.0)
+                served[pool].append(unit)
+                costs.append(weight * float(p.penalty[pool]) * unit)
             if math.isfinite(p.spot_price[pool]):
                 unit = model.add_variable(lb=0.0)
                 served[pool].append(unit)
                 costs.append(weight * float(p.spot_price[pool]) * unit)
+                ways[pool][Counts.SPOT].append(unit)
+                ways[pool][Counts.RUNNING].append(unit)
+                _link(p, linked, p.links.spot, pool, t, unit)
                 model.add_linear_constraint(
                     unit - mathopt.fast_sum(spotty[pool, t]) <= float(p.tolerant[pool, t])
                 )
@@ -72,6 +95,15 @@ def solve_moving_mathopt(
                 mathopt.fast_sum(served[pool]) - mathopt.fast_sum(load[pool, t])
                 == float(p.demand[pool, t])
             )
+            share = float(p.availability[pool, t])
+            if share < 1.0:
+                model.add_linear_constraint(
+                    mathopt.fast_sum(ways[pool][Counts.MARKET])
+                    - share * mathopt.fast_sum(load[pool, t])
+                    <= share * float(p.demand[pool, t])
+                )
+            if p.links.demand is not None:
+                _link(p, linked, -p.links.demand, pool, t, mathopt.fast_sum(load[pool, t]))
         for s in range(len(p.sources)):
             supply = [
                 float(ratio) * quantity[column]
@@ -83,6 +115,15 @@ def solve_moving_mathopt(
             model.add_linear_constraint(
                 mathopt.fast_sum(drawn[s]) - mathopt.fast_sum(supply) <= float(p.held[s, t])
             )
+        _limit(model, p, t, ways)
+    for row, terms in enumerate(linked):
+        if math.isfinite(p.links.excess_price[row]):
+            above = model.add_variable(lb=0.0)
+            terms.append(-1.0 * above)
+            costs.append(float(p.links.excess_price[row]) * above)
+        size = max(1.0, abs(float(p.links.most[row])))
+        most = float(p.links.most[row]) / size
+        model.add_linear_constraint(mathopt.fast_sum(terms) * (1.0 / size) <= most)
     scale = float(p.weight.sum()) or 1.0
     model.minimize(mathopt.fast_sum(costs) / scale)
     parameters = mathopt.SolveParameters(
@@ -105,6 +146,35 @@ def solve_moving_mathopt(
         objective=result.objective_value() * scale,
         bound=result.dual_bound() * scale,
     )
+
+
+def _link(
+    p: Problem,
+    linked: list[list[mathopt.LinearBase]],
+    factors: Floats,
+    which: int,
+    t: int,
+    unit: mathopt.LinearBase,
+) -> None:
+    """Add a unit of an hour to every linking row that counts it."""
+    for row, terms in enumerate(linked):
+        if p.links.window[row, t] and factors[row, which]:
+            terms.append(float(p.count[t] * factors[row, which]) * unit)
+
+
+def _limit(
+    model: mathopt.Model, p: Problem, t: int, ways: list[dict[Counts, list[mathopt.LinearBase]]]
+) -> None:
+    """The limits that hold in an hour."""
+    for limit in range(len(p.limits.names)):
+        most = float(p.limits.most[limit, t])
+        counted = [
+            float(p.limits.entry_weight[entry]) * unit
+            for entry in np.flatnonzero(p.limits.entry_limit == limit)
+            for unit in ways[p.limits.entry_pool[entry]][Counts(int(p.limits.entry_counts[entry]))]
+        ]
+        if math.isfinite(most):
+            model.add_linear_constraint(mathopt.fast_sum(counted) <= most)
 
 
 def _works(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import highspy
@@ -14,7 +13,9 @@ from optimizer.program.coverage import (
     CoverageVariables,
     PairHour,
     coverage_cost,
+    define_coverage_availability,
     define_coverage_draw,
+    define_coverage_limit,
     define_coverage_meet,
     define_coverage_variables,
 )
@@ -29,6 +30,7 @@ from optimizer.program.jobs import (
     jobs_cost,
     jobs_demand,
 )
+from optimizer.program.linkrows import define_excess_variables, define_link_rows, excess_cost
 from optimizer.program.moves import Moves, Placement, ceiling
 from optimizer.program.problem import Problem
 from optimizer.program.purchase import (
@@ -37,6 +39,7 @@ from optimizer.program.purchase import (
     define_purchase_variables,
     purchase_cost,
 )
+from optimizer.program.reference import solved
 from optimizer.program.runs import trim_run
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
@@ -79,12 +82,19 @@ def solve_moving_reference(
     runs = define_job_variables(model, moves)
     scale = float(problem.weight.sum()) or 1.0
     cost = purchase_cost(whole, purchases) + coverage_cost(whole, coverage)
+    excess = define_excess_variables(model, whole)
     cost = cost + substitution_cost(fixed, moves, parts) + jobs_cost(moves, runs)
+    cost = cost + excess_cost(whole, excess)
     model.setObjective(cost * (1.0 / scale))
     demand, tolerant = _arriving(moves, parts, runs)
-    define_coverage_meet(model, whole, coverage, _total(fixed.demand, demand))
+    total = _total(fixed.demand, demand)
+    define_coverage_meet(model, whole, coverage, total)
     _define_coverage_spot(model, coverage, _total(fixed.tolerant, tolerant))
     define_coverage_draw(model, whole, coverage, bought_by_source(whole, purchases))
+    define_coverage_availability(model, whole, coverage, arriving=total)
+    define_coverage_limit(model, whole, coverage)
+    moved = {where: pulp.lpSum(terms) for where, terms in demand.items()}
+    define_link_rows(model, whole, purchases.quantity, coverage, excess, moved)
     define_purchase_range(model, whole, purchases)
     define_substitution_place(model, moves, parts)
     define_substitution_stay(model, moves, parts)
@@ -100,11 +110,7 @@ def solve_moving_reference(
     options["presolve"] = "off"  # wrong on small programs (tests/program/test_highs.py)
     if nodes is not None:
         options["mip_max_nodes"] = nodes
-    # PuLP does not know HiGHS's status of a limit of nodes, and fails over it once it has read
-    # the values; the status is taken from HiGHS itself anyway.
-    with suppress(KeyError, IndexError):
-        model.solve(pulp.HiGHS(msg=False, threads=1, **options))
-    solver = model.solverModel
+    solver = solved(model, options)
     state, info = solver.getModelStatus(), solver.getInfo()
     count = len(problem.columns)
     if state in (

@@ -76,6 +76,8 @@ class Links:
         (I, K), (I, P), (I, P), (I, J) coefficients.
     window
         (I, R) periods whose hours count.
+    demand
+        (I, P) what of ``most`` each unit of demand made: work that arrives adds as much.
     """
 
     names: tuple[str, ...] = ()
@@ -86,6 +88,7 @@ class Links:
     spot: Floats = field(default_factory=lambda: _floats(0, 0))
     covered: Floats = field(default_factory=lambda: _floats(0, 0))
     window: Flags = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    demand: Floats | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import numpy as np
 from optimizer.program.blocks import Block, pack_jobs
 from optimizer.program.branch import Bounded, certified_bound
 from optimizer.program.certificate import whole_box
-from optimizer.program.moves import Moves, Placement, staying
+from optimizer.program.feasibility import first_phase, rounding
+from optimizer.program.moves import Moves, Placement, ceiling, staying
 from optimizer.program.moves_bound import MovePrices, moves_bound
 from optimizer.program.moving_arrays import MovingProgram, merge_moves
 from optimizer.program.moving_reference import solve_moving_reference
@@ -72,6 +73,40 @@ def proposed_placement(
             bound_of=lambda of, at, box: moves_bound(of, moves, at, box),
         )
     return placement, bounded, quantity
+
+
+def proven_unplaceable(problem: Problem, moves: Moves) -> bool:
+    """Whether it is proven that no placement of the work has a plan.
+
+    The certificate of the first phase, in which nothing costs but what may not be: where it
+    is above zero, every placement leaves usage unserved or a row exceeded.
+    """
+    free = Moves(
+        tuple(
+            replace(
+                work,
+                options=tuple(
+                    replace(option, egress=0.0, switch=np.zeros_like(option.switch))
+                    for option in work.options
+                ),
+            )
+            for work in moves.works
+        ),
+        tuple(replace(job, delay=0.0) for job in moves.jobs),
+        moves.epoch,
+    )
+    phase = first_phase(problem)
+    labels = np.arange(problem.hours)
+    program = MovingProgram(phase, free)
+    if program.problem.rows > REFERENCE_ROWS:
+        merged, moved, labels = _cells(phase, free)
+        program = MovingProgram(merged, moved)
+    relaxed = program.relax(whole_box(program.whole))
+    if not relaxed.feasible:
+        return False  # without prices there is no proof
+    return moves_bound(phase, free, relaxed.prices.spread(labels)) > rounding(
+        ceiling(problem, moves)
+    )
 
 
 def _cells(problem: Problem, moves: Moves) -> tuple[Problem, Moves, Ints]:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optimizer.billing import Catalogue, Holding, Offer, amortised_cost, hourly_costs
 from optimizer.errors import DataError
@@ -98,6 +100,16 @@ def open_columns(case: Case, catalogue: Catalogue) -> tuple[list[Column], dict[s
             )
         columns.append(Column(name, tuple((offer, offer.bundle_ratio) for offer in members)))
     return columns, closed
+
+
+def kinds_of(columns: Sequence[Column]) -> dict[str, NDArray[np.int64]]:
+    """Columns by kind of offer: law, term in hours and payment of the first member."""
+    kinds: dict[str, list[int]] = {}
+    for index, column in enumerate(columns):
+        offer = column.members[0][0]
+        name = " ".join(p for p in (offer.law, f"{offer.term_hours}h", offer.payment) if p)
+        kinds.setdefault(name, []).append(index)
+    return {name: np.array(index, dtype=np.int64) for name, index in kinds.items()}
 
 
 def term_of(offer: Offer, as_of: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ of an average hour.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import highspy
 import numpy as np
@@ -93,8 +94,19 @@ def solve_reference(
         options["mip_max_nodes"] = nodes
     if seconds is not None:
         options["time_limit"] = max(seconds, 1.0)
-    model.solve(pulp.HiGHS(msg=False, threads=1, **options))
+    solved(model, options)
     return _read(model, problem, purchases.quantity, coverage, excess, scale)
+
+
+def solved(model: pulp.LpProblem, options: Mapping[str, object]) -> highspy.Highs:
+    """Solve a program, and return HiGHS as it stands afterwards.
+
+    PuLP knows no status for HiGHS's limit of nodes, and fails over it once it has read the
+    values; the status is taken from HiGHS itself anyway.
+    """
+    with suppress(KeyError, IndexError):
+        model.solve(pulp.HiGHS(msg=False, threads=1, **options))
+    return model.solverModel
 
 
 def _read(

@@ -198,8 +198,9 @@ def _start(
     values: Mapping[str, float],
 ) -> Floats:
     """Amounts to search from: the program's, made to hold under the law, or a simple plan's."""
-    start = on_step(problem, solution.quantity)
-    if np.isinf(law.objective(start)):  # rounding up may break a limit by a hair
+    rounded = on_step(problem, solution.quantity)
+    start: Floats | None = rounded
+    if np.isinf(law.objective(rounded)):  # rounding up may break a limit by a hair
         start = within_limits(problem, law.objective, solution.quantity)
     if start is None:  # rounding down may leave usage without a price unserved
         start = on_step(problem, np.ceil(solution.quantity / problem.step - 1e-9) * problem.step)

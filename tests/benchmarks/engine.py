@@ -8,11 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.program.branch import certified_bound
-from optimizer.program.certificate import whole_box
-from optimizer.program.partition import partition_hours
-from optimizer.program.search import on_step
-
 from .instances import Instance
 
 
@@ -36,25 +31,17 @@ class Planned:
     note: str = ""
 
 
-def by_partition(instance: Instance, gap: float) -> Planned:
-    """Partition of the hours, whole amounts for the cells, and the certificate."""
-    problem = instance.problem
-    part = partition_hours(problem, gap=gap)
-    box = whole_box(problem)
-    relaxed = part.program.relax(box)
-    quantity, claim = relaxed.quantity, relaxed.objective
-    if len(problem.pools) <= 20:  # branching on the cells pays for small fleets only
-        answer = part.program.solve(box, gap=0.1 * gap, nodes=200)
-        quantity, claim = answer.quantity, answer.objective
-    target = claim * (1 - 0.1 * gap)
-    bound = part.bound
-    if bound < target:
-        bounded = certified_bound(problem, part.program, part.spread, target=target, nodes=4)
-        bound = max(bound, bounded.bound)
-    cells = part.program.problem.hours
-    note = f"{part.rounds} rounds, {cells} cells"
-    return Planned(on_step(problem, quantity), bound, note=note)
+def by_engine(instance: Instance, gap: float) -> Planned:
+    """Cells by group, the hour oracle and the certificate, in the problem's own units."""
+    balanced = Balanced.of(instance.problem)
+    answer = solve_engine(balanced.problem, gap=gap)
+    return Planned(
+        balanced.amounts(answer.quantity),
+        answer.bound * balanced.money,
+        answer.free * balanced.money,
+        f"{answer.rounds} rounds, {answer.cells} cells, {answer.rows} rows",
+    )
 
 
 # What the tables call "engine".
-ENGINE: Callable[[Instance, float], Planned] = by_partition
+ENGINE: Callable[[Instance, float], Planned] = by_engine

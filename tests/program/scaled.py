@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from optimizer.program.arrays import ArrayProgram
+from optimizer.program.balance import Balanced
 from optimizer.program.branch import certified_bound
 from optimizer.program.certificate import lower_bound, whole_box
 from optimizer.program.check import check_bound, check_solution
+from optimizer.program.engine import solve_engine
 from optimizer.program.mathopt import solve_mathopt
-from optimizer.program.partition import partition_hours
 from optimizer.program.prices import zero_prices
 from optimizer.program.problem import Problem
 from optimizer.program.reference import solve_reference
@@ -71,10 +72,11 @@ def agree(
     bounded = certified_bound(problem, program, lambda p: p, target=best, nodes=300)
     assert bounded.bound <= best + slack
     assert bounded.bound == near or not closes
-    part = partition_hours(problem, gap=1e-4)
-    for bound in (part.bound, lower_bound(problem, zero_prices(problem))):
+    engine = solve_engine(Balanced.of(problem).problem, gap=1e-4)
+    found = engine.bound * Balanced.of(problem).money
+    for bound in (found, lower_bound(problem, zero_prices(problem))):
         assert bound <= best + slack
-    assert all(c.ok for c in check_bound(part.bound, {"best": best + absolute}))
+    assert all(c.ok for c in check_bound(found, {"best": best + absolute}))
 
 
 def one_pool(demand: list[float], price: float, cost: float, **column: float) -> Problem:

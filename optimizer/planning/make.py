@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``plan``: from a case to what to buy, with the proof of how good it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+
+from optimizer.billing import (
+    Catalogue,
+    Holding,
+    read_holdings,
+)
+from optimizer.billing.fit import open_catalogue
+from optimizer.demand import demand_of_horizon, movable_demand
+from optimizer.planning.moving import (
+    Segments,
+    placed_usage,
+    refuse_late_jobs,
+    solve_moving_part,
+    today_usage,
+    ways_of_part,
+)
+from optimizer.planning.part import Part
+from optimizer.planning.plan import Plan
+from optimizer.planning.relax import refuse_infeasible
+from optimizer.planning.replayed import amounts_of, baseline_bill, planned_holdings, replay_plan
+from optimizer.planning.scope import refuse_unplanned
+from optimizer.planning.shortfall import shortfalls, todays_shortfalls
+from optimizer.program.build import build_problem
+from optimizer.program.caselimits import CaseLimits, read_case_limits
+from optimizer.program.components import Component, split_case
+from optimizer.program.engine import WarmStart
+from optimizer.program.lawcost import LawCost
+from optimizer.program.problem import Floats
+from optimizer.program.purchases import Column, kinds_of, open_columns
+from optimizer.program.solve import Progress, solve
+from optimizer.program.watch import Watch
+from optimizer.program.window import build_window, held_cost
+from optimizer.tables import Case, UsageLines
+
+
+def make_plan(
+    case: Case,
+    progress: Progress = lambda _: None,
+    *,
+    watch: Watch | None = None,
+    previous: Mapping[str, Decimal] | None = None,
+) -> Plan:
+    """Plan the horizon of a case.
+
+    Parameters
+    ----------
+    progress, watch
+        Told what is being done; a watch also gets incumbent, bound and gap, and may cancel:
+        the best plan so far is kept.
+    previous
+        Amounts by offer of an earlier plan of a similar case, to start from.
+
+    Raises
+    ------
+    DataError
+        If a table is missing or refused, or asks for what this version does not plan.
+    InfeasibleCase
+        If no plan serves the usage; it names what to relax.
+    MissingPrice
+        If a meter of the horizon's usage has no on-demand price and nothing covers it.
+    """
+    refuse_unplanned(case)
+    case.require("meters", "usage", "offers", "covers")
+    settings = case.settings
+    catalogue = open_catalogue(case)
+    holdings = tuple(read_holdings(case, catalogue))
+    columns, closed = open_columns(case, catalogue)
+    progress("demand of the horizon")
+    movable = movable_demand(case, demand_of_horizon(case))
+    refuse_late_jobs(case, movable)
+    demand = movable.demand
+    today = replace(demand, usage=today_usage(settings, movable))
+    _need_prices(catalogue, today.usage, holdings, columns)
+    progress("baseline")
+    baseline = baseline_bill(case, catalogue, today.usage, holdings)
+    limits = read_case_limits(case, holdings)
+    together = limits.together(catalogue, demand.usage, columns)
+    split = split_case(settings, catalogue, demand, holdings, columns, together, movable.joined)
+    advice = _advice(case)
+    watch = watch or Watch(tell=lambda told: progress(str(told)))
+    parts = []
+    for number, component in enumerate(split.components, start=1):
+        progress(f"part {number} of {len(split.components)}: {_title(component)}")
+        moving = movable.part(component.lines, component.demand)
+        if moving.works or moving.jobs:
+            advised = _advised(component, advice)
+            parts.append(
+                solve_moving_part(
+                    case, catalogue, component, limits, moving, advised, _of_part(case, watch)
+                )
+            )
+        else:
+            known = advice, previous
+            parts.append(
+                _solve_part(case, catalogue, component, limits, known, _of_part(case, watch))
+            )
+    refuse_infeasible(case, parts, ways_of_part)
+    bought = {
+        name: amount
+        for part in parts
+        for name, amount in amounts_of(part.columns, part.answer.quantity).items()
+    }
+    for column in split.idle_columns:
+        for offer, _ in column.members:
+            closed[offer.name] = "nothing that it covers is used in the horizon"
+    spot, unserved = (np.zeros_like(demand.usage.quantity) for _ in range(2))
+    for part in parts:
+        spot[part.component.lines] = part.answer.outcome.spot[:, part.window.position]
+        unserved[part.component.lines] = part.answer.outcome.unmet[:, part.window.position]
+    progress("replaying the plan")
+    demand = replace(demand, usage=placed_usage(demand.usage, parts))
+    segments = Segments(parts, spot)
+    bill, covers, unmet, on_demand = replay_plan(
+        case, catalogue, demand.usage, holdings, bought, spot, unserved, segments
+    )
+    whole = [*holdings, *planned_holdings(case, catalogue, bought)]
+    return Plan(
+        case=case,
+        catalogue=catalogue,
+        demand=demand,
+        holdings=holdings,
+        closed=closed,
+        parts=tuple(parts),
+        idle_cost=held_cost(settings, split.idle_holdings, settings.as_of + settings.horizon_hours),
+        bought=dict(sorted(bought.items())),
+        baseline=baseline,
+        bill=bill,
+        spot=spot,
+        covers=covers,
+        unserved=unserved,
+        unmet=unmet,
+        today=today,
+        segments=segments,
+        limits=limits,
+        agreements=shortfalls(limits.agreements, catalogue, bill, whole, on_demand, spot),
+        baseline_agreements=todays_shortfalls(
+            case, limits, catalogue, today.usage, holdings, baseline
+        ),
+    )
+
+
+def _title(component: Component) -> str:
+    meters = sorted(set(component.demand.usage.meter))
+    return meters[0] if len(meters) == 1 else f"{meters[0]} and {len(meters) - 1} more meters"
+
+
+def _solve_part(
+    case: Case,
+    catalogue: Catalogue,
+    component: Component,
+    limits: CaseLimits,
+    known: tuple[Mapping[str, Decimal], Mapping[str, Decimal] | None],
+    watch: Watch,
+) -> Part:
+    settings = case.settings
+    limits = limits.of_meters(catalogue, component.demand.usage.meter)
+    window = build_window(
+        settings,
+        catalogue,
+        component.demand,
+        component.holdings,
+        component.columns,
+        spans=limits.spans,
+        discounts_apart=limits.adds_up_hours and settings.discount_rate != 0,
+    )
+    problem, pool_of = build_problem(settings, catalogue, window, component.columns, limits)
+    law = LawCost(settings, catalogue, window, problem, component.columns, pool_of)
+    advice, previous = known
+    advised = _advised(component, advice)
+    answer = solve(
+        problem,
+        law,
+        pool_of,
+        method=settings.solve.method,
+        gap=settings.solve.gap,
+        constant=window.held_cost,
+        incumbents={"the providers' advice": advised} if advised.any() else {},
+        kinds=kinds_of(component.columns),
+        start=None if previous is None else WarmStart(_advised(component, previous)),
+        watch=watch,
+    )
+    return Part(component, window, problem, law, answer, limits)
+
+
+def _of_part(case: Case, watch: Watch) -> Watch:
+    """The watch of one part: each has the whole time that the settings allow."""
+    return replace(watch, seconds=case.settings.solve.seconds, started=time.monotonic(), reason="")
+
+
+def _advised(component: Component, advice: Mapping[str, Decimal]) -> Floats:
+    """Amounts by offer as amounts of the component's columns."""
+    return np.array(
+        [
+            float(advice.get(column.members[0][0].name, 0)) if len(column.members) == 1 else 0.0
+            for column in component.columns
+        ]
+    )
+
+
+def _need_prices(
+    catalogue: Catalogue,
+    usage: UsageLines,
+    holdings: Sequence[Holding],
+    columns: Sequence[Column],
+) -> None:
+    """A meter that is used, and that nothing but on-demand could serve, needs its price."""
+    offered = {offer.name for column in columns for offer, _ in column.members}
+    offered |= {holding.offer.name for holding in holdings}
+    able = {meter for name in offered for meter in catalogue.draws[name]}
+    for index, name in enumerate(usage.meter):
+        if name not in able and usage.unmet_penalty[index] is None and usage.quantity[index].any():
+            catalogue.meters[name].need_on_demand("no offer or commitment covers it")
+
+
+def _advice(case: Case) -> dict[str, Decimal]:
+    """The providers' own advice: amounts by offer; a plan that needs no solver."""
+    advice: dict[str, Decimal] = {}
+    if case.has("provider_advice"):
+        frame = case.table("provider_advice")
+        for offer, quantity in zip(frame["offer"], frame["quantity"], strict=True):
+            advice[offer] = advice.get(offer, Decimal(0)) + Decimal(str(quantity))
+    return advice
