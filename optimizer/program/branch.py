@@ -12,10 +12,11 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from typing import Protocol
 
 import numpy as np
 
-from optimizer.program.arrays import ArrayProgram, Box
+from optimizer.program.arrays import ArrayProgram, Box, Relaxation
 from optimizer.program.certificate import lower_bound, whole_box
 from optimizer.program.feasibility import (
     first_phase,
@@ -29,6 +30,14 @@ from optimizer.program.problem import Floats, Problem
 _WHOLE = 1e-6
 
 
+class Program(Protocol):
+    """What supplies prices: a program that is solved for a box of purchases."""
+
+    def relax(self, box: Box) -> Relaxation:
+        """Solve the relaxation within a box."""
+        ...
+
+
 @dataclass(frozen=True)
 class Bounded:
     """The proven bound, the prices at the root, and the nodes that were solved."""
@@ -40,12 +49,13 @@ class Bounded:
 
 def certified_bound(
     problem: Problem,
-    program: ArrayProgram,
+    program: Program,
     spread: Callable[[Prices], Prices],
     *,
     target: float,
     nodes: int,
     bound_of: Callable[[Problem, Prices, Box], float] = lower_bound,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Bounded:
     """Raise the bound until it reaches ``target`` or ``nodes`` relaxations are solved.
 
@@ -61,6 +71,8 @@ def certified_bound(
         Stop when the bound is at least this; the value of a known plan less the gap.
     bound_of
         The certificate: of the problem alone, or with work that may move.
+    stop
+        Asked between nodes.
     """
     box = whole_box(problem)
     root = program.relax(box)
@@ -79,7 +91,7 @@ def certified_bound(
     needs_work = problem.arriving is not None and (
         problem.links.demand is not None or bool((problem.links.covered < 0).any())
     )
-    while queue and solved < nodes:
+    while queue and solved < nodes and not stop():
         low, _, box, quantity = queue[0]
         if min(low, closed) >= target:
             break
@@ -94,9 +106,10 @@ def certified_bound(
             if not relaxed.feasible:
                 if _empty(half) or _short(problem, half):
                     continue
-                phase = phase or ArrayProgram(first_phase(program.whole))
-                if not needs_work and proven_empty(problem, half, phase, spread):
-                    continue
+                if isinstance(program, ArrayProgram):
+                    phase = phase or ArrayProgram(first_phase(program.whole))
+                    if not needs_work and proven_empty(problem, half, phase, spread):
+                        continue
                 better = low
                 relaxed_quantity = np.clip(quantity, half.lower, half.upper)
             else:

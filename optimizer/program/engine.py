@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimizer.program.branch import certified_bound
 from optimizer.program.cellmeans import Knots
 from optimizer.program.cells import Grain, Refinement
 from optimizer.program.certificate import lower_bound, whole_box
@@ -25,6 +26,10 @@ from optimizer.program.search import on_step
 from optimizer.program.watch import Watch
 
 ROUNDS = 5
+# Rows of the last master program up to which whole units are searched for, and how much.
+WHOLE_ROWS = 20_000
+WHOLE_NODES = 300
+BRANCH_NODES = 60
 # Units of work (pools × hours) above which line searches look at a sample of the hours.
 SAMPLE_ABOVE = 500_000
 
@@ -51,8 +56,9 @@ class Engine:
         Dollars of ``quantity`` under free choice, from coverage that is feasible.
     bound, prices
         The best certificate, and its prices.
-    rounds, cells, rows
-        Work: rounds, cells of all groups and rows of the last master program.
+    rounds, cells, rows, nodes
+        Work: rounds, cells of all groups and rows of the last master program, nodes of
+        branching.
     """
 
     feasible: bool
@@ -64,6 +70,7 @@ class Engine:
     rounds: int
     cells: int
     rows: int
+    nodes: int
 
 
 def hours_apart(problem: Problem) -> bool:
@@ -125,6 +132,7 @@ class _Run:
         self.bound, self.prices = -np.inf, zero_prices(problem)
         self.best: tuple[float, Floats] = (np.inf, np.zeros(len(problem.columns)))
         self.relaxed: Floats = self.best[1]
+        self.nodes = 0
         self.apart = hours_apart(problem)
         self.sampled = _Sample(problem)
 
@@ -177,6 +185,8 @@ class _Run:
             self.cells.cells = self.cells.meet()
             spread /= 2
             self._focus(self.relaxed, spread)
+        if not self._closed() and rows and rows <= WHOLE_ROWS and not watch.stop():
+            self._whole(master)
         free, quantity = self.best
         return Engine(
             feasible=bool(np.isfinite(free)) or (not self.apart and rounds > 0),
@@ -188,7 +198,34 @@ class _Run:
             rounds=rounds,
             cells=self.cells.cells.count,
             rows=rows,
+            nodes=self.nodes,
         )
+
+    def _whole(self, master: Master) -> None:
+        """Whole units over the last cells, and branching on what is not whole.
+
+        Where units are few and dear, as boxes of eight GPUs are, rounding a linear program
+        and its bound leave the gap open.
+        """
+        problem, watch = self.problem, self.watch
+        self.watch.report("whole units")
+        found = master.best_whole(gap=0.2 * self.gap, nodes=WHOLE_NODES, seconds=watch.left())
+        if found is not None:
+            self._try(found, self.prices.shared)
+        if self._closed() or not self.apart or watch.stop():
+            return
+        value = self.best[0]
+        bounded = certified_bound(
+            problem,
+            master,
+            lambda prices: prices,
+            target=value - 0.9 * self.gap * abs(value + self.constant),
+            nodes=BRANCH_NODES,
+            stop=watch.stop,
+        )
+        self.nodes = bounded.nodes
+        if bounded.bound > self.bound:
+            self.bound, self.prices = bounded.bound, bounded.prices
 
     def _closed(self) -> bool:
         if not self.apart:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
+from optimizer.program.arrays import INTEGER, Box, Relaxation
 from optimizer.program.cellmeans import Knots, Level, Means, constant, sums
 from optimizer.program.cells import Cells
 from optimizer.program.levels import Levels
@@ -67,14 +68,18 @@ class Master:
         self.problem, self.levels, self.cells, self.knots = problem, levels, cells, knots
         self.allowed = np.ones(len(problem.columns), dtype=bool) if allowed is None else allowed
         self.scale = float(problem.weight.sum()) or 1.0
+        self._warm: highspy.Highs | None = None
         self._build()
 
     def _build(self) -> None:
         """Lay out the rows that all groups share, then each group, then the model."""
         problem, structure = self.problem, self.problem.structure
+        # Amounts that come in steps are counted in steps.
+        self.unit = np.where(problem.integer, problem.step, 1.0)
         self.lp = Sparse()
         self.lp.add_columns(
-            problem.cost / self.scale, np.where(self.allowed, problem.needed(), 0.0)
+            problem.cost * self.unit / self.scale,
+            np.where(self.allowed, problem.needed(), 0.0) / self.unit,
         )
         self.price = np.minimum(problem.price, problem.penalty[:, None])
         self.limited = bool(problem.limits.names) or bool((problem.availability < 1.0).any())
@@ -126,7 +131,9 @@ class Master:
         inside = problem.active[source][problem.structure.lead][level.regime]
         for column, ratio in problem.feeds[source]:
             where = row[inside]
-            self.lp.add(where, np.full(len(where), column), np.full(len(where), -ratio))
+            self.lp.add(
+                where, np.full(len(where), column), np.full(len(where), -ratio * self.unit[column])
+            )
 
     def _limit(self, limit: int, level: Level) -> None:
         """limit[i,c]: Σ weight · units ≤ most in every cell of its level."""
@@ -151,7 +158,9 @@ class Master:
             most[number] = links.most[number] / self.link_size[number]
             some = np.flatnonzero(links.purchase[number])
             row = np.full(len(some), self.link_row[number])
-            self.lp.add(row, some, links.purchase[number, some] / self.link_size[number])
+            self.lp.add(
+                row, some, links.purchase[number, some] * self.unit[some] / self.link_size[number]
+            )
             if np.isfinite(links.excess_price[number]):
                 price = links.excess_price[number] * self.link_size[number] / self.scale
                 index = self.lp.add_columns(np.array([price]), np.array([np.inf]))
@@ -286,28 +295,69 @@ class Master:
             source = int(problem.pair_source[pair])
             for column, ratio in problem.feeds[source]:
                 inside = own[ranks[problem.active[source][structure.lead[ranks]]]]
-                value = np.full(len(inside), -ratio / problem.pair_draw[pair])
+                each = -ratio * self.unit[column] / problem.pair_draw[pair]
+                value = np.full(len(inside), each)
                 self.lp.add(inside, np.full(len(inside), column), value)
 
     def solve(self, seconds: float | None = None) -> Proposal:
         """Solve the linear program and read amounts and prices, within a time limit."""
-        problem = self.problem
-        count = len(problem.columns)
         if not self.rows:  # nothing is used that could be covered
-            return Proposal(True, 0.0, np.zeros(count), zero_prices(problem), 0)
-        solver = highspy.Highs()
-        solver.setOptionValue("output_flag", False)
-        solver.setOptionValue("threads", 1)
-        solver.setOptionValue("random_seed", 0)
+            none = np.zeros(len(self.problem.columns))
+            return Proposal(True, 0.0, none, zero_prices(self.problem), 0)
+        solver = self._solver()
         if seconds is not None:
             solver.setOptionValue("time_limit", max(seconds, 0.1))
-        solver.passModel(self.model)
         try:
             solver.run()
         except ValueError:
             # HiGHS 1.11 loses its bookkeeping in the presolve of some tiny programs.
             solver.setOptionValue("presolve", "off")
             solver.run()
+        return self._read(solver)
+
+    def relax(self, box: Box) -> Relaxation:
+        """The linear program with the amounts in a box; from where the last box ended."""
+        if self._warm is None:
+            self._warm = self._solver()
+            self._warm.setOptionValue("presolve", "off")
+        count = len(self.problem.columns)
+        index = np.arange(count, dtype=np.int32)
+        self._warm.changeColsBounds(count, index, box.lower / self.unit, box.upper / self.unit)
+        self._warm.run()
+        found = self._read(self._warm)
+        return Relaxation(
+            found.feasible, found.objective, found.quantity, found.prices, np.zeros(0)
+        )
+
+    def best_whole(self, *, gap: float, nodes: int, seconds: float | None) -> Floats | None:
+        """Amounts in whole steps that are best for the cells; ``None`` if none was found."""
+        solver = self._solver()
+        stepped = np.flatnonzero(self.problem.integer).astype(np.int32)
+        kinds = np.full(len(stepped), INTEGER)
+        solver.changeColsIntegrality(len(stepped), stepped, kinds)
+        # Presolve of HiGHS 1.11 is wrong on some integer programs (tests/program/test_highs.py).
+        solver.setOptionValue("presolve", "off")
+        solver.setOptionValue("mip_rel_gap", gap)
+        solver.setOptionValue("mip_max_nodes", nodes)
+        if seconds is not None:
+            solver.setOptionValue("time_limit", max(seconds, 0.1))
+        solver.run()
+        if solver.getInfo().primal_solution_status != 2:  # 2: a feasible point
+            return None
+        values = np.array(solver.getSolution().col_value)[: len(self.problem.columns)]
+        return np.asarray(np.maximum(0.0, values * self.unit))
+
+    def _solver(self) -> highspy.Highs:
+        solver = highspy.Highs()
+        solver.setOptionValue("output_flag", False)
+        solver.setOptionValue("threads", 1)
+        solver.setOptionValue("random_seed", 0)
+        solver.passModel(self.model)
+        return solver
+
+    def _read(self, solver: highspy.Highs) -> Proposal:
+        problem = self.problem
+        count = len(problem.columns)
         if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             return Proposal(False, np.inf, np.zeros(count), zero_prices(problem), self.rows)
         answer = solver.getSolution()
@@ -315,7 +365,7 @@ class Master:
         return Proposal(
             True,
             float(solver.getInfo().objective_function_value) * self.scale,
-            np.maximum(0.0, np.array(answer.col_value)[:count]),
+            np.maximum(0.0, np.array(answer.col_value)[:count] * self.unit),
             self._prices(dual),
             self.rows,
         )

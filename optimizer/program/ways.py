@@ -121,7 +121,12 @@ def _engine(
         answer.bound * money,
     )
     bounded = Bounded(answer.bound * money, balanced.prices(answer.prices), 0)
-    work = {"rounds": answer.rounds, "cells": answer.cells, "rows": answer.rows}
+    work = {
+        "rounds": answer.rounds,
+        "cells": answer.cells,
+        "rows": answer.rows,
+        "nodes": answer.nodes,
+    }
     return Found(solution, bounded, [], False, why, work)
 
 
