@@ -120,7 +120,7 @@ def _hour(
                 - share * mathopt.fast_sum(load[pool, t])
                 <= share * float(p.demand[pool, t])
             )
-        if p.links.demand is not None:
+        if p.links.demand.any():
             _link(p, linked, -p.links.demand, pool, t, mathopt.fast_sum(load[pool, t]))
     for s in range(len(p.sources)):
         supply = [
