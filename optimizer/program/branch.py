@@ -89,7 +89,7 @@ def certified_bound(
     phase: ArrayProgram | None = None  # made when a box is first called infeasible
     # Work that arrives may be just what a row over all hours needs.
     needs_work = problem.arriving is not None and (
-        problem.links.demand is not None or bool((problem.links.covered < 0).any())
+        bool(problem.links.demand.any()) or bool((problem.links.covered < 0).any())
     )
     while queue and solved < nodes and not stop():
         low, _, box, quantity = queue[0]

@@ -57,7 +57,7 @@ def define_link_rows(
                 for (where, hour), variable in group.items()
                 if factors[row, where] and links.window[row, hour]
             ]
-        if links.demand is not None:
+        if links.demand.any():
             terms += [
                 -float(links.demand[row, pool] * problem.count[hour]) * units
                 for (pool, hour), units in (arriving or {}).items()

@@ -161,7 +161,7 @@ def place(problem: Problem, moves: Moves, placement: Placement) -> Problem:
     """The problem in which the work is where the placement puts it."""
     demand, tolerant = placed_usage(moves, placement, len(problem.pools))
     links = problem.links
-    if links.demand is not None:
+    if links.demand.any():
         worth = links.demand[:, :, None] * demand
         more = np.einsum("ipn,in->i", worth, link_hours(problem))
         links = replace(links, most=links.most + more)

@@ -100,7 +100,7 @@ class MovePrices:
     def __init__(self, problem: Problem, prices: Prices) -> None:
         costs = unit_costs(problem, prices, np.arange(len(problem.pools)))
         firm, spot = costs.firm, np.minimum(costs.spot, costs.firm)
-        if problem.links.demand is not None:
+        if problem.links.demand.any():
             # A unit that arrives makes room in the rows whose right-hand side it adds to.
             hourly = prices.links[:, None] * link_hours(problem) / problem.weight
             room = np.einsum("ip,in->pn", problem.links.demand, hourly)

@@ -32,6 +32,7 @@ from optimizer.program.moves_bound import (
     moves_bound,
 )
 from optimizer.program.placing import improve_placement
+from optimizer.program.prices import Prices
 from optimizer.program.problem import Floats, Ints, Problem
 from optimizer.program.proposals import packed_placement, proposed_placement, proven_unplaceable
 from optimizer.program.runs import earliest_run
@@ -77,6 +78,7 @@ class _Search:
     value: float = np.inf
     free: float = np.inf
     bound: float = -np.inf
+    prices: Prices | None = None  # those that prove the bound
     tried: int = 0
     error: SolverError | None = None
 
@@ -95,13 +97,18 @@ class _Search:
         if np.isfinite(answer.free):
             self.free = min(self.free, answer.free + cost)
             # Prices of one placement prove a bound for all of them.
-            self.bound = max(self.bound, moves_bound(self.problem, self.moves, answer.prices))
+            self.prove(moves_bound(self.problem, self.moves, answer.prices), answer.prices)
         self.progress(f"placement {name}: {value:,.2f}, bound {self.bound:,.2f}")
         if self.best is None or value < self.value - 1e-9 * max(1.0, abs(value)):
             self.best = Moved(answer, placement, placed, law, cost)
             self.value = value
             return True
         return False
+
+    def prove(self, bound: float, prices: Prices) -> None:
+        """Keep a bound of all placements if it is the best so far, with its prices."""
+        if bound > self.bound:
+            self.bound, self.prices = bound, prices
 
 
 def solve_moving(
@@ -159,7 +166,7 @@ def solve_moving(
     if not large:
         search.attempt("today's", today, {})
     proposed, bounded, quantity = proposed_placement(problem, moves, method, gap, progress)
-    search.bound = max(search.bound, bounded.bound)
+    search.prove(bounded.bound, bounded.prices)
     search.attempt("by the program", proposed, {"the program": quantity})
     packed = packed_placement(problem, moves, proposed, blocks, bounded.prices, seed)
     if packed is not None:
@@ -232,6 +239,10 @@ def _proven(search: _Search, gap: float, constant: float) -> Moved:
         )
         raise SolverError(msg)
     bound = min(search.bound, free)
+    # A limit is worth what it is worth to work that may move, not to work that stays put.
+    prices = best.answer.prices
+    if search.prices is not None:
+        prices = replace(prices, limits=search.prices.limits, links=search.prices.links)
     relative = (free - bound) / max(abs(objective + constant), 1e-12)
     answer = replace(
         best.answer,
@@ -239,6 +250,7 @@ def _proven(search: _Search, gap: float, constant: float) -> Moved:
         outcome=replace(best.answer.outcome, objective=objective),
         free=free,
         bound=bound,
+        prices=prices,
         checks=(*best.answer.checks, *(Check(c.name, c.ok, c.detail) for c in checks)),
         work={**best.answer.work, "placements": search.tried},
     )

@@ -68,7 +68,7 @@ class MovingProgram(ArrayProgram):
         # (I, P, N) what a unit of demand adds to the right-hand side of a linking row.
         self.follows = (
             None
-            if links.demand is None
+            if not links.demand.any()
             else links.demand[:, :, None] * link_hours(problem)[:, None]
         )
 

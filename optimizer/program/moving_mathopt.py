@@ -20,7 +20,8 @@ from optimizer.program.problem import Counts, Floats, Problem
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
 
-Cells = defaultdict[tuple[int, int], list[mathopt.LinearBase]]
+Terms = list[mathopt.LinearBase]
+Cells = defaultdict[tuple[int, int], Terms]
 
 
 def solve_moving_mathopt(  # noqa: C901, PLR0912, PLR0915 - a second program, told in one go
@@ -29,20 +30,8 @@ def solve_moving_mathopt(  # noqa: C901, PLR0912, PLR0915 - a second program, to
     """Solve a problem of what cannot move, together with what may; for small cases."""
     p = problem.expand()
     model = mathopt.Model(name="moving")
-    needed = ceiling(problem, moves).needed()
-    costs: list[mathopt.LinearBase] = []
-    quantity: list[mathopt.LinearBase] = []
-    for k in range(len(p.columns)):
-        step, least, most = float(p.step[k]), float(p.minimum[k]), float(needed[k])
-        if p.integer[k]:
-            quantity.append(step * model.add_integer_variable(lb=0.0, ub=round(most / step)))
-        else:
-            quantity.append(1.0 * model.add_variable(lb=0.0, ub=most))
-        if least > 0:
-            chosen = model.add_binary_variable()
-            model.add_linear_constraint(quantity[k] - least * chosen >= 0.0)
-            model.add_linear_constraint(quantity[k] - most * chosen <= 0.0)
-        costs.append(float(p.cost[k]) * quantity[k])
+    costs: Terms = []
+    quantity = _amounts(model, p, ceiling(problem, moves).needed(), costs)
     load: Cells = defaultdict(list)
     spotty: Cells = defaultdict(list)
     _works(model, p, moves, load, spotty, costs)
@@ -53,77 +42,8 @@ def solve_moving_mathopt(  # noqa: C901, PLR0912, PLR0915 - a second program, to
         for row in p.links.purchase
     ]
     for t in range(p.hours):
-        weight = float(p.weight[t])
-        ways: list[dict[Counts, list[mathopt.LinearBase]]] = [
-            {counts: [] for counts in Counts} for _ in p.pools
-        ]
-        drawn: list[list[mathopt.LinearBase]] = [[] for _ in p.sources]
-        served: list[list[mathopt.LinearBase]] = [[] for _ in p.pools]
-        for j, (s, pool, draw) in enumerate(
-            zip(p.pair_source, p.pair_pool, p.pair_draw, strict=True)
-        ):
-            unit = model.add_variable(lb=0.0)
-            served[pool].append(unit)
-            drawn[s].append(float(draw) * unit)
-            ways[pool][Counts.RUNNING].append(unit)
-            if not p.secures[s]:
-                ways[pool][Counts.MARKET].append(unit)
-            _link(p, linked, p.links.covered, j, t, unit)
-        for pool in range(len(p.pools)):
-            if math.isfinite(p.price[pool, t]):
-                unit = model.add_variable(lb=0.0)
-                served[pool].append(unit)
-                costs.append(weight * float(p.price[pool, t]) * unit)
-                ways[pool][Counts.MARKET].append(unit)
-                ways[pool][Counts.RUNNING].append(unit)
-                _link(p, linked, p.links.on_demand, pool, t, unit)
-            if math.isfinite(p.penalty[pool]):
-                unit = model.add_variable(lb=0.0)
-                served[pool].append(unit)
-                costs.append(weight * float(p.penalty[pool]) * unit)
-            if math.isfinite(p.spot_price[pool]):
-                unit = model.add_variable(lb=0.0)
-                served[pool].append(unit)
-                costs.append(weight * float(p.spot_price[pool]) * unit)
-                ways[pool][Counts.SPOT].append(unit)
-                ways[pool][Counts.RUNNING].append(unit)
-                _link(p, linked, p.links.spot, pool, t, unit)
-                model.add_linear_constraint(
-                    unit - mathopt.fast_sum(spotty[pool, t]) <= float(p.tolerant[pool, t])
-                )
-            model.add_linear_constraint(
-                mathopt.fast_sum(served[pool]) - mathopt.fast_sum(load[pool, t])
-                == float(p.demand[pool, t])
-            )
-            share = float(p.availability[pool, t])
-            if share < 1.0:
-                model.add_linear_constraint(
-                    mathopt.fast_sum(ways[pool][Counts.MARKET])
-                    - share * mathopt.fast_sum(load[pool, t])
-                    <= share * float(p.demand[pool, t])
-                )
-            if p.links.demand is not None:
-                _link(p, linked, -p.links.demand, pool, t, mathopt.fast_sum(load[pool, t]))
-        for s in range(len(p.sources)):
-            supply = [
-                float(ratio) * quantity[column]
-                for column, member, ratio in zip(
-                    p.member_column, p.member_source, p.member_ratio, strict=True
-                )
-                if member == s and p.active[s, t]
-            ]
-            model.add_linear_constraint(
-                mathopt.fast_sum(drawn[s]) - mathopt.fast_sum(supply) <= float(p.held[s, t])
-            )
-        _limit(model, p, t, ways)
-    for row, terms in enumerate(linked):
-        if math.isfinite(p.links.excess_price[row]):
-            above = model.add_variable(lb=0.0)
-            terms.append(-1.0 * above)
-            costs.append(float(p.links.excess_price[row]) * above)
-        size = max(1.0, abs(float(p.links.most[row])))
-        most = float(p.links.most[row]) / size
-        model.add_linear_constraint(mathopt.fast_sum(terms) * (1.0 / size) <= most)
+        _hour(model, p, t, quantity, load, spotty, linked, costs)
+    _link_rows(model, p, linked, costs)
     scale = float(p.weight.sum()) or 1.0
     model.minimize(mathopt.fast_sum(costs) / scale)
     parameters = mathopt.SolveParameters(
@@ -148,9 +68,124 @@ def solve_moving_mathopt(  # noqa: C901, PLR0912, PLR0915 - a second program, to
     )
 
 
+def _amounts(model: mathopt.Model, p: Problem, needed: Floats, costs: Terms) -> Terms:
+    """What is bought: 0, or an amount within its range."""
+    quantity: Terms = []
+    for k in range(len(p.columns)):
+        step, least, most = float(p.step[k]), float(p.minimum[k]), float(needed[k])
+        if p.integer[k]:
+            quantity.append(step * model.add_integer_variable(lb=0.0, ub=round(most / step)))
+        else:
+            quantity.append(1.0 * model.add_variable(lb=0.0, ub=most))
+        if least > 0:
+            chosen = model.add_binary_variable()
+            model.add_linear_constraint(quantity[k] - least * chosen >= 0.0)
+            model.add_linear_constraint(quantity[k] - most * chosen <= 0.0)
+        costs.append(float(p.cost[k]) * quantity[k])
+    return quantity
+
+
+def _hour(
+    model: mathopt.Model,
+    p: Problem,
+    t: int,
+    quantity: Terms,
+    load: Cells,
+    spotty: Cells,
+    linked: list[Terms],
+    costs: Terms,
+) -> None:
+    """Coverage of one hour: what meets the usage, what sources give, what is limited."""
+    ways: list[dict[Counts, Terms]] = [{counts: [] for counts in Counts} for _ in p.pools]
+    drawn: list[Terms] = [[] for _ in p.sources]
+    served: list[Terms] = [[] for _ in p.pools]
+    for j, (s, pool, draw) in enumerate(zip(p.pair_source, p.pair_pool, p.pair_draw, strict=True)):
+        unit = model.add_variable(lb=0.0)
+        served[pool].append(unit)
+        drawn[s].append(float(draw) * unit)
+        ways[pool][Counts.RUNNING].append(unit)
+        if not p.secures[s]:
+            ways[pool][Counts.MARKET].append(unit)
+        _link(p, linked, p.links.covered, j, t, unit)
+    for pool in range(len(p.pools)):
+        _uncovered(model, p, (pool, t), served[pool], ways[pool], spotty, linked, costs)
+        model.add_linear_constraint(
+            mathopt.fast_sum(served[pool]) - mathopt.fast_sum(load[pool, t])
+            == float(p.demand[pool, t])
+        )
+        share = float(p.availability[pool, t])
+        if share < 1.0:
+            model.add_linear_constraint(
+                mathopt.fast_sum(ways[pool][Counts.MARKET])
+                - share * mathopt.fast_sum(load[pool, t])
+                <= share * float(p.demand[pool, t])
+            )
+        if p.links.demand.any():
+            _link(p, linked, -p.links.demand, pool, t, mathopt.fast_sum(load[pool, t]))
+    for s in range(len(p.sources)):
+        supply = [
+            float(ratio) * quantity[column]
+            for column, member, ratio in zip(
+                p.member_column, p.member_source, p.member_ratio, strict=True
+            )
+            if member == s and p.active[s, t]
+        ]
+        model.add_linear_constraint(
+            mathopt.fast_sum(drawn[s]) - mathopt.fast_sum(supply) <= float(p.held[s, t])
+        )
+    _limit(model, p, t, ways)
+
+
+def _uncovered(
+    model: mathopt.Model,
+    p: Problem,
+    where: tuple[int, int],
+    served: Terms,
+    ways: dict[Counts, Terms],
+    spotty: Cells,
+    linked: list[Terms],
+    costs: Terms,
+) -> None:
+    """On demand, unserved, on spot: whatever of them has a price."""
+    pool, t = where
+    if math.isfinite(p.price[pool, t]):
+        unit = model.add_variable(lb=0.0)
+        served.append(unit)
+        costs.append(float(p.weight[t]) * float(p.price[pool, t]) * unit)
+        ways[Counts.MARKET].append(unit)
+        ways[Counts.RUNNING].append(unit)
+        _link(p, linked, p.links.on_demand, pool, t, unit)
+    if math.isfinite(p.penalty[pool]):
+        unit = model.add_variable(lb=0.0)
+        served.append(unit)
+        costs.append(float(p.weight[t]) * float(p.penalty[pool]) * unit)
+    if math.isfinite(p.spot_price[pool]):
+        unit = model.add_variable(lb=0.0)
+        served.append(unit)
+        costs.append(float(p.weight[t]) * float(p.spot_price[pool]) * unit)
+        ways[Counts.SPOT].append(unit)
+        ways[Counts.RUNNING].append(unit)
+        _link(p, linked, p.links.spot, pool, t, unit)
+        model.add_linear_constraint(
+            unit - mathopt.fast_sum(spotty[pool, t]) <= float(p.tolerant[pool, t])
+        )
+
+
+def _link_rows(model: mathopt.Model, p: Problem, linked: list[Terms], costs: Terms) -> None:
+    """The rows that link the hours, in parts of their right-hand side."""
+    for row, terms in enumerate(linked):
+        if math.isfinite(p.links.excess_price[row]):
+            above = model.add_variable(lb=0.0)
+            terms.append(-1.0 * above)
+            costs.append(float(p.links.excess_price[row]) * above)
+        size = max(1.0, abs(float(p.links.most[row])))
+        most = float(p.links.most[row]) / size
+        model.add_linear_constraint(mathopt.fast_sum(terms) * (1.0 / size) <= most)
+
+
 def _link(
     p: Problem,
-    linked: list[list[mathopt.LinearBase]],
+    linked: list[Terms],
     factors: Floats,
     which: int,
     t: int,
@@ -162,9 +197,7 @@ def _link(
             terms.append(float(p.count[t] * factors[row, which]) * unit)
 
 
-def _limit(
-    model: mathopt.Model, p: Problem, t: int, ways: list[dict[Counts, list[mathopt.LinearBase]]]
-) -> None:
+def _limit(model: mathopt.Model, p: Problem, t: int, ways: list[dict[Counts, Terms]]) -> None:
     """The limits that hold in an hour."""
     for limit in range(len(p.limits.names)):
         most = float(p.limits.most[limit, t])
@@ -183,7 +216,7 @@ def _works(
     moves: Moves,
     load: Cells,
     spotty: Cells,
-    costs: list[mathopt.LinearBase],
+    costs: Terms,
 ) -> None:
     """Shares by epoch: what they take from one pool and bring to another."""
     for work in moves.works:
@@ -217,12 +250,12 @@ def _job(
     job: Job,
     load: Cells,
     spotty: Cells,
-    costs: list[mathopt.LinearBase],
+    costs: Terms,
 ) -> None:
     """Windows [a, b) that do not touch each other; the first one loses nothing."""
     hours = len(job.hours)
     chosen: dict[tuple[int, int, bool], mathopt.Variable] = {}
-    done: list[mathopt.LinearBase] = []
+    done: Terms = []
     late = model.add_variable(lb=0.0)
     costs.append(job.delay * late)
     for a in range(hours):

@@ -88,7 +88,12 @@ class Links:
     spot: Floats = field(default_factory=lambda: _floats(0, 0))
     covered: Floats = field(default_factory=lambda: _floats(0, 0))
     window: Flags = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
-    demand: Floats | None = None
+    demand: Floats = field(default_factory=lambda: _floats(0, 0))
+
+    def __post_init__(self) -> None:
+        """Rows that are made without it do not follow the demand."""
+        if len(self.demand) != len(self.names):
+            object.__setattr__(self, "demand", np.zeros_like(self.spot))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ enumerated, and GLOP decides what is continuous (coverage, units of a gang, shar
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 
@@ -19,6 +20,7 @@ from optimizer.program.lawcost import LawOutcome
 from optimizer.program.moves import Job, Moves, Option, Work, ceiling, with_moves
 from optimizer.program.problem import Problem
 
+from .limited import limited_problem
 from .small import choices, random_problem
 
 MOST_TRIES = 700
@@ -177,12 +179,33 @@ def random_base(rng: np.random.Generator, seed: int, hours: int) -> Problem:
     )
 
 
-def random_substitution(seed: int) -> tuple[Problem, Moves]:
+Base = Callable[[np.random.Generator, int, int], Problem]
+
+
+def limited_base(rng: np.random.Generator, seed: int, hours: int) -> Problem:
+    """A random small problem with limits and linking rows; a share of spot follows demand."""
+    problem = limited_problem(seed)
+    index = np.sort(rng.integers(0, problem.hours, hours))
+    links = problem.links
+    share = np.array([0.1 * name.startswith("coverage.spot_share") for name in links.names])
+    return replace(
+        problem,
+        weight=problem.weight[index],
+        count=problem.count[index],
+        period=problem.period[index],
+        demand=problem.demand[:, index],
+        tolerant=problem.tolerant[:, index],
+        maximum=np.minimum(problem.maximum, 4.0),
+        links=replace(links, demand=share[:, None] * links.spot) if links.names else links,
+    )
+
+
+def random_substitution(seed: int, base: Base = random_base) -> tuple[Problem, Moves]:
     """One or two works with one or two places to go, over 4–10 hours in epochs of 2–4."""
     rng = np.random.default_rng(10_000 + seed)
     for attempt in range(200):
         hours, length = int(rng.integers(4, 11)), int(rng.integers(2, 5))
-        problem = random_base(rng, seed * 200 + attempt, hours)
+        problem = base(rng, seed * 200 + attempt, hours)
         pools = len(problem.pools)
         if pools < 2:
             continue
@@ -212,12 +235,12 @@ def random_substitution(seed: int) -> tuple[Problem, Moves]:
     raise AssertionError
 
 
-def random_jobs(seed: int) -> tuple[Problem, Moves]:
+def random_jobs(seed: int, base: Base = random_base) -> tuple[Problem, Moves]:
     """One or two jobs of every kind over 4–8 hours."""
     rng = np.random.default_rng(20_000 + seed)
     for attempt in range(400):
         hours = int(rng.integers(4, 9))
-        problem = random_base(rng, seed * 400 + attempt, hours)
+        problem = base(rng, seed * 400 + attempt, hours)
         jobs = []
         for number in range(int(rng.integers(1, 3))):
             first = int(rng.integers(0, hours - 2))

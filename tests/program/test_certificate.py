@@ -14,12 +14,16 @@ from hypothesis import strategies as st
 from optimizer.program.arrays import ArrayProgram, Box
 from optimizer.program.branch import certified_bound
 from optimizer.program.certificate import lower_bound, whole_box
+from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Problem, merge_labels
 from optimizer.program.reference import solve_reference
 from optimizer.program.search import on_step
 
+from .limited import limited_problem
 from .small import Exact, brute_force, choices, random_problem, simple
 
+# certificate._limit_rent multiplies ∞ by 0 where a limit does not apply, and drops it.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in multiply")
 seeds = st.integers(0, 100_000)
 few = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 many = settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -34,31 +38,47 @@ def some_amounts(problem: Problem, rng: np.random.Generator) -> np.ndarray:
     return np.array(amounts)
 
 
-def some_prices(problem: Problem, rng: np.random.Generator) -> np.ndarray:
-    """From nothing, over what things cost, to absurd."""
-    size = (len(problem.sources), problem.hours)
-    kind = int(rng.integers(4))
+def some_problem(seed: int) -> Problem:
+    """With own and shared sources, and every other one with limits and linking rows."""
+    return limited_problem(seed) if seed % 2 else random_problem(seed)
+
+
+def some_prices(problem: Problem, rng: np.random.Generator) -> Prices:
+    """From nothing, over what things cost, to absurd: within what a certificate allows."""
+    none = zero_prices(problem)
+    kind, good = int(rng.integers(4)), ArrayProgram(problem).relax(whole_box(problem)).prices
     if kind == 0:
-        return ArrayProgram(problem).relax(whole_box(problem)).prices
-    if kind == 1:
-        good = ArrayProgram(problem).relax(whole_box(problem)).prices
-        return np.maximum(0.0, good * rng.uniform(0.5, 1.5, size))
-    return rng.exponential(10.0 ** float(rng.integers(-3, 4)), size) * (rng.random(size) < 0.8)
+        return good
+
+    def priced(size: tuple[int, ...], near: np.ndarray) -> np.ndarray:
+        if kind == 1:
+            return np.asarray(near * rng.uniform(0.5, 1.5, size))
+        absurd = rng.exponential(10.0 ** float(rng.integers(-3, 4)), size)
+        return np.asarray(absurd * (rng.random(size) < 0.8))
+
+    applies = np.isfinite(problem.limits.most[:, problem.period]) if problem.limits.names else 0
+    return Prices(
+        priced(none.shared.shape, good.shared),
+        priced(none.rent.shape, good.rent),
+        priced(none.limits.shape, good.limits) * applies,
+        np.minimum(priced(none.links.shape, good.links), problem.links.excess_price),
+    )
 
 
 @many
 @given(seeds)
 def test_no_prices_give_a_bound_above_a_plan(seed: int) -> None:
-    problem, rng = random_problem(seed), np.random.default_rng(seed + 1)
+    problem, rng = some_problem(seed), np.random.default_rng(seed + 1)
     amounts = some_amounts(problem, rng)
     plan = Exact(problem).at(amounts)
     prices = some_prices(problem, rng)
-    assert lower_bound(problem, prices) <= plan + 1e-9 * (1 + abs(plan))
+    slack = 1e-9 * (1 + abs(plan)) if math.isfinite(plan) else 0.0
+    assert lower_bound(problem, prices) <= plan + slack
     around = Box(
         np.maximum(0.0, amounts - rng.choice([0.0, 0.5, 2.0], len(amounts))),
-        amounts + rng.choice([0.0, 0.5, 2.0, np.inf], len(amounts)),
+        amounts + rng.choice([0.0, 0.5, 2.0, 1000.0], len(amounts)),
     )
-    assert lower_bound(problem, prices, around) <= plan + 1e-9 * (1 + abs(plan))
+    assert lower_bound(problem, prices, around) <= plan + slack
 
 
 @many
@@ -80,32 +100,85 @@ def test_at_the_prices_of_the_relaxation_it_is_the_relaxation(seed: int) -> None
     assert lower_bound(problem, relaxed.prices, box) >= relaxed.objective * (1 - 1e-8) - 1e-8
 
 
+def priced(problem: Problem, *, shared: float = 0.0, rent: float = 0.0) -> Prices:
+    """One price for all shared sources and hours, and one rent for all own ones."""
+    none = zero_prices(problem)
+    return replace(none, shared=none.shared + shared, rent=none.rent + rent)
+
+
+def own_source() -> Problem:
+    return simple([[1.0]], [2.0], [(0, 0, 1.0)], [{"cost": 3.0}])
+
+
+def shared_source() -> Problem:
+    """One source for two pools of one unit each, at 2 and 4 on demand; 3 a unit."""
+    return simple([[1.0], [1.0]], [2.0, 4.0], [(0, 0, 1.0), (0, 1, 1.0)], [{"cost": 3.0}])
+
+
 def test_refused_prices() -> None:
-    problem = simple([[1.0]], [2.0], [(0, 0, 1.0)], [{"cost": 1.0}])
     for bad in (-1e-12, math.nan, math.inf):
-        with pytest.raises(ValueError, match="finite and not negative"):
-            lower_bound(problem, np.array([[bad]]))
+        for problem, part in ((own_source(), "rent"), (shared_source(), "shared")):
+            with pytest.raises(ValueError, match="finite and not negative"):
+                lower_bound(problem, priced(problem, **{part: bad}))
+    limited = next(p for p in map(limited_problem, range(1, 99)) if math.isinf(_least_limit(p)))
+    none = zero_prices(limited)
+    with pytest.raises(ValueError, match="does not apply"):
+        lower_bound(limited, replace(none, limits=none.limits + 1.0))
+    soft = next(
+        p for p in map(limited_problem, range(1, 99)) if np.isfinite(p.links.excess_price).any()
+    )
+    none = zero_prices(soft)
+    with pytest.raises(ValueError, match="above what exceeding it costs"):
+        lower_bound(soft, replace(none, links=none.links + 1e6))
 
 
-def test_the_bound_by_hand() -> None:
-    """One unit for one hour at 3, on demand at 2: π̂ = min(2, λ); the purchase min(0, 3−λ)·Q."""
-    problem = simple([[1.0]], [2.0], [(0, 0, 1.0)], [{"cost": 3.0}])
-    for price, bound in ((0.0, 0.0), (1.5, 1.5), (2.5, 2.0), (4.0, 2.0 - 1.0)):
-        assert lower_bound(problem, np.array([[price]])) == pytest.approx(bound, abs=1e-10)
-    # Without a limit to the amounts, prices above cost prove nothing.
-    assert lower_bound(problem, np.array([[4.0]]), Box(np.zeros(1), np.full(1, np.inf))) == -np.inf
+def _least_limit(problem: Problem) -> float:
+    """Infinite where some limit does not apply in some hour."""
+    return float(problem.limits.most.max(initial=0.0))
+
+
+def test_the_bound_of_an_own_source_by_hand() -> None:
+    """One unit for one hour at 3, on demand at 2: min(2, ρ), and the purchase min(0, 3 − ρ)·Q."""
+    problem = own_source()
+    assert problem.structure.own.tolist() == [True]
+    for rent, bound in ((0.0, 0.0), (1.5, 1.5), (2.5, 2.0), (4.0, 2.0 - 1.0)):
+        assert lower_bound(problem, priced(problem, rent=rent)) == pytest.approx(bound, abs=1e-10)
+    # The more may be bought, the less a rent above the cost proves.
+    wide = Box(np.zeros(1), np.full(1, 1000.0))
+    assert lower_bound(problem, priced(problem, rent=4.0), wide) == pytest.approx(2.0 - 1000.0)
     # A box without amounts holds no plan.
-    assert lower_bound(problem, np.zeros((1, 1)), Box(np.full(1, 0.2), np.full(1, 0.8))) == np.inf
+    between = Box(np.full(1, 0.2), np.full(1, 0.8))
+    assert lower_bound(problem, zero_prices(problem), between) == np.inf
+
+
+@pytest.mark.parametrize(("rent", "bound"), [(0.5, 1.5), (1.5, 4.5), (2.0, 6.0), (2.5, 6.5)])
+def test_how_much_each_pool_rents_by_hand(rent: float, bound: float) -> None:
+    """Usage 3, 3, 1 at 1 on demand: three units up to a rent of 2, one up to 3."""
+    problem = simple([[3.0, 3.0, 1.0]], [1.0], [(0, 0, 1.0)], [{"cost": 9.0}])
+    assert lower_bound(problem, priced(problem, rent=rent)) == pytest.approx(bound, abs=1e-9)
+
+
+def test_the_bound_of_a_shared_source_by_hand() -> None:
+    """min(2, λ) + min(4, λ) + min(0, 3 − λ)·2; the best price is the cost, and it is tight."""
+    problem = shared_source()
+    assert problem.structure.own.tolist() == [False]
+    for price, bound in ((0.0, 0.0), (2.5, 4.5), (3.0, 5.0), (5.0, 2.0 + 4.0 - 4.0)):
+        assert lower_bound(problem, priced(problem, shared=price)) == pytest.approx(bound, abs=1e-9)
+    assert brute_force(problem) == pytest.approx(5.0)
+    endless = Box(np.zeros(1), np.full(1, np.inf))
+    assert lower_bound(problem, priced(problem, shared=4.0), endless) == -np.inf
 
 
 def test_usage_that_nothing_serves_costs_infinitely_much() -> None:
     problem = simple([[1.0]], [math.inf], [], [{"cost": 1.0}])
-    assert lower_bound(problem, np.zeros((1, 1))) == math.inf
+    assert lower_bound(problem, zero_prices(problem)) == math.inf
 
 
 def test_branching_closes_what_the_relaxation_leaves() -> None:
-    """Two units for three and a half at a step of 3: LP 3.5/3 of a step, truth 1 or 2 steps."""
-    problem = simple([[3.5, 3.5]], [10.0], [(0, 0, 1.0)], [{"cost": 8.0, "step": 3.0}])
+    """Two pools share steps of 3 for three and a half: LP 3.5/3 of a step, truth 1 or 2."""
+    half = [1.75, 1.75]
+    pairs = [(0, 0, 1.0), (0, 1, 1.0)]
+    problem = simple([half, half], [10.0, 10.0], pairs, [{"cost": 8.0, "step": 3.0}])
     program = ArrayProgram(problem)
     one, best = (
         certified_bound(problem, program, lambda prices: prices, target=np.inf, nodes=nodes)
@@ -149,11 +222,9 @@ def test_merging_identical_hours_is_exact(seed: int) -> None:
 @given(seeds)
 def test_merging_other_hours_only_lowers(seed: int) -> None:
     problem = random_problem(seed)
-    rows = np.vstack([problem.active, problem.price])
-    _, labels = np.unique(rows, axis=1, return_inverse=True)
     best = brute_force(problem)
     assume(math.isfinite(best))
-    assert brute_force(merge_labels(problem, labels.reshape(-1))) <= best * (1 + 1e-9) + 1e-9
+    assert brute_force(merge_labels(problem, problem.period)) <= best * (1 + 1e-9) + 1e-9
 
 
 def test_merging_other_hours_loses_something() -> None:
