@@ -85,7 +85,7 @@ class Balanced:
                 on_demand=links.on_demand * unit,
                 spot=links.spot * unit,
                 covered=links.covered * unit[problem.pair_pool],
-                demand=None if links.demand is None else links.demand * unit,
+                demand=links.demand * unit,
             )
             if links.names
             else links,

@@ -284,7 +284,8 @@ def _newsvendor_steps(
     steps = np.arange(count)
     usage = moments - slopes * steps * grid
     total = usage + rent * steps * grid
-    first, last = int(np.ceil(least / grid - 1e-9)), int(np.floor(most / grid + 1e-9))
+    last = count if np.isinf(most) else int(np.floor(most / grid + 1e-9))
+    first = int(np.ceil(least / grid - 1e-9))
     if first > last:
         # No step lies in the range: its ends bound the cost from below.
         return _newsvendor(z, c, rent, least, most)

@@ -26,6 +26,7 @@ from optimizer.program.search import on_step
 from optimizer.program.watch import Watch
 
 ROUNDS = 5
+TWICE_BELOW = 300_000
 # Rows of the last master program up to which whole units are searched for, and how much.
 WHOLE_ROWS = 20_000
 WHOLE_NODES = 300
@@ -144,7 +145,7 @@ class _Run:
             if start.prices is not None and start.prices.shared.shape == guess.shape:
                 guess = start.prices.shared
             amounts = np.minimum(start.quantity, self.box.upper)
-            hours = self.oracle.run(amounts, guess)
+            hours = self._serve(amounts, guess)
             self._try(amounts, hours.prices)
             self.cells.add(amounts, hours)
             self.cells.cells = self.cells.meet()
@@ -161,13 +162,13 @@ class _Run:
             bound = lower_bound(problem, proposal.prices, self.box)
             if bound > self.bound:
                 self.bound, self.prices = bound, proposal.prices
-            hours = self.oracle.run(proposal.quantity, proposal.prices.shared)
+            hours = self._serve(proposal.quantity, proposal.prices.shared)
             share = 1.0
             if known and self.apart:
                 share = self._line_search(proposal.quantity, proposal.prices)
             at = self.relaxed + share * (proposal.quantity - self.relaxed)
             if share < 1.0:
-                between = self.oracle.run(at, proposal.prices.shared) if share > 0 else None
+                between = self._serve(at, proposal.prices.shared) if share > 0 else None
             else:
                 between = None
             self.relaxed, known = (at if share < 1.0 else proposal.quantity), True
@@ -233,13 +234,22 @@ class _Run:
         value = self.best[0]
         return value - self.bound <= self.gap * max(abs(value + self.constant), 1e-12)
 
+    def _serve(self, amounts: Floats, guess: Floats) -> Hours:
+        """Serve the hours; of a small problem twice, the second time at its own prices."""
+        hours = self.oracle.run(amounts, guess)
+        if len(self.problem.pools) * self.problem.hours > TWICE_BELOW:
+            return hours
+        finite = np.where(np.isfinite(hours.prices), hours.prices, guess)
+        again = self.oracle.run(amounts, finite)
+        return replace(again, cost=np.minimum(again.cost, hours.cost))
+
     def _try(self, amounts: Floats, guess: Floats) -> None:
         """Round amounts to what may be bought and keep them if they are the best yet."""
         rounded = np.minimum(on_step(self.problem, amounts), self.box.upper)
         if not self.apart:
             self.best = (np.inf, rounded)  # the last proposal; only the law can price it
             return
-        hours = self.oracle.run(rounded, guess)
+        hours = self._serve(rounded, guess)
         value = self._cost(rounded, hours, self.problem)
         if value < self.best[0]:
             self.best = (value, rounded)

@@ -24,7 +24,7 @@ Terms = list[mathopt.LinearBase]
 Cells = defaultdict[tuple[int, int], Terms]
 
 
-def solve_moving_mathopt(  # noqa: C901, PLR0912, PLR0915 - a second program, told in one go
+def solve_moving_mathopt(
     problem: Problem, moves: Moves, *, gap: float = 0.0, seconds: float = 600.0
 ) -> ProgramSolution:
     """Solve a problem of what cannot move, together with what may; for small cases."""

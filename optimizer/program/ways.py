@@ -32,6 +32,9 @@ MOST_REFERENCE_ROWS = 200_000
 MIP_NODES = 2_000
 BRANCH_NODES = 300
 
+# Pools × hours up to which the hours' linear programs are worth while.
+EXACT_BELOW = 200_000
+
 METHODS = ("auto", "reference", "partition", "mathopt")
 
 
@@ -180,5 +183,7 @@ def free_cost(
             return float("inf")  # not known: the law's cost stands for it
         hours = HourOracle(problem).run(quantity, bounded.prices.shared)
         best = np.minimum(hours.cost, law_hourly)
+        if len(problem.pools) * problem.hours <= EXACT_BELOW:
+            return free_choice_cost(problem, quantity, bounded.prices, best)
         return float(problem.cost @ quantity + problem.weight @ best)
     return free_choice_cost(problem, quantity, bounded.prices, law_hourly)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.program.balance import Balanced
+from optimizer.program.engine import solve_engine
+
 from .instances import Instance
 
 

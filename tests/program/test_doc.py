@@ -11,7 +11,7 @@ import pulp
 import pytest
 
 from optimizer.planning import scope
-from optimizer.program import branch, free, partition, reference, search, solve
+from optimizer.program import branch, cells, engine, free, reference, search, solve, ways
 from optimizer.program.check import check_solution
 from optimizer.program.coverage import (
     define_coverage_availability,
