@@ -11,7 +11,7 @@ import pulp
 import pytest
 
 from optimizer.planning import scope
-from optimizer.program import branch, cells, engine, free, reference, search, solve, ways
+from optimizer.program import branch, engine, free, reference, search, solve, ways
 from optimizer.program.check import check_solution
 from optimizer.program.coverage import (
     define_coverage_availability,
@@ -101,10 +101,12 @@ def test_its_figures_are_those_of_the_code() -> None:
     for figure, words in (
         (solve.REFERENCE_ROWS, "up to 12,000 rows"),
         (reference.PRESOLVE_ROWS, "up to 50,000 rows"),
-        (partition.ROUNDS, "14 rounds"),
-        (partition.MOST_CELLS, "600 cells"),
+        (ways.MOST_REFERENCE_ROWS, "up to 200,000 when asked for"),
+        (engine.ROUNDS, "up to 5 rounds"),
+        (engine.WHOLE_ROWS, "up to 20,000 rows"),
+        (engine.BRANCH_NODES, "up to 60 relaxations"),
+        (ways.EXACT_BELOW, "up to 200,000 pools"),
         (solve.BRANCH_NODES, "after 300 relaxations"),
-        (solve.PARTITION_BRANCH_NODES, "(partition: 12)"),
         (solve.SEARCH_EVALUATIONS, "150 replays"),
         (free.MOST_HOURS, "the 4,000 with the largest"),
     ):
