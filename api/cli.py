@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -54,6 +57,10 @@ ColourOption = Annotated[bool, typer.Option("--no-color", help="no colour (or se
 OutOption = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="also write the JSON here")
 ]
+StartOption = Annotated[
+    Path | None,
+    typer.Option("--start", metavar="PLAN", help="an earlier plan's JSON to start from"),
+]
 FocusOption = Annotated[
     Path | None,
     typer.Option(
@@ -78,11 +85,12 @@ def plan(
     quiet: QuietOption = False,
     no_color: ColourOption = False,
     detailed_exitcode: ExitOption = False,
+    start: StartOption = None,
 ) -> None:
     """Plan the horizon of CASE: what to buy, with the proof of how good it is."""
     machine = as_json or form is Format.json
     with _Errors(machine=machine):
-        code = _plan(case, output, machine, detail, quiet, no_color, detailed_exitcode)
+        code = _plan(case, output, machine, detail, quiet, no_color, detailed_exitcode, start)
     raise typer.Exit(code)
 
 
@@ -138,7 +146,7 @@ def demo(
     with _Errors(machine=False):
         folder = _demo_folder()
         _writable(output)
-        _plan(folder, output / "plan.json", False, False, quiet, no_color, False)
+        _plan(folder, output / "plan.json", False, False, quiet, no_color, False, None)
         _print(
             f"\nEvery number with its rows: {output / 'plan.json'}\n"
             f"The same page as text:      {output / 'plan.txt'}\n"
@@ -158,6 +166,7 @@ def _plan(
     quiet: bool,
     no_color: bool,
     detailed_exitcode: bool,
+    start: Path | None,
 ) -> int:
     progress = _progress(quiet)
     progress("reading tables")
@@ -168,6 +177,7 @@ def _plan(
         plan_document,
         to_json,
     )
+    from optimizer.program.watch import Watch
     from optimizer.reporting.text import infeasible_page, plan_page, render
     from optimizer.tables import read_case
 
@@ -175,8 +185,12 @@ def _plan(
         msg = f"the plan is written as JSON, but {output} does not end in .json"
         raise UsageError(f"{msg}. To mend it: name a file such as {output.name}.json")
     opened = read_case(case)
+    previous = None if start is None else _purchases_of(start)
     try:
-        document = plan_document(make_plan(opened, progress), detail=detail)
+        with _Interrupt(progress) as interrupt:
+            watch = Watch(tell=lambda told: progress(str(told)), cancelled=interrupt.asked)
+            plan = make_plan(opened, progress, watch=watch, previous=previous)
+        document = plan_document(plan, detail=detail)
     except InfeasibleCase as error:
         document = infeasible_document(error)
     text = to_json(document) + "\n"
@@ -195,6 +209,45 @@ def _plan(
     if detailed_exitcode and document["status"] == "stopped":
         return EXIT_STOPPED
     return EXIT_CHANGES if detailed_exitcode and document["purchases"] else 0
+
+
+class _Interrupt:
+    """The first Ctrl-C ends the search and keeps the best plan so far; a second one aborts."""
+
+    def __init__(self, progress: Callable[[str], None]) -> None:
+        self.progress = progress
+        self.wanted = False
+        self.before: Any = None
+
+    def asked(self) -> bool:
+        return self.wanted
+
+    def __enter__(self) -> _Interrupt:
+        def stop(*_: object) -> None:
+            if self.wanted:
+                raise KeyboardInterrupt
+            self.wanted = True
+            self.progress("stopping: the best plan so far is kept (Ctrl-C again aborts)")
+
+        if threading.current_thread() is threading.main_thread():
+            self.before = signal.signal(signal.SIGINT, stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
+
+
+def _purchases_of(file: Path) -> dict[str, Decimal]:
+    """Amounts by offer of a plan that was written before."""
+    mend = "To mend it: name a file that gpuopt plan -o wrote"
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        return {row["offer"]: Decimal(str(row["quantity"])) for row in document["purchases"]}
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}. {mend}") from None
+    except (ValueError, KeyError, TypeError, ArithmeticError):
+        raise UsageError(f"{file} is not a plan. {mend}") from None
 
 
 def _demo_folder() -> Path:

@@ -141,6 +141,7 @@ def _part(part: Part) -> dict[str, Any]:
         "status": str(part.answer.status),
         "method": part.answer.method,
         "why": part.answer.why,
+        **({"stopped": part.answer.stopped} if part.answer.stopped else {}),
         "distinct_hours": part.problem.hours,
         **part.answer.work,
     }

@@ -207,8 +207,16 @@ def _certainty(plan: Plan) -> str:
         f"No plan can cost less than {money(plan.lower_bound)} against this one's "
         f"{money(plan.objective)} (whole terms): at most {plan.gap:.2%} from perfect, of which "
         f"{plan.gap_solver:.2%} is what the solver left and {plan.gap_law:.2%} what the "
-        "providers' order of applying discounts costs over free choice."
+        "providers' order of applying discounts costs over free choice." + _stopped(plan)
     )
+
+
+def _stopped(plan: Plan) -> str:
+    """What ended the search early, if anything did."""
+    reasons = sorted({part.answer.stopped for part in plan.parts} - {""})
+    if not reasons:
+        return ""
+    return f" The search was ended by {' and '.join(reasons)}; the best plan until then is kept."
 
 
 def _purchase_line(row: dict[str, Any]) -> str:

@@ -90,7 +90,7 @@ class Watch:
         if not self.reason:
             left = self.left()
             if self.cancelled():
-                self.reason = "cancelled"
+                self.reason = "request"
             elif left is not None and left <= 0:
                 self.reason = f"the time limit of {self.seconds:g} seconds"
             elif self.memory is not None and _peak() > self.memory:
