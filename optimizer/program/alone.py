@@ -28,7 +28,7 @@ def each_alone(problem: Problem, kinds: Mapping[str, Ints]) -> dict[str, Floats]
         return {}
     levels = Levels.of(problem)
     oracle = HourOracle(problem)
-    cells = Refinement(problem, levels, oracle.chain, grain_of(problem)).cells
+    cells = Refinement(problem, levels, oracle.chain, grain_of(problem, 0)).cells
     knots = Knots(problem)
     plans = {}
     for name, columns in kinds.items():

@@ -21,7 +21,6 @@ from optimizer.program.problem import Floats, Ints, Problem
 Small = NDArray[np.int64]
 # States of a group's sources together, above which further sources add no more.
 MOST_STATES = 64
-_NONE = np.zeros(0)
 
 # Load over capacity at which hours are told apart: densest where capacity runs out.
 BANDS = np.array([0.7, 0.85, 0.95, 1.0, 1.05, 1.15, 1.4])
@@ -38,8 +37,9 @@ class Grain:
         Cells at most of the wide sources, and of a group before they meet.
     sliver
         Share of all hours below which a cell joins its neighbour.
-    prices
-        Classes of a wide source's price in hours that exhaust it.
+    prices, ratios
+        Classes of a wide source's price in hours that exhaust it, and of its sibling's price
+        beside it.
     history
         Incumbents whose labels are kept.
     """
@@ -48,6 +48,7 @@ class Grain:
     group: int = 24
     sliver: float = 1e-4
     prices: int = 4
+    ratios: int = 3
     history: int = 6
 
 
@@ -80,7 +81,6 @@ class Refinement:
 
     def __init__(self, problem: Problem, levels: Levels, chain: list[int], grain: Grain) -> None:
         self.problem, self.levels, self.chain, self.grain = problem, levels, chain, grain
-        self.least = grain.sliver * float(problem.weight.sum())
         self.reach: dict[int, dict[int, float]] = {source: {} for source in chain}
         for source, pool, draw in zip(
             problem.pair_source, problem.pair_pool, problem.pair_draw, strict=True
@@ -100,6 +100,10 @@ class Refinement:
         self.regime = np.unique(regime, return_inverse=True)[1].reshape(-1)
         self.kept: list[tuple[Small, list[Small]]] = []
         self.cells = self._first()
+
+    def _least(self) -> float:
+        """Weight below which a cell joins its sibling."""
+        return self.grain.sliver * float(self.problem.weight.sum())
 
     def _nodes(self, sources: Ints) -> list[list[tuple[int, float]]]:
         """Sources that cover the same pools, in the chain's order, as (source, exchange).
@@ -127,12 +131,12 @@ class Refinement:
         worth = [price[group.pools] @ problem.demand[group.pools] for group in self.levels.groups]
         wide = regime
         if any(self.under_wide):
-            wide = intersect(regime, _quantiles(sum(worth), 12), problem.weight, self.least)
+            wide = intersect(regime, _quantiles(sum(worth), 12), problem.weight, self._least())
         groups = []
         for number, group in enumerate(self.levels.groups):
             cell = wide if self.under_wide[number] else regime
             if len(group.sources) or len(group.limits):
-                cell = intersect(cell, _quantiles(worth[number], 4), problem.weight, self.least)
+                cell = intersect(cell, _quantiles(worth[number], 4), problem.weight, self._least())
             groups.append(cell)
         return Cells(wide, groups, [self._parent(wide, cell) for cell in groups])
 
@@ -150,7 +154,7 @@ class Refinement:
         regimes = problem.structure.regimes
         wide = regime
         for labels, _ in reversed(self.kept):
-            finer = intersect(wide, labels, problem.weight, self.least)
+            finer = intersect(wide, labels, problem.weight, self._least())
             if finer.max() + 1 > grain.wide * regimes and wide is not regime:
                 break
             wide = finer
@@ -159,12 +163,12 @@ class Refinement:
             alone = np.zeros(problem.hours, dtype=np.int64)
             first = True
             for _, by_group in reversed(self.kept):
-                finer = intersect(alone, by_group[number], problem.weight, self.least)
+                finer = intersect(alone, by_group[number], problem.weight, self._least())
                 if finer.max() + 1 > grain.group and not first:
                     break
                 alone, first = finer, False
             base = wide if self.under_wide[number] else regime
-            groups.append(intersect(base, alone, problem.weight, self.least))
+            groups.append(intersect(base, alone, problem.weight, self._least()))
         return Cells(wide, groups, [self._parent(wide, cell) for cell in groups])
 
     def _state(
@@ -179,24 +183,23 @@ class Refinement:
         for node in nodes:
             if label.max(initial=0) >= MOST_STATES:
                 break  # of many sources side by side the widest are told apart no more
-            first = node[0][0]
-            load = hours.load[rows[first]]
+            leader = node[0][0]
+            load = hours.load[rows[leader]]
             able = sum(exchange * capacity[source] for source, exchange in node)
             able = np.asarray(able)[problem.period]
             state = _bands(load, able, BANDS if prices else GROUP_BANDS)
             over = (load > able) & (able > 1e-9)
             with_some = [s for s, _ in node if capacity[s].any()]
             if with_some and over.any():
-                last = rows[with_some[-1]]
+                last = hours.prices[rows[with_some[-1]]]
                 if prices:
-                    price = np.minimum(hours.prices[last], np.finfo(np.float64).max)
-                    # Usage without any other way is worth most: a class of its own.
-                    inner = np.linspace(0, 1, prices + 1)[1:-1]
-                    priced = price[over & np.isfinite(hours.prices[last])]
-                    edges = np.unique(np.quantile(priced, inner)) if len(priced) else _NONE
-                    kind = np.searchsorted(edges, price, side="left")
+                    kind = _classes(last, over, prices)
+                    if len(with_some) > 1:
+                        # Siblings that draw unlike amounts have prices of their own.
+                        first = hours.prices[rows[with_some[0]]] / np.maximum(last, 1e-12)
+                        kind = kind * 16 + _classes(first, over, self.grain.ratios)
                 else:
-                    kind = hours.marginal[last] + 1
+                    kind = hours.marginal[rows[with_some[-1]]] + 1
                 state = state + np.where(over, 16 * kind, 0)
             label = label * (int(state.max(initial=0)) + 1) + state
             label = np.unique(label, return_inverse=True)[1].reshape(-1)
@@ -232,6 +235,15 @@ def intersect(parent: Ints, child: NDArray[np.integer], weight: Floats, least: f
         key = (np.arange(count)[:, None] * many + target).ravel()[key]
     used = np.bincount(key, minlength=count * many) > 0
     return np.asarray((np.cumsum(used) - 1)[key], dtype=np.int64)
+
+
+def _classes(values: Floats, inside: NDArray[np.bool_], classes: int) -> Small:
+    """Quantile classes of the values in some hours; usage without any other way is worth most."""
+    known = values[inside & np.isfinite(values)]
+    if not len(known):
+        return np.zeros(len(values), dtype=np.int64)
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, classes + 1)[1:-1]))
+    return np.searchsorted(edges, np.nan_to_num(values, posinf=1e300), side="left")
 
 
 def _bands(load: Floats, able: Floats, bands: Floats) -> Small:

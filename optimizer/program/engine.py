@@ -25,7 +25,7 @@ from optimizer.program.problem import Floats, Problem
 from optimizer.program.search import on_step
 from optimizer.program.watch import Watch
 
-ROUNDS = 5
+ROUNDS = 6
 TWICE_BELOW = 300_000
 # Rows of the last master program up to which whole units are searched for, and how much.
 WHOLE_ROWS = 20_000
@@ -87,14 +87,22 @@ def hours_apart(problem: Problem) -> bool:
     )
 
 
-def grain_of(problem: Problem) -> Grain:
-    """Cells that keep the master program within some 50,000 rows."""
+# Cells by round: far from the optimum, fine cells only make the program larger.
+FINE = (
+    Grain(wide=20, group=8, prices=5, ratios=1, history=2),
+    Grain(wide=30, group=12, prices=8, ratios=2, history=3),
+    Grain(wide=30, group=16, prices=10, ratios=3, history=3),
+    Grain(wide=40, group=16, prices=12, ratios=4, history=3),
+)
+MIDDLE = (Grain(wide=16, group=8, prices=6, ratios=1, history=3, sliver=3e-4),)
+COARSE = (Grain(wide=10, group=5, prices=4, ratios=1, history=2, sliver=1e-3),)
+
+
+def grain_of(problem: Problem, number: int) -> Grain:
+    """Cells of a round that keep the master program within some 60,000 rows."""
     pools = len(problem.pools)
-    if pools <= 300:
-        return Grain(wide=30, group=16, prices=10, history=3)
-    if pools <= 800:
-        return Grain(wide=16, group=8, prices=6, history=3, sliver=3e-4)
-    return Grain(wide=10, group=5, prices=4, history=2, sliver=1e-3)
+    by_round = FINE if pools <= 300 else MIDDLE if pools <= 800 else COARSE
+    return by_round[min(number, len(by_round) - 1)]
 
 
 def solve_engine(
@@ -127,13 +135,13 @@ class _Run:
         self.problem, self.gap, self.constant, self.watch = problem, gap, constant, watch
         self.levels = Levels.of(problem)
         self.oracle = HourOracle(problem)
-        self.cells = Refinement(problem, self.levels, self.oracle.chain, grain_of(problem))
+        self.cells = Refinement(problem, self.levels, self.oracle.chain, grain_of(problem, 0))
         self.knots = Knots(problem)
         self.box = whole_box(problem)
         self.bound, self.prices = -np.inf, zero_prices(problem)
         self.best: tuple[float, Floats] = (np.inf, np.zeros(len(problem.columns)))
         self.relaxed: Floats = self.best[1]
-        self.nodes = 0
+        self.nodes, self.proposed = 0, False
         self.apart = hours_apart(problem)
         self.sampled = _Sample(problem)
 
@@ -147,6 +155,7 @@ class _Run:
             amounts = np.minimum(start.quantity, self.box.upper)
             hours = self._serve(amounts, guess)
             self._try(amounts, hours.prices)
+            self.cells.grain = grain_of(problem, ROUNDS)
             self.cells.add(amounts, hours)
             self.cells.cells = self.cells.meet()
             self._focus(amounts, spread)
@@ -159,6 +168,7 @@ class _Run:
             rounds, rows = number + 1, master.rows
             if not proposal.feasible:
                 break
+            self.proposed = True
             bound = lower_bound(problem, proposal.prices, self.box)
             if bound > self.bound:
                 self.bound, self.prices = bound, proposal.prices
@@ -180,6 +190,7 @@ class _Run:
             )
             if self._closed() or watch.stop() or rounds == ROUNDS:
                 break
+            self.cells.grain = grain_of(problem, number)
             self.cells.add(proposal.quantity, hours)
             if between is not None:
                 self.cells.add(self.relaxed, between)
@@ -190,7 +201,7 @@ class _Run:
             self._whole(master)
         free, quantity = self.best
         return Engine(
-            feasible=bool(np.isfinite(free)) or (not self.apart and rounds > 0),
+            feasible=bool(np.isfinite(free)) or (not self.apart and self.proposed),
             quantity=quantity,
             relaxed=self.relaxed,
             free=free,

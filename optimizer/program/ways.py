@@ -118,7 +118,7 @@ def _engine(
     if np.isfinite(answer.free):
         status = Status.of_gap((answer.free - answer.bound) / max(abs(answer.free), 1e-300), gap)
     solution = ProgramSolution(
-        status if answer.feasible else Status.ERROR,
+        status if answer.feasible else Status.INFEASIBLE,
         balanced.amounts(answer.quantity),
         answer.free * money if np.isfinite(answer.free) else answer.bound * money,
         answer.bound * money,

@@ -173,7 +173,7 @@ def test_infeasible_case_names_what_to_relax(case: Path) -> None:
     document = json.loads(answer.stdout)
     assert document["status"] == "infeasible"
     assert document["relaxations"] == [
-        {"limit": "the maximum of offer ri", "amount": 1.0, "cost": "2.000000000000"}
+        {"limit": "the maximum of offer ri", "amount": 1.0, "cost": "8.000000000000"}
     ]
     assert run("plan", case).returncode == 11
 

@@ -102,7 +102,7 @@ def test_its_figures_are_those_of_the_code() -> None:
         (solve.REFERENCE_ROWS, "up to 12,000 rows"),
         (reference.PRESOLVE_ROWS, "up to 50,000 rows"),
         (ways.MOST_REFERENCE_ROWS, "up to 200,000 when asked for"),
-        (engine.ROUNDS, "up to 5 rounds"),
+        (engine.ROUNDS, "up to 6 rounds"),
         (engine.WHOLE_ROWS, "up to 20,000 rows"),
         (engine.BRANCH_NODES, "up to 60 relaxations"),
         (ways.EXACT_BELOW, "up to 200,000 pools"),
