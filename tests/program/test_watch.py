@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from optimizer.program.status import Status
 from optimizer.program.watch import Progress, Watch
 from tests.benchmarks.instances import make_instance
 
-from .folders import Row, case_of, cover, meter, money, units, usage
+from .folders import Row, case_of, cover, meter, money, random_rows, units, usage
 
 HOURS = 240
 GAP = 1e-3
@@ -138,6 +139,23 @@ def test_progress_never_gets_worse(case, method: str, constant: float) -> None:
     solving(method=method, watch=told.watch(), constant=constant)
     assert told.values("incumbent")
     never_worse(told)
+
+
+@pytest.mark.xfail(strict=True, reason="incumbents are priced by free choice, the last by the law")
+@pytest.mark.parametrize("method", ["reference", "partition"])
+def test_incumbents_are_what_the_law_charges(tmp_path: Path, method: str) -> None:
+    """Where the law's order costs 0.4 %, no plan costs what is told before it is asked."""
+    horizon, _, tables = random_rows(5)
+    plan = make_plan(case_of(tmp_path / "case", horizon, **tables))
+    assert plan.gap_law > 1e-3
+    for part in plan.parts:
+        settings, columns = plan.case.settings, part.component.columns
+        problem, pool_of = build_problem(
+            settings, plan.catalogue, part.window, columns, part.limits
+        )
+        told = Told()
+        solve(problem, part.law, pool_of, gap=GAP, method=method, watch=told.watch())
+        never_worse(told)
 
 
 @pytest.mark.parametrize("method", ["reference", "partition"])
