@@ -165,7 +165,7 @@ def test_cancelling_keeps_the_best_plan(case, method: str, after: int) -> None:
     told = Told(after)
     answer = solving(method=method, watch=told.watch(), constant=12.5)
     holds(problem, law, answer)
-    assert answer.stopped == "cancelled"
+    assert answer.stopped == "request"
     assert answer.status in (Status.OPTIMAL, Status.WITHIN_GAP, Status.STOPPED)
     assert answer.objective <= law.objective(np.zeros(len(problem.columns)))
     relative = (answer.free - answer.bound) / answer.objective
@@ -206,15 +206,16 @@ def test_the_engine_tells_every_round(fleet: Problem) -> None:
     told = Told()
     found = solve_engine(fleet, gap=1e-6, constant=7.0, watch=told.watch())
     never_worse(told)
-    assert len(told.seen) == found.rounds > 1
-    assert told.seen[-1].incumbent == pytest.approx(found.free + 7.0)
-    assert told.seen[-1].bound == pytest.approx(found.bound + 7.0)
+    assert len(told.values("bound")) == found.rounds > 1
+    # Whole units and branching come after the rounds; they only help.
+    assert told.values("incumbent")[-1] >= found.free + 7.0 - 1e-9 * found.free
+    assert told.values("bound")[-1] <= found.bound + 7.0 + 1e-9 * found.free
     assert told.seen[0].phase.startswith("round 1, ")
 
 
-@pytest.mark.parametrize("limit", ["cancelled", "time", "memory"])
+@pytest.mark.parametrize("limit", ["request", "time", "memory"])
 def test_the_engine_stops_after_a_round(fleet: Problem, limit: str) -> None:
-    told = Told(1 if limit == "cancelled" else math.inf)
+    told = Told(1 if limit == "request" else math.inf)
     limits: dict[str, Any] = {"time": {"seconds": 1e-9}, "memory": {"memory": 1}}.get(limit, {})
     watch = told.watch(**limits)
     found = solve_engine(fleet, gap=1e-6, watch=watch)
