@@ -199,8 +199,9 @@ def test_amounts_in_its_own_units_may_be_bought() -> None:
     assert may_be_bought(problem, balanced.amounts(found.quantity))
 
 
-# Fleets whose usage a few pools make up: the cells stop being split before they are fine.
-STALLED = pytest.mark.xfail(strict=True, reason="the cells are not split any more: 1.2 % is left")
+# Seven pools share two plans: 16 cells of a group forget older incumbents and split no more;
+# with 60 (Grain.group) the gap closes in four rounds.
+STALLED = pytest.mark.xfail(strict=True, reason="a group's cells are too few: 1.2 % is left")
 
 
 @pytest.mark.parametrize("seed", [pytest.param(3, marks=STALLED), 4, 5, 6, 7, 8, 9])
