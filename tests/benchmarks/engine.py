@@ -10,6 +10,7 @@ import numpy as np
 
 from optimizer.program.balance import Balanced
 from optimizer.program.engine import solve_engine
+from optimizer.program.search import on_step
 
 from .instances import Instance
 
@@ -25,7 +26,7 @@ class Planned:
     bound
         Dollars a year that no plan undercuts.
     free
-        Dollars a year of the amounts under free choice, if the engine knows them.
+        Dollars a year of the amounts under free choice, from coverage that is feasible.
     """
 
     quantity: np.ndarray
@@ -39,7 +40,7 @@ def by_engine(instance: Instance, gap: float) -> Planned:
     balanced = Balanced.of(instance.problem)
     answer = solve_engine(balanced.problem, gap=gap)
     return Planned(
-        balanced.amounts(answer.quantity),
+        on_step(instance.problem, balanced.amounts(answer.quantity)),
         answer.bound * balanced.money,
         answer.free * balanced.money,
         f"{answer.rounds} rounds, {answer.cells} cells, {answer.rows} rows",

@@ -24,6 +24,8 @@ from optimizer.program.prices import zero_prices
 from optimizer.program.problem import Problem
 from optimizer.program.reference import solve_reference
 from optimizer.program.status import Status
+from optimizer.program.watch import Watch
+from optimizer.program.ways import Found, run_way
 
 from .small import simple
 
@@ -77,6 +79,11 @@ def agree(
     for bound in (found, lower_bound(problem, zero_prices(problem))):
         assert bound <= best + slack
     assert all(c.ok for c in check_bound(found, {"best": best + absolute}))
+
+
+def through(problem: Problem, way: str) -> Found:
+    """What a way finds when it is asked as ``solve`` asks it: in the problem's own units."""
+    return run_way(problem, way, "", gap=1e-6, constant=0.0, start=None, watch=Watch())
 
 
 def one_pool(demand: list[float], price: float, cost: float, **column: float) -> Problem:
