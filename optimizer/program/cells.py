@@ -21,6 +21,8 @@ from optimizer.program.problem import Floats, Ints, Problem
 Small = NDArray[np.int64]
 # States of a group's sources together, above which further sources add no more.
 MOST_STATES = 64
+# Few groups may each have more cells than the grain says: this over their number squared.
+FEW_GROUPS = 120
 
 # Load over capacity at which hours are told apart: densest where capacity runs out.
 BANDS = np.array([0.7, 0.85, 0.95, 1.0, 1.05, 1.15, 1.4])
@@ -148,28 +150,34 @@ class Refinement:
         self.kept = [*self.kept, (wide, groups)][-self.grain.history :]
 
     def meet(self) -> Cells:
-        """Cells in which all kept incumbents agree, newest first, within the grain."""
+        """Cells in which the kept incumbents agree, newest first, within the grain.
+
+        A label that would make too many cells is passed over, not what came before it.
+        """
         problem, grain = self.problem, self.grain
-        regime = self.regime
         regimes = problem.structure.regimes
-        wide = regime
-        for labels, _ in reversed(self.kept):
-            finer = intersect(wide, labels, problem.weight, self._least())
-            if finer.max() + 1 > grain.wide * regimes and wide is not regime:
-                break
-            wide = finer
+        wide = self._agreed(
+            self.regime, [labels for labels, _ in reversed(self.kept)], grain.wide * regimes
+        )
+        # Few groups may have many cells each: what counts are the rows of all together.
+        most = max(grain.group, grain.group * FEW_GROUPS // max(1, len(self.levels.groups)) ** 2)
+        none = np.zeros(problem.hours, dtype=np.int64)
         groups = []
         for number in range(len(self.levels.groups)):
-            alone = np.zeros(problem.hours, dtype=np.int64)
-            first = True
-            for _, by_group in reversed(self.kept):
-                finer = intersect(alone, by_group[number], problem.weight, self._least())
-                if finer.max() + 1 > grain.group and not first:
-                    break
-                alone, first = finer, False
-            base = wide if self.under_wide[number] else regime
+            labels = [by_group[number] for _, by_group in reversed(self.kept)]
+            alone = self._agreed(none, labels, most)
+            base = wide if self.under_wide[number] else self.regime
             groups.append(intersect(base, alone, problem.weight, self._least()))
         return Cells(wide, groups, [self._parent(wide, cell) for cell in groups])
+
+    def _agreed(self, start: Ints, labels: list[Small], most: int) -> Ints:
+        """Intersect labels, newest first; the newest always, others while cells stay few."""
+        cell = start
+        for number, label in enumerate(labels):
+            finer = intersect(cell, label, self.problem.weight, self._least())
+            if number == 0 or finer.max() + 1 <= most:
+                cell = finer
+        return cell
 
     def _state(
         self, nodes: list[list[tuple[int, float]]], hours: Hours, capacity: Floats, *, prices: int

@@ -56,7 +56,7 @@ class Engine:
     free
         Dollars of ``quantity`` under free choice, from coverage that is feasible.
     bound, prices
-        The best certificate, and its prices.
+        The best certificate, and its prices (with nodes, those of the root).
     rounds, cells, rows, nodes
         Work: rounds, cells of all groups and rows of the last master program, nodes of
         branching.
@@ -101,7 +101,7 @@ COARSE = (Grain(wide=10, group=5, prices=4, ratios=1, history=2, sliver=1e-3),)
 def grain_of(problem: Problem, number: int) -> Grain:
     """Cells of a round that keep the master program within some 60,000 rows."""
     pools = len(problem.pools)
-    by_round = FINE if pools <= 300 else MIDDLE if pools <= 800 else COARSE
+    by_round = FINE if pools <= 100 else FINE[:1] + FINE[2:] if pools <= 300 else MIDDLE if pools <= 800 else COARSE
     return by_round[min(number, len(by_round) - 1)]
 
 
@@ -167,6 +167,9 @@ class _Run:
             proposal = master.solve(watch.left())
             rounds, rows = number + 1, master.rows
             if not proposal.feasible:
+                # Prices of nothing still bound it.
+                zero = zero_prices(problem)
+                self.bound = max(self.bound, lower_bound(problem, zero, self.box))
                 break
             self.proposed = True
             bound = lower_bound(problem, proposal.prices, self.box)
@@ -220,7 +223,7 @@ class _Run:
         and its bound leave the gap open.
         """
         problem, watch = self.problem, self.watch
-        self.watch.report("whole units")
+        watch.report("whole units")
         found = master.best_whole(gap=0.2 * self.gap, nodes=WHOLE_NODES, seconds=watch.left())
         if found is not None:
             self._try(found, self.prices.shared)
@@ -238,11 +241,16 @@ class _Run:
         self.nodes = bounded.nodes
         if bounded.bound > self.bound:
             self.bound, self.prices = bounded.bound, bounded.prices
+        watch.report(
+            f"{bounded.nodes} nodes", self.best[0] + self.constant, self.bound + self.constant
+        )
 
     def _closed(self) -> bool:
         if not self.apart:
             return False
         value = self.best[0]
+        if not np.isfinite(value):
+            return False
         return value - self.bound <= self.gap * max(abs(value + self.constant), 1e-12)
 
     def _serve(self, amounts: Floats, guess: Floats) -> Hours:
@@ -256,12 +264,19 @@ class _Run:
 
     def _try(self, amounts: Floats, guess: Floats) -> None:
         """Round amounts to what may be bought and keep them if they are the best yet."""
-        rounded = np.minimum(on_step(self.problem, amounts), self.box.upper)
+        problem = self.problem
+        rounded = np.minimum(on_step(problem, amounts), self.box.upper)
         if not self.apart:
             self.best = (np.inf, rounded)  # the last proposal; only the law can price it
             return
-        hours = self._serve(rounded, guess)
-        value = self._cost(rounded, hours, self.problem)
+        value = self._cost(rounded, self._serve(rounded, guess), problem)
+        if not np.isfinite(value):  # usage without a price: rounded down it may stay unserved
+            upwards = on_step(problem, np.ceil(amounts / problem.step - 1e-9) * problem.step)
+            rounded = np.minimum(upwards, self.box.upper)
+            value = self._cost(rounded, self._serve(rounded, guess), problem)
+        if not np.isfinite(value) and not np.isfinite(self.best[0]):
+            rounded = self.box.upper
+            value = self._cost(rounded, self._serve(rounded, guess), problem)
         if value < self.best[0]:
             self.best = (value, rounded)
 

@@ -311,6 +311,7 @@ class Master:
             solver.run()
         except ValueError:
             # HiGHS 1.11 loses its bookkeeping in the presolve of some tiny programs.
+            solver = self._solver()
             solver.setOptionValue("presolve", "off")
             solver.run()
         return self._read(solver)
@@ -352,6 +353,8 @@ class Master:
         solver.setOptionValue("output_flag", False)
         solver.setOptionValue("threads", 1)
         solver.setOptionValue("random_seed", 0)
+        # Perturbing the costs, and taking it back, costs a fifth of the time here.
+        solver.setOptionValue("dual_simplex_cost_perturbation_multiplier", 0.0)
         solver.passModel(self.model)
         return solver
 

@@ -139,7 +139,7 @@ def _whole(balanced: Balanced, way: str, why: str, watch: Watch) -> Found:
         solution = solve_mathopt(problem)
     else:
         solution = solve_reference(problem, nodes=MIP_NODES, seconds=watch.left())
-    watch.report("proving", solution.objective * balanced.money, None)
+    watch.report("proving")
     bounded = certified_bound(
         problem,
         ArrayProgram(problem),
