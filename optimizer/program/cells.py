@@ -19,6 +19,8 @@ from optimizer.program.levels import Levels
 from optimizer.program.problem import Floats, Ints, Problem
 
 Small = NDArray[np.int64]
+# A label of the hours, and a coarser one that takes its place where it is too fine.
+Label = tuple[Small, Small]
 # States of a group's sources together, above which further sources add no more.
 MOST_STATES = 64
 # Few groups may each have more cells than the grain says: this over their number squared.
@@ -100,8 +102,9 @@ class Refinement:
         # Regimes without an hour have no cell.
         regime = problem.structure.regime[problem.period]
         self.regime = np.unique(regime, return_inverse=True)[1].reshape(-1)
-        self.kept: list[tuple[Small, list[Small]]] = []
-        self.cells = self._first()
+        self.kept: list[tuple[Label, list[Label]]] = []
+        self.plain = self._plain()
+        self.cells = self.meet()
 
     def _least(self) -> float:
         """Weight below which a cell joins its sibling."""
@@ -125,29 +128,31 @@ class Refinement:
             for node in nodes.values()
         ]
 
-    def _first(self) -> Cells:
-        """Before any incumbent: classes of what the usage of a group, and of all, is worth."""
+    def _plain(self) -> tuple[Label, list[Label]]:
+        """Before any incumbent: classes of what the usage of a group, and of all, is worth.
+
+        They stay behind the incumbents' labels: where an incumbent buys nothing, its labels
+        tell hours apart no more, and the program would take any mean for true.
+        """
         problem = self.problem
-        regime = self.regime
         price = np.where(np.isfinite(problem.price), problem.price, 0.0).max(axis=1)
         worth = [price[group.pools] @ problem.demand[group.pools] for group in self.levels.groups]
-        wide = regime
-        if any(self.under_wide):
-            wide = intersect(regime, _quantiles(sum(worth), 12), problem.weight, self._least())
-        groups = []
-        for number, group in enumerate(self.levels.groups):
-            cell = wide if self.under_wide[number] else regime
-            if len(group.sources) or len(group.limits):
-                cell = intersect(cell, _quantiles(worth[number], 4), problem.weight, self._least())
-            groups.append(cell)
-        return Cells(wide, groups, [self._parent(wide, cell) for cell in groups])
+        none = np.zeros(problem.hours, dtype=np.int64)
+        wide = _quantiles(np.sum(worth, axis=0), 12) if any(self.under_wide) else none
+        groups = [
+            _quantiles(own, 4) if len(group.sources) or len(group.limits) else none
+            for group, own in zip(self.levels.groups, worth, strict=True)
+        ]
+        return (wide, none), [(label, none) for label in groups]
 
     def add(self, quantity: Floats, hours: Hours) -> None:
         """Label the hours by how much each level could use of what it has at an incumbent."""
         capacity = self.problem.capacity(quantity)
         wide = self._state(self.wide_nodes, hours, capacity, prices=self.grain.prices)
         groups = [self._state(nodes, hours, capacity, prices=0) for nodes in self.nodes]
-        self.kept = [*self.kept, (wide, groups)][-self.grain.history :]
+        # What says the same as before takes no place of another.
+        kept = [old for old in self.kept if not _same(old, (wide, groups))]
+        self.kept = [*kept, (wide, groups)][-self.grain.history :]
 
     def meet(self) -> Cells:
         """Cells in which the kept incumbents agree, newest first, within the grain.
@@ -157,7 +162,9 @@ class Refinement:
         problem, grain = self.problem, self.grain
         regimes = problem.structure.regimes
         wide = self._agreed(
-            self.regime, [labels for labels, _ in reversed(self.kept)], grain.wide * regimes
+            self.regime,
+            [*(labels for labels, _ in reversed(self.kept)), self.plain[0]],
+            grain.wide * regimes,
         )
         # Few groups may have many cells each: what counts are the rows of all together.
         most = max(grain.group, grain.group * FEW_GROUPS // max(1, len(self.levels.groups)) ** 2)
@@ -165,37 +172,45 @@ class Refinement:
         groups = []
         for number in range(len(self.levels.groups)):
             labels = [by_group[number] for _, by_group in reversed(self.kept)]
+            labels.append(self.plain[1][number])
             alone = self._agreed(none, labels, most)
             base = wide if self.under_wide[number] else self.regime
             groups.append(intersect(base, alone, problem.weight, self._least()))
         return Cells(wide, groups, [self._parent(wide, cell) for cell in groups])
 
-    def _agreed(self, start: Ints, labels: list[Small], most: int) -> Ints:
+    def _agreed(self, start: Ints, labels: list[Label], most: int) -> Ints:
         """Intersect labels, newest first; the newest always, others while cells stay few."""
         cell = start
         for number, label in enumerate(labels):
-            finer = intersect(cell, label, self.problem.weight, self._least())
-            if number == 0 or finer.max() + 1 <= most:
-                cell = finer
+            # Too fine together: the bands of load alone, which matter most.
+            for tried in label:
+                finer = intersect(cell, tried, self.problem.weight, self._least())
+                if number == 0 or finer.max() + 1 <= most:
+                    cell = finer
+                    break
         return cell
 
     def _state(
         self, nodes: list[list[tuple[int, float]]], hours: Hours, capacity: Floats, *, prices: int
-    ) -> Small:
+    ) -> Label:
         """Bands of load over capacity; where it is exhausted, by price or by marginal pool.
 
         Hours in which the same pool is the last that is reached are covered alike.
+
+        Returns
+        -------
+        Both together, and the bands alone.
         """
         problem, rows = self.problem, self.problem.structure.row
-        label = np.zeros(problem.hours, dtype=np.int64)
+        bands, kinds = (np.zeros(problem.hours, dtype=np.int64) for _ in range(2))
         for node in nodes:
-            if label.max(initial=0) >= MOST_STATES:
+            if bands.max(initial=0) >= MOST_STATES:
                 break  # of many sources side by side the widest are told apart no more
             leader = node[0][0]
             load = hours.load[rows[leader]]
             able = sum(exchange * capacity[source] for source, exchange in node)
             able = np.asarray(able)[problem.period]
-            state = _bands(load, able, BANDS if prices else GROUP_BANDS)
+            band = _bands(load, able, BANDS if prices else GROUP_BANDS)
             over = (load > able) & (able > 1e-9)
             with_some = [s for s, _ in node if capacity[s].any()]
             if with_some and over.any():
@@ -208,10 +223,12 @@ class Refinement:
                         kind = kind * 16 + _classes(first, over, self.grain.ratios)
                 else:
                     kind = hours.marginal[rows[with_some[-1]]] + 1
-                state = state + np.where(over, 16 * kind, 0)
-            label = label * (int(state.max(initial=0)) + 1) + state
-            label = np.unique(label, return_inverse=True)[1].reshape(-1)
-        return label
+                kinds = kinds * (int(kind.max(initial=0)) + 2) + np.where(over, kind + 1, 0)
+                kinds = np.unique(kinds, return_inverse=True)[1].reshape(-1)
+            bands = bands * (len(BANDS) + 2) + band
+            bands = np.unique(bands, return_inverse=True)[1].reshape(-1)
+        both = kinds * (int(bands.max(initial=0)) + 1) + bands
+        return np.unique(both, return_inverse=True)[1].reshape(-1), bands
 
     def _parent(self, wide: Ints, cell: Ints) -> Ints:
         parent = np.zeros(int(cell.max(initial=-1)) + 1, dtype=np.int64)
@@ -243,6 +260,12 @@ def intersect(parent: Ints, child: NDArray[np.integer], weight: Floats, least: f
         key = (np.arange(count)[:, None] * many + target).ravel()[key]
     used = np.bincount(key, minlength=count * many) > 0
     return np.asarray((np.cumsum(used) - 1)[key], dtype=np.int64)
+
+
+def _same(one: tuple[Label, list[Label]], other: tuple[Label, list[Label]]) -> bool:
+    """Whether two incumbents label all hours alike."""
+    pairs = [(one[0], other[0]), *zip(one[1], other[1], strict=True)]
+    return all(np.array_equal(a[0], b[0]) for a, b in pairs)
 
 
 def _classes(values: Floats, inside: NDArray[np.bool_], classes: int) -> Small:

@@ -9,6 +9,7 @@ meet, on work done or when the watch says so.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from optimizer.program.cells import Grain, Refinement
 from optimizer.program.certificate import lower_bound, whole_box
 from optimizer.program.hours import HourOracle, Hours
 from optimizer.program.levels import Levels
-from optimizer.program.master import Master
+from optimizer.program.master import Master, Proposal
 from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Floats, Problem
 from optimizer.program.search import on_step
@@ -27,6 +28,8 @@ from optimizer.program.watch import Watch
 
 ROUNDS = 6
 TWICE_BELOW = 300_000
+# And up to which hours are labelled at the proposal too, not only where the line search ends.
+TWO_LABELS_BELOW = 5_000_000
 # Rows of the last master program up to which whole units are searched for, and how much.
 WHOLE_ROWS = 20_000
 WHOLE_NODES = 300
@@ -94,6 +97,11 @@ FINE = (
     Grain(wide=30, group=16, prices=10, ratios=3, history=3),
     Grain(wide=40, group=16, prices=12, ratios=4, history=3),
 )
+# Of few pools cells cost little, and every incumbent's labels are worth keeping.
+SMALL = (
+    Grain(wide=60, group=30, prices=5, ratios=1, history=4),
+    Grain(wide=150, group=30, prices=8, ratios=2, history=8),
+)
 MIDDLE = (Grain(wide=16, group=8, prices=6, ratios=1, history=3, sliver=3e-4),)
 COARSE = (Grain(wide=10, group=5, prices=4, ratios=1, history=2, sliver=1e-3),)
 
@@ -101,7 +109,15 @@ COARSE = (Grain(wide=10, group=5, prices=4, ratios=1, history=2, sliver=1e-3),)
 def grain_of(problem: Problem, number: int) -> Grain:
     """Cells of a round that keep the master program within some 60,000 rows."""
     pools = len(problem.pools)
-    by_round = FINE if pools <= 100 else FINE[:1] + FINE[2:] if pools <= 300 else MIDDLE if pools <= 800 else COARSE
+    by_round = (
+        FINE
+        if pools <= 100
+        else FINE[:1] + FINE[2:]
+        if pools <= 300
+        else MIDDLE
+        if pools <= 800
+        else COARSE
+    )
     return by_round[min(number, len(by_round) - 1)]
 
 
@@ -146,60 +162,31 @@ class _Run:
         self.sampled = _Sample(problem)
 
     def solve(self, start: WarmStart | None) -> Engine:
+        """Round after round until cost and bound meet."""
         problem, watch = self.problem, self.watch
-        spread = 0.08
-        if start is not None:
-            guess = np.zeros_like(self.prices.shared)
-            if start.prices is not None and start.prices.shared.shape == guess.shape:
-                guess = start.prices.shared
-            amounts = np.minimum(start.quantity, self.box.upper)
-            hours = self._serve(amounts, guess)
-            self._try(amounts, hours.prices)
-            self.cells.grain = grain_of(problem, ROUNDS)
-            self.cells.add(amounts, hours)
-            self.cells.cells = self.cells.meet()
-            self._focus(amounts, spread)
-            self.relaxed = amounts
-        rounds = rows = 0
+        spread, rounds, rows = 0.08, 0, 0
         known = start is not None
-        for number in range(ROUNDS):
-            master = Master(problem, self.levels, self.cells.cells, self.knots)
-            proposal = master.solve(watch.left())
-            rounds, rows = number + 1, master.rows
-            if not proposal.feasible:
-                # Prices of nothing still bound it.
-                zero = zero_prices(problem)
-                self.bound = max(self.bound, lower_bound(problem, zero, self.box))
-                break
-            self.proposed = True
-            bound = lower_bound(problem, proposal.prices, self.box)
-            if bound > self.bound:
-                self.bound, self.prices = bound, proposal.prices
-            hours = self._serve(proposal.quantity, proposal.prices.shared)
-            share = 1.0
-            if known and self.apart:
-                share = self._line_search(proposal.quantity, proposal.prices)
-            at = self.relaxed + share * (proposal.quantity - self.relaxed)
-            if share < 1.0:
-                between = self._serve(at, proposal.prices.shared) if share > 0 else None
-            else:
-                between = None
-            self.relaxed, known = (at if share < 1.0 else proposal.quantity), True
-            self._try(self.relaxed, (between or hours).prices)
-            watch.report(
-                f"round {rounds}, {rows:,} rows",
-                self.best[0] + self.constant if self.apart else None,
-                self.bound + self.constant,
-            )
-            if self._closed() or watch.stop() or rounds == ROUNDS:
-                break
-            self.cells.grain = grain_of(problem, number)
-            self.cells.add(proposal.quantity, hours)
-            if between is not None:
-                self.cells.add(self.relaxed, between)
-            self.cells.cells = self.cells.meet()
-            spread /= 2
-            self._focus(self.relaxed, spread)
+        if start is not None:
+            self._warm(start, spread)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            for number in range(ROUNDS):
+                master = Master(problem, self.levels, self.cells.cells, self.knots)
+                proposal = master.solve(watch.left())
+                rounds, rows = number + 1, master.rows
+                if not proposal.feasible:
+                    # Prices of nothing still bound it.
+                    zero = zero_prices(problem)
+                    self.bound = max(self.bound, lower_bound(problem, zero, self.box))
+                    break
+                self._round(proposal, known, number, beside)
+                known = True
+                best = self.best[0] + self.constant if self.apart else None
+                watch.report(f"round {rounds}, {rows:,} rows", best, self.bound + self.constant)
+                if self._closed() or watch.stop() or rounds == ROUNDS:
+                    break
+                self.cells.cells = self.cells.meet()
+                spread /= 2
+                self._focus(self.relaxed, spread)
         if not self._closed() and rows and rows <= WHOLE_ROWS and not watch.stop():
             self._whole(master)
         free, quantity = self.best
@@ -215,6 +202,48 @@ class _Run:
             rows=rows,
             nodes=self.nodes,
         )
+
+    def _warm(self, start: WarmStart, spread: float) -> None:
+        """Begin at an earlier plan's amounts: its hours shape the first cells."""
+        guess = np.zeros_like(self.prices.shared)
+        if start.prices is not None and start.prices.shared.shape == guess.shape:
+            guess = start.prices.shared
+        amounts = np.minimum(start.quantity, self.box.upper)
+        hours = self._serve(amounts, guess)
+        self._try(amounts, hours.prices)
+        self.cells.grain = grain_of(self.problem, ROUNDS)
+        self.cells.add(amounts, hours)
+        self.cells.cells = self.cells.meet()
+        self._focus(amounts, spread)
+        self.relaxed = amounts
+
+    def _round(
+        self, proposal: Proposal, known: bool, number: int, beside: ThreadPoolExecutor
+    ) -> None:
+        """Bound by the proposal's prices, serve its hours, keep the best amounts, label hours.
+
+        What does not wait for each other runs in two threads: NumPy does the work.
+        """
+        problem, prices = self.problem, proposal.prices
+        self.proposed = True
+        bounding = beside.submit(lower_bound, problem, prices, self.box)
+        share = 1.0
+        if known and self.apart:
+            share = self._line_search(proposal.quantity, prices)
+        if share < 1.0:
+            self.relaxed = self.relaxed + share * (proposal.quantity - self.relaxed)
+        else:
+            self.relaxed = proposal.quantity
+        hours = self._serve(self.relaxed, prices.shared)
+        bound = bounding.result()
+        if bound > self.bound:
+            self.bound, self.prices = bound, prices
+        trying = beside.submit(self._try, self.relaxed, prices.shared)
+        self.cells.grain = grain_of(problem, number)
+        if share < 1.0 and len(problem.pools) * problem.hours <= TWO_LABELS_BELOW:
+            self.cells.add(proposal.quantity, self._serve(proposal.quantity, prices.shared))
+        self.cells.add(self.relaxed, hours)
+        trying.result()
 
     def _whole(self, master: Master) -> None:
         """Whole units over the last cells, and branching on what is not whole.
@@ -253,10 +282,11 @@ class _Run:
             return False
         return value - self.bound <= self.gap * max(abs(value + self.constant), 1e-12)
 
-    def _serve(self, amounts: Floats, guess: Floats) -> Hours:
+    def _serve(self, amounts: Floats, guess: Floats, *, priced: bool = True) -> Hours:
         """Serve the hours; of a small problem twice, the second time at its own prices."""
-        hours = self.oracle.run(amounts, guess)
-        if len(self.problem.pools) * self.problem.hours > TWICE_BELOW:
+        small = len(self.problem.pools) * self.problem.hours <= TWICE_BELOW
+        hours = self.oracle.run(amounts, guess, priced=priced or small)
+        if not small:
             return hours
         finite = np.where(np.isfinite(hours.prices), hours.prices, guess)
         again = self.oracle.run(amounts, finite)
@@ -269,14 +299,14 @@ class _Run:
         if not self.apart:
             self.best = (np.inf, rounded)  # the last proposal; only the law can price it
             return
-        value = self._cost(rounded, self._serve(rounded, guess), problem)
+        value = self._cost(rounded, self._serve(rounded, guess, priced=False), problem)
         if not np.isfinite(value):  # usage without a price: rounded down it may stay unserved
             upwards = on_step(problem, np.ceil(amounts / problem.step - 1e-9) * problem.step)
             rounded = np.minimum(upwards, self.box.upper)
-            value = self._cost(rounded, self._serve(rounded, guess), problem)
+            value = self._cost(rounded, self._serve(rounded, guess, priced=False), problem)
         if not np.isfinite(value) and not np.isfinite(self.best[0]):
             rounded = self.box.upper
-            value = self._cost(rounded, self._serve(rounded, guess), problem)
+            value = self._cost(rounded, self._serve(rounded, guess, priced=False), problem)
         if value < self.best[0]:
             self.best = (value, rounded)
 
@@ -287,7 +317,9 @@ class _Run:
         values = []
         for share in (0.0, 0.35, 0.7, 1.0):
             at = self.relaxed + share * (amounts - self.relaxed)
-            values.append(self._cost(at, sample.oracle.run(at, guess), sample.problem))
+            values.append(
+                self._cost(at, sample.oracle.run(at, guess, priced=False), sample.problem)
+            )
         return (0.0, 0.35, 0.7, 1.0)[int(np.argmin(values))]
 
     @staticmethod

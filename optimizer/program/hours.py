@@ -78,7 +78,7 @@ class HourOracle:
             (problem.tolerant > 0).any(axis=1) & np.isfinite(problem.spot_price)
         )
 
-    def run(self, quantity: Floats, guess: Floats) -> Hours:
+    def run(self, quantity: Floats, guess: Floats, *, priced: bool = True) -> Hours:
         """Serve all hours with these amounts, wider sources being worth ``guess`` at first.
 
         Parameters
@@ -87,12 +87,14 @@ class HourOracle:
             (K,) amounts of the columns.
         guess
             (shared sources, N) prices, of cells for instance.
+        priced
+            Whether prices are wanted beside the cost; without, they are the guess.
         """
         problem = self.problem
         capacity = problem.capacity(quantity)
-        if self.sorted is None or self.sorted.guess is not guess:
-            self.sorted = self._sort(guess)
         hours = self.sorted
+        if hours is None or hours.guess is not guess:
+            self.sorted = hours = self._sort(guess)
         period, bounds = hours.period, hours.bounds
         units = self._residual(capacity, hours)
         soft: dict[int, Floats] = {}
@@ -106,6 +108,8 @@ class HourOracle:
             left = capacity[source][period]
             idle = not left.any()
             items = self._items(source, soft)
+            if idle and not priced:
+                continue
             if idle:
                 # Nothing to give: what it could cover is all beyond it.
                 for item in items:
@@ -113,7 +117,7 @@ class HourOracle:
                     load[row] += item.draw * rest
                     beyond[item.pair, item.soft] = rest > 1e-12
                 continue
-            for item in items:
+            for item in items if priced else ():
                 beyond[item.pair, item.soft] = np.zeros(problem.hours, dtype=bool)
             for number in range(len(bounds) - 1):
                 cut = slice(bounds[number], bounds[number + 1])
@@ -127,16 +131,19 @@ class HourOracle:
                     have -= take
                     take /= item.draw
                     rest -= take
-                    np.greater(rest, 1e-12, out=beyond[item.pair, item.soft][cut])
+                    if priced:
+                        np.greater(rest, 1e-12, out=beyond[item.pair, item.soft][cut])
         cost = np.zeros(problem.hours)
         for pool in self.every:
             cost += _priced(units[pool], self.price[pool], period)
             if int(pool) in soft:
                 each = np.minimum(self.price[pool], problem.spot_price[pool])
                 cost += _priced(soft[int(pool)], each, period)
-        found, marginal = self._prices(period, beyond)
         back = np.empty(problem.hours, dtype=np.int64)
         back[hours.order] = np.arange(problem.hours)
+        if not priced:
+            return Hours(cost[back], guess, load, np.zeros((0, 0), dtype=np.int32))
+        found, marginal = self._prices(period, beyond)
         return Hours(cost[back], found[:, back], load[:, back], marginal[:, back])
 
     def _residual(self, capacity: Floats, hours: _Sorted) -> Floats:
