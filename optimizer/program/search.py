@@ -26,8 +26,11 @@ def on_step(problem: Problem, quantity: Floats) -> Floats:
     rounded = np.round(quantity / step) * step
     rounded = np.where(rounded < least, np.where(rounded >= least / 2, least, 0.0), rounded)
     rounded = np.where(most < least, 0.0, np.minimum(rounded, most))
-    # Decimal steps such as 0.001 are not binary: take the nearest decimal of nine places.
-    return np.asarray(np.round(rounded, 9), dtype=np.float64)
+    # Decimal steps such as 0.001 are not binary: take the nearest decimal of nine places,
+    # unless the step is no decimal of so few places at all.
+    decimal = np.round(rounded, 9)
+    near = np.abs(decimal - rounded) <= 1e-12 * np.maximum(1.0, np.abs(rounded))
+    return np.asarray(np.where(near, decimal, rounded), dtype=np.float64)
 
 
 def improve(

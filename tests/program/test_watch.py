@@ -121,14 +121,11 @@ def test_progress_ends_with_the_answer(case, method: str) -> None:
     assert last.gap == pytest.approx(1 - last.bound / last.incumbent)
 
 
-FORGOTTEN = pytest.mark.xfail(strict=True, reason='"proving" leaves out the constant of the rest')
-
-
 @pytest.mark.parametrize(
     ("method", "constant"),
     [
         ("reference", 0.0),
-        pytest.param("reference", 12.5, marks=FORGOTTEN),
+        ("reference", 12.5),
         ("partition", 0.0),
         ("partition", 12.5),
     ],
@@ -141,8 +138,18 @@ def test_progress_never_gets_worse(case, method: str, constant: float) -> None:
     never_worse(told)
 
 
-@pytest.mark.xfail(strict=True, reason="incumbents are priced by free choice, the last by the law")
-@pytest.mark.parametrize("method", ["reference", "partition"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "reference",
+        pytest.param(
+            "partition",
+            marks=pytest.mark.xfail(
+                strict=True, reason="its rounds are priced by free choice, the last by the law"
+            ),
+        ),
+    ],
+)
 def test_incumbents_are_what_the_law_charges(tmp_path: Path, method: str) -> None:
     """Where the law's order costs 0.4 %, no plan costs what is told before it is asked."""
     horizon, _, tables = random_rows(5)
@@ -206,7 +213,7 @@ def test_the_engine_tells_every_round(fleet: Problem) -> None:
     told = Told()
     found = solve_engine(fleet, gap=1e-6, constant=7.0, watch=told.watch())
     never_worse(told)
-    assert len(told.values("bound")) == found.rounds > 1
+    assert len(told.values("bound")) >= found.rounds > 1
     # Whole units and branching come after the rounds; they only help.
     assert told.values("incumbent")[-1] >= found.free + 7.0 - 1e-9 * found.free
     assert told.values("bound")[-1] <= found.bound + 7.0 + 1e-9 * found.free
