@@ -219,7 +219,11 @@ class Refinement:
                     kind = _classes(last, over, prices)
                     if len(with_some) > 1:
                         # Siblings that draw unlike amounts have prices of their own.
-                        first = hours.prices[rows[with_some[0]]] / np.maximum(last, 1e-12)
+                        first = hours.prices[rows[with_some[0]]]
+                        known = np.isfinite(first) & np.isfinite(last)
+                        first = np.where(known, first, 0.0) / np.maximum(
+                            np.where(known, last, 1.0), 1e-12
+                        )
                         kind = kind * 16 + _classes(first, over, self.grain.ratios)
                 else:
                     kind = hours.marginal[rows[with_some[-1]]] + 1

@@ -30,7 +30,7 @@ MAKE: dict[str, Callable[[int], tuple[Problem, Moves]]] = {
 }
 
 
-@pytest.mark.parametrize(("kind", "seed"), [(kind, seed) for kind in MAKE for seed in range(80)])
+@pytest.mark.parametrize(("kind", "seed"), [(kind, seed) for kind in MAKE for seed in range(40)])
 def test_limits_hold_for_every_placement(kind: str, seed: int) -> None:
     problem, moves = MAKE[kind](seed)
     found, second = solve_moving_reference(problem, moves), solve_moving_mathopt(problem, moves)
@@ -62,7 +62,7 @@ def test_limits_hold_for_every_placement(kind: str, seed: int) -> None:
 
 def test_most_placements_without_a_plan_are_proven() -> None:
     """The proof is that of the relaxation: whole purchases may need more."""
-    every = [MAKE[kind](seed) for kind in MAKE for seed in range(80)]
+    every = [MAKE[kind](seed) for kind in MAKE for seed in range(40)]
     none = [
         (problem, moves)
         for problem, moves in every
