@@ -95,9 +95,12 @@ def make_plan(
         moving = movable.part(component.lines, component.demand)
         if moving.works or moving.jobs:
             advised = _advised(component, advice)
+            simple = {"the providers' advice": advised} if advised.any() else {}
+            if previous is not None:
+                simple["the previous plan"] = _advised(component, previous)
             parts.append(
                 solve_moving_part(
-                    case, catalogue, component, limits, moving, advised, _of_part(case, watch)
+                    case, catalogue, component, limits, moving, simple, _of_part(case, watch)
                 )
             )
         else:

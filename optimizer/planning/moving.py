@@ -86,7 +86,7 @@ def solve_moving_part(
     component: Component,
     limits: CaseLimits,
     movable: MovableDemand,
-    advised: Floats,
+    incumbents: dict[str, Floats],
     watch: Watch,
 ) -> Part:
     """Place what may move in a part, and solve for its purchases."""
@@ -121,7 +121,7 @@ def solve_moving_part(
         method=settings.solve.method,
         gap=settings.solve.gap,
         constant=window.held_cost,
-        incumbents={"the providers' advice": advised} if advised.any() else {},
+        incumbents=incumbents,
         blocks=blocks_of(settings, problem, component.columns, component.holdings),
         seed=settings.solve.seed,
         watch=watch,

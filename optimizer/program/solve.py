@@ -73,11 +73,6 @@ class Answer:
         """Objective under the law, in dollars."""
         return self.outcome.objective
 
-    @property
-    def start(self) -> WarmStart:
-        """Where to start from when a similar problem is solved."""
-        return WarmStart(self.quantity)
-
 
 def solve(
     problem: Problem,
