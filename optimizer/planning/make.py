@@ -34,11 +34,11 @@ from optimizer.planning.shortfall import shortfalls, todays_shortfalls
 from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits, read_case_limits
 from optimizer.program.components import Component, split_case
-from optimizer.program.engine import WarmStart
 from optimizer.program.lawcost import LawCost
 from optimizer.program.problem import Floats
 from optimizer.program.purchases import Column, kinds_of, open_columns
 from optimizer.program.solve import Progress, solve
+from optimizer.program.warm import WarmStart
 from optimizer.program.watch import Watch
 from optimizer.program.window import build_window, held_cost
 from optimizer.tables import Case, UsageLines

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,11 +64,19 @@ class Knots:
         """Ends of the segments, ascending from 0; of a pool without own sources just 0."""
         return self.knots.get(pool, np.zeros(1))
 
-    def narrow(self, pool: int, amount: float, spread: float) -> None:
-        """Put the knots around an amount: within ± 4 spreads, a share of the most."""
+    def narrow(self, pool: int, amounts: Sequence[float], spread: float) -> None:
+        """Put the knots around the first amount, within ± 4 spreads, and at the others.
+
+        A spread is a share of the most.
+        """
         step = max(1.0, round(spread * float(self.most[pool]) / self.grid[pool]))
         steps = np.array([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0]) * step
-        self._set(pool, amount + steps * self.grid[pool])
+        others = np.array(amounts[1:], dtype=np.float64)
+        self._set(pool, np.concatenate([amounts[0] + steps * self.grid[pool], others]))
+
+    def at(self, pool: int, ends: Floats) -> None:
+        """Put the knots at amounts: at what can be bought next to them."""
+        self._set(pool, ends)
 
     def _set(self, pool: int, levels: Floats) -> None:
         grid = self.grid[pool]

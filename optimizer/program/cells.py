@@ -161,6 +161,7 @@ class Refinement:
         """
         problem, grain = self.problem, self.grain
         regimes = problem.structure.regimes
+        none = np.zeros(problem.hours, dtype=np.int64)
         wide = self._agreed(
             self.regime,
             [*(labels for labels, _ in reversed(self.kept)), self.plain[0]],
@@ -168,7 +169,6 @@ class Refinement:
         )
         # Few groups may have many cells each: what counts are the rows of all together.
         most = max(grain.group, grain.group * FEW_GROUPS // max(1, len(self.levels.groups)) ** 2)
-        none = np.zeros(problem.hours, dtype=np.int64)
         groups = []
         for number in range(len(self.levels.groups)):
             labels = [by_group[number] for _, by_group in reversed(self.kept)]
@@ -177,6 +177,35 @@ class Refinement:
             base = wide if self.under_wide[number] else self.regime
             groups.append(intersect(base, alone, problem.weight, self._least()))
         return Cells(wide, groups, [self._parent(wide, cell) for cell in groups])
+
+    def split(self, cells: Cells, hours: Hours, said: Floats) -> Cells:
+        """Earlier cells, divided where a source is worth more or less than a program said.
+
+        Parameters
+        ----------
+        cells
+            None of them is joined with another.
+        hours, said
+            The hours at an incumbent, and the program's (shared sources, N) prices.
+        """
+        weight, least = self.problem.weight, self._least()
+        wide = self._apart(cells.wide, self.levels.wide, hours, said)
+        split = []
+        for number, group in enumerate(self.levels.groups):
+            base = wide if self.under_wide[number] else self.regime
+            own = self._apart(cells.group[number], group.sources, hours, said)
+            split.append(intersect(base, own, weight, least))
+        return Cells(wide, split, [self._parent(wide, cell) for cell in split])
+
+    def _apart(self, cell: Ints, sources: Ints, hours: Hours, said: Floats) -> Ints:
+        """Cells divided where a source's price is below, at or above what was said."""
+        for source in sources:
+            row = self.problem.structure.row[int(source)]
+            size = 0.02 * float(said[row].max(initial=0.0))
+            known = np.where(np.isfinite(hours.prices[row]), hours.prices[row], np.inf)
+            side = 1 + (known > said[row] + size) - (known < said[row] - size).astype(np.int64)
+            cell = intersect(cell, side, self.problem.weight, self._least())
+        return cell
 
     def _agreed(self, start: Ints, labels: list[Label], most: int) -> Ints:
         """Intersect labels, newest first; the newest always, others while cells stay few."""
@@ -228,11 +257,11 @@ class Refinement:
                 else:
                     kind = hours.marginal[rows[with_some[-1]]] + 1
                 kinds = kinds * (int(kind.max(initial=0)) + 2) + np.where(over, kind + 1, 0)
-                kinds = np.unique(kinds, return_inverse=True)[1].reshape(-1)
+                kinds = _numbered(kinds)
             bands = bands * (len(BANDS) + 2) + band
-            bands = np.unique(bands, return_inverse=True)[1].reshape(-1)
+            bands = _numbered(bands)
         both = kinds * (int(bands.max(initial=0)) + 1) + bands
-        return np.unique(both, return_inverse=True)[1].reshape(-1), bands
+        return _numbered(both), bands
 
     def _parent(self, wide: Ints, cell: Ints) -> Ints:
         parent = np.zeros(int(cell.max(initial=-1)) + 1, dtype=np.int64)
@@ -264,6 +293,12 @@ def intersect(parent: Ints, child: NDArray[np.integer], weight: Floats, least: f
         key = (np.arange(count)[:, None] * many + target).ravel()[key]
     used = np.bincount(key, minlength=count * many) > 0
     return np.asarray((np.cumsum(used) - 1)[key], dtype=np.int64)
+
+
+def _numbered(labels: Small) -> Small:
+    """The same labels as 0 … n−1, in their order; small integers need no sort of the hours."""
+    used = np.bincount(labels) > 0
+    return (np.cumsum(used) - 1)[labels]
 
 
 def _same(one: tuple[Label, list[Label]], other: tuple[Label, list[Label]]) -> bool:

@@ -9,6 +9,7 @@ meet, on work done or when the watch says so.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -24,26 +25,31 @@ from optimizer.program.master import Master, Proposal
 from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Floats, Problem
 from optimizer.program.search import on_step
+from optimizer.program.sparse import Basis
+from optimizer.program.warm import Learnt, WarmStart
 from optimizer.program.watch import Watch
 
 ROUNDS = 6
 TWICE_BELOW = 300_000
 # And up to which hours are labelled at the proposal too, not only where the line search ends.
 TWO_LABELS_BELOW = 5_000_000
-# Rows of the last master program up to which whole units are searched for, and how much.
-WHOLE_ROWS = 20_000
+# Rows of the last master program up to which whole units are searched for, up to which it is
+# branched on, and how much.  An integer program without presolve takes long before its first
+# node.
+WHOLE_ROWS = 4_000
+BRANCH_ROWS = 20_000
 WHOLE_NODES = 300
 BRANCH_NODES = 60
+# Rows × nodes: nodes of a large program take long too.
+BRANCH_WORK = 150_000
+# Times the wanted gap by which a round may seem to miss it and still be worth a proof.
+FAR = 3.0
+# How far a line search may go from the last amounts to the proposed ones.
+SHARES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0)
+# Cells × pools up to which cells may be split without any being joined.
+SPLIT_BELOW = 20_000
 # Units of work (pools × hours) above which line searches look at a sample of the hours.
-SAMPLE_ABOVE = 500_000
-
-
-@dataclass(frozen=True)
-class WarmStart:
-    """Amounts of an earlier plan of a similar problem, (K,), and its prices if they fit."""
-
-    quantity: Floats
-    prices: Prices | None = None
+SAMPLE_ABOVE = 150_000
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class Engine:
     rounds, cells, rows, nodes
         Work: rounds, cells of all groups and rows of the last master program, nodes of
         branching.
+    learnt
+        What the next solve of a similar problem can start from.
     """
 
     feasible: bool
@@ -75,6 +83,7 @@ class Engine:
     cells: int
     rows: int
     nodes: int
+    learnt: Learnt | None = None
 
 
 def hours_apart(problem: Problem) -> bool:
@@ -157,39 +166,55 @@ class _Run:
         self.bound, self.prices = -np.inf, zero_prices(problem)
         self.best: tuple[float, Floats] = (np.inf, np.zeros(len(problem.columns)))
         self.relaxed: Floats = self.best[1]
+        self.asked: Floats = self.best[1]
         self.nodes, self.proposed = 0, False
+        self.unproven: Prices | None = None  # of the last proposal, not yet through the proof
         self.apart = hours_apart(problem)
         self.sampled = _Sample(problem)
 
     def solve(self, start: WarmStart | None) -> Engine:
         """Round after round until cost and bound meet."""
         problem, watch = self.problem, self.watch
-        spread, rounds, rows = 0.08, 0, 0
+        spread, rounds, rows, highest = 0.08, 0, 0, -np.inf
         known = start is not None
-        if start is not None:
-            self._warm(start, spread)
+        basis = None if start is None else self._warm(start, spread)
+        strongest, lost = self.cells.cells, False
+        # After a program that is as fine as an earlier solve's last, none is coarser.
+        finer = 0 if basis is None else 2
         with ThreadPoolExecutor(max_workers=1) as beside:
             for number in range(ROUNDS):
                 master = Master(problem, self.levels, self.cells.cells, self.knots)
-                proposal = master.solve(watch.left())
-                rounds, rows = number + 1, master.rows
+                proposal = master.solve(watch.left(), basis)
+                rounds, rows, basis = number + 1, master.rows, None
                 if not proposal.feasible:
                     # Prices of nothing still bound it.
                     zero = zero_prices(problem)
                     self.bound = max(self.bound, lower_bound(problem, zero, self.box))
                     break
-                self._round(proposal, known, number, beside)
+                # Cells of a program that is worth less than an earlier one's have lost what told
+                # hours apart: back to those, and split them.
+                weaker = proposal.objective < highest - self.gap * abs(highest)
+                lost = lost or weaker
+                if not weaker:
+                    highest, strongest = max(highest, proposal.objective), self.cells.cells
+                self._round(proposal, known, number + finer, rounds == ROUNDS, beside)
                 known = True
-                best = self.best[0] + self.constant if self.apart else None
-                watch.report(f"round {rounds}, {rows:,} rows", best, self.bound + self.constant)
+                self._tell(f"round {rounds}, {rows:,} rows")
                 if self._closed() or watch.stop() or rounds == ROUNDS:
+                    self._prove(beside)
                     break
-                self.cells.cells = self.cells.meet()
+                small = strongest.count * len(problem.pools) <= SPLIT_BELOW
+                self.cells.cells = (
+                    self.cells.split(strongest, self.hours, proposal.prices.shared)
+                    if lost and small
+                    else self.cells.meet()
+                )
                 spread /= 2
-                self._focus(self.relaxed, spread)
-        if not self._closed() and rows and rows <= WHOLE_ROWS and not watch.stop():
+                self._focus([self.relaxed, self.asked], spread)
+        if not self._closed() and rows and rows <= BRANCH_ROWS and not watch.stop():
             self._whole(master)
         free, quantity = self.best
+        ended = master.basis()
         return Engine(
             feasible=bool(np.isfinite(free)) or (not self.apart and self.proposed),
             quantity=quantity,
@@ -201,24 +226,31 @@ class _Run:
             cells=self.cells.cells.count,
             rows=rows,
             nodes=self.nodes,
+            learnt=None if ended is None else Learnt.of(problem, self.cells, self.knots, ended),
         )
 
-    def _warm(self, start: WarmStart, spread: float) -> None:
-        """Begin at an earlier plan's amounts: its hours shape the first cells."""
-        guess = np.zeros_like(self.prices.shared)
-        if start.prices is not None and start.prices.shared.shape == guess.shape:
-            guess = start.prices.shared
-        amounts = np.minimum(start.quantity, self.box.upper)
-        hours = self._serve(amounts, guess)
-        self._try(amounts, hours.prices)
-        self.cells.grain = grain_of(self.problem, ROUNDS)
-        self.cells.add(amounts, hours)
-        self.cells.cells = self.cells.meet()
-        self._focus(amounts, spread)
-        self.relaxed = amounts
+    def _warm(self, start: WarmStart, spread: float) -> Basis | None:
+        """Begin at an earlier plan's amounts.
+
+        If prices are what they were, with its cells and where its last program ended, which
+        is returned; else its amounts' hours shape the first cells.
+        """
+        problem, learnt = self.problem, start.learnt
+        self.relaxed = np.minimum(on_step(problem, start.amounts(problem)), self.box.upper)
+        if learnt is not None and learnt.fits(problem, len(self.levels.groups)):
+            learnt.scale(self.knots)
+            self.cells.kept, self.cells.cells = list(learnt.kept), learnt.cells
+            return learnt.basis
+        self._focus([self.relaxed], spread)
+        return None
 
     def _round(
-        self, proposal: Proposal, known: bool, number: int, beside: ThreadPoolExecutor
+        self,
+        proposal: Proposal,
+        known: bool,
+        number: int,
+        last: bool,
+        beside: ThreadPoolExecutor,
     ) -> None:
         """Bound by the proposal's prices, serve its hours, keep the best amounts, label hours.
 
@@ -226,7 +258,6 @@ class _Run:
         """
         problem, prices = self.problem, proposal.prices
         self.proposed = True
-        bounding = beside.submit(lower_bound, problem, prices, self.box)
         share = 1.0
         if known and self.apart:
             share = self._line_search(proposal.quantity, prices)
@@ -234,15 +265,33 @@ class _Run:
             self.relaxed = self.relaxed + share * (proposal.quantity - self.relaxed)
         else:
             self.relaxed = proposal.quantity
-        hours = self._serve(self.relaxed, prices.shared)
-        bound = bounding.result()
-        if bound > self.bound:
-            self.bound, self.prices = bound, prices
-        trying = beside.submit(self._try, self.relaxed, prices.shared)
+        self.hours = hours = self._serve(self.relaxed, prices.shared)
+        self.unproven, self.asked = prices, proposal.quantity
+        # Proof and whole amounts cost passes over all hours: where the program's own value is
+        # far below what the hours cost, they would only say so again.
+        value = self._cost(self.relaxed, hours, problem) if self.apart else np.inf
+        far = value - proposal.objective > FAR * self.gap * abs(value + self.constant)
+        if not (far and self.apart and not last):
+            self._prove(beside)
+            if self._closed():
+                return
         self.cells.grain = grain_of(problem, number)
         if share < 1.0 and len(problem.pools) * problem.hours <= TWO_LABELS_BELOW:
             self.cells.add(proposal.quantity, self._serve(proposal.quantity, prices.shared))
         self.cells.add(self.relaxed, hours)
+
+    def _prove(self, beside: ThreadPoolExecutor) -> None:
+        """Bound by the last proposal's prices, and round its amounts: in two threads."""
+        prices = self.unproven
+        if prices is None:
+            return
+        self.unproven = None
+        # Between amounts that may be bought lie cheaper ones that may not: what was proposed is
+        # mostly of the first kind, where the line search ended mostly of the other.
+        trying = beside.submit(self._try, (self.relaxed, self.asked), prices.shared)
+        bound = lower_bound(self.problem, prices, self.box)
+        if bound > self.bound:
+            self.bound, self.prices = bound, prices
         trying.result()
 
     def _whole(self, master: Master) -> None:
@@ -253,9 +302,10 @@ class _Run:
         """
         problem, watch = self.problem, self.watch
         watch.report("whole units")
-        found = master.best_whole(gap=0.2 * self.gap, nodes=WHOLE_NODES, seconds=watch.left())
-        if found is not None:
-            self._try(found, self.prices.shared)
+        if master.rows <= WHOLE_ROWS:
+            found = master.best_whole(gap=0.2 * self.gap, nodes=WHOLE_NODES, seconds=watch.left())
+            if found is not None:
+                self._try_one(found, self.prices.shared)
         if self._closed() or not self.apart or watch.stop():
             return
         value = self.best[0]
@@ -264,14 +314,19 @@ class _Run:
             master,
             lambda prices: prices,
             target=value - 0.9 * self.gap * abs(value + self.constant),
-            nodes=BRANCH_NODES,
+            nodes=min(BRANCH_NODES, BRANCH_WORK // master.rows),
             stop=watch.stop,
         )
         self.nodes = bounded.nodes
         if bounded.bound > self.bound:
             self.bound, self.prices = bounded.bound, bounded.prices
-        watch.report(
-            f"{bounded.nodes} nodes", self.best[0] + self.constant, self.bound + self.constant
+        self._tell(f"{bounded.nodes} nodes")
+
+    def _tell(self, phase: str) -> None:
+        """Report the best amounts and the bound, where there are any yet."""
+        best, bound = self.best[0] + self.constant, self.bound + self.constant
+        self.watch.report(
+            phase, best if np.isfinite(best) else None, bound if np.isfinite(bound) else None
         )
 
     def _closed(self) -> bool:
@@ -292,8 +347,15 @@ class _Run:
         again = self.oracle.run(amounts, finite)
         return replace(again, cost=np.minimum(again.cost, hours.cost))
 
-    def _try(self, amounts: Floats, guess: Floats) -> None:
+    def _try(self, every: Iterable[Floats], guess: Floats) -> None:
         """Round amounts to what may be bought and keep them if they are the best yet."""
+        tried: list[Floats] = []
+        for amounts in every:
+            if not any(np.array_equal(amounts, before) for before in tried):
+                tried.append(amounts)
+                self._try_one(amounts, guess)
+
+    def _try_one(self, amounts: Floats, guess: Floats) -> None:
         problem = self.problem
         rounded = np.minimum(on_step(problem, amounts), self.box.upper)
         if not self.apart:
@@ -311,29 +373,29 @@ class _Run:
             self.best = (value, rounded)
 
     def _line_search(self, amounts: Floats, prices: Prices) -> float:
-        """How far to go from the last amounts to the proposed ones: 0, 0.35, 0.7 or 1."""
+        """How far to go from the last amounts to the proposed ones, of ``SHARES``."""
         sample = self.sampled
         guess = prices.shared[:, sample.hours]
         values = []
-        for share in (0.0, 0.35, 0.7, 1.0):
+        for share in SHARES:
             at = self.relaxed + share * (amounts - self.relaxed)
             values.append(
                 self._cost(at, sample.oracle.run(at, guess, priced=False), sample.problem)
             )
-        return (0.0, 0.35, 0.7, 1.0)[int(np.argmin(values))]
+        return SHARES[int(np.argmin(values))]
 
     @staticmethod
     def _cost(amounts: Floats, hours: Hours, problem: Problem) -> float:
         return float(problem.cost @ amounts + problem.weight @ hours.cost)
 
-    def _focus(self, amounts: Floats, spread: float) -> None:
-        """Put the knots of every pool's own capacity around what it has."""
+    def _focus(self, every: Iterable[Floats], spread: float) -> None:
+        """Put the knots of every pool's own capacity around what it has at some amounts."""
         problem = self.problem
-        bought = problem.bought(amounts)
+        bought = [problem.bought(amounts) for amounts in every]
         for pool, pairs in enumerate(problem.structure.own_pairs):
             if len(pairs):
-                own = (bought[problem.pair_source[pairs]] / problem.pair_draw[pairs]).sum()
-                self.knots.narrow(pool, float(own), spread)
+                source, draw = problem.pair_source[pairs], problem.pair_draw[pairs]
+                self.knots.narrow(pool, [float((b[source] / draw).sum()) for b in bought], spread)
 
 
 class _Sample:

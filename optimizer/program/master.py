@@ -25,7 +25,7 @@ from optimizer.program.cells import Cells
 from optimizer.program.levels import Levels
 from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Counts, Flags, Floats, Ints, Problem
-from optimizer.program.sparse import Sparse
+from optimizer.program.sparse import Basis, Sparse
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Master:
         self.allowed = np.ones(len(problem.columns), dtype=bool) if allowed is None else allowed
         self.scale = float(problem.weight.sum()) or 1.0
         self._warm: highspy.Highs | None = None
+        self.solved: highspy.Highs | None = None
         self._build()
 
     def _build(self) -> None:
@@ -80,6 +81,7 @@ class Master:
         self.lp.add_columns(
             problem.cost * self.unit / self.scale,
             np.where(self.allowed, problem.needed(), 0.0) / self.unit,
+            ("buy",),
         )
         self.price = np.minimum(problem.price, problem.penalty[:, None])
         self.limited = bool(problem.limits.names) or bool((problem.availability < 1.0).any())
@@ -126,7 +128,7 @@ class Master:
         if problem.held[source].any():
             hourly = problem.held[source][problem.period] * problem.weight
             held = np.bincount(level.label, hourly, minlength=len(held)) / level.weight
-        row = self.lp.add_rows(np.full(len(held), -np.inf), held)
+        row = self.lp.add_rows(np.full(len(held), -np.inf), held, ("draw", source))
         self.source_row[source] = level, row
         inside = problem.active[source][problem.structure.lead][level.regime]
         for column, ratio in problem.feeds[source]:
@@ -138,7 +140,7 @@ class Master:
     def _limit(self, limit: int, level: Level) -> None:
         """limit[i,c]: Σ weight · units ≤ most in every cell of its level."""
         most = self.problem.limits.most[limit][self.problem.structure.lead][level.regime]
-        row = self.lp.add_rows(np.full(len(most), -np.inf), most)
+        row = self.lp.add_rows(np.full(len(most), -np.inf), most, ("limit", limit))
         self.limit_row[limit] = level, row
 
     def _links(self) -> None:
@@ -146,7 +148,7 @@ class Master:
         problem, links = self.problem, self.problem.links
         self.link_size = np.ones(len(links.names))
         most = np.zeros(len(links.names))  # filled below; the program keeps this array
-        self.link_row = self.lp.add_rows(np.full(len(most), -np.inf), most)
+        self.link_row = self.lp.add_rows(np.full(len(most), -np.inf), most, ("link",))
         hours = float(problem.count.sum())
         for number in range(len(links.names)):
             hourly = (links.on_demand[number], links.spot[number], links.covered[number])
@@ -163,7 +165,8 @@ class Master:
             )
             if np.isfinite(links.excess_price[number]):
                 price = links.excess_price[number] * self.link_size[number] / self.scale
-                index = self.lp.add_columns(np.array([price]), np.array([np.inf]))
+                excess = ("excess", number)
+                index = self.lp.add_columns(np.array([price]), np.array([np.inf]), excess)
                 self.lp.add(self.link_row[number : number + 1], index, np.array([-1.0]))
 
     def _linked(self, coefficients: Floats, cells: Ints, index: Ints, level: Level) -> None:
@@ -192,7 +195,7 @@ class Master:
         knots = self.knots.of(pool)
         wanted, soft, slopes = means.of(pool, knots)
         some = np.flatnonzero(wanted > 1e-12)
-        meet = self.lp.add_rows(wanted[some], np.full(len(some), np.inf))
+        meet = self.lp.add_rows(wanted[some], np.full(len(some), np.inf), ("meet", pool), some)
         place = _Place(pool, level, some, meet)
         market = [*self._covered(place), *self._bought_as_used(place, soft[some])]
         if (self.problem.availability[pool] < 1.0).any():
@@ -211,7 +214,9 @@ class Master:
             where, row = self.source_row[source]
             keep = problem.active[source][lead[some]] | problem.held[source].any()
             cells = some[keep]
-            index = self.lp.add_columns(np.zeros(len(cells)), np.full(len(cells), np.inf))
+            index = self.lp.add_columns(
+                np.zeros(len(cells)), np.full(len(cells), np.inf), ("cover", int(pair)), cells
+            )
             self.lp.add(place.meet[keep], index, np.ones(len(cells)))
             into, share = level.within(where, cells)
             self.lp.add(row[into], index, float(problem.pair_draw[pair]) * share)
@@ -234,7 +239,10 @@ class Master:
             keep = tolerant > 0
             cells = some[keep]
             index = self.lp.add_columns(
-                level.weight[cells] * problem.spot_price[pool] / self.scale, tolerant[keep]
+                level.weight[cells] * problem.spot_price[pool] / self.scale,
+                tolerant[keep],
+                ("spot", pool),
+                cells,
             )
             self.lp.add(place.meet[keep], index, np.ones(len(index)))
             if links.names:
@@ -252,7 +260,10 @@ class Master:
             keep = np.isfinite(each)
             cells = some[keep]
             index = self.lp.add_columns(
-                level.weight[cells] * each[keep] / self.scale, np.full(len(cells), np.inf)
+                level.weight[cells] * each[keep] / self.scale,
+                np.full(len(cells), np.inf),
+                ("on demand" if served else "unserved", pool),
+                cells,
             )
             self.lp.add(place.meet[keep], index, np.ones(len(index)))
             if served and links.names:
@@ -270,7 +281,9 @@ class Master:
         capped = np.flatnonzero(share < 1.0)
         most = share[capped] * means.demand(place.pool)[capped]
         row = np.full(len(share), -1)
-        row[capped] = self.lp.add_rows(np.full(len(capped), -np.inf), most)
+        row[capped] = self.lp.add_rows(
+            np.full(len(capped), -np.inf), most, ("availability", place.pool), capped
+        )
         for cells, index in market:
             inside = row[cells] >= 0
             self.lp.add(row[cells][inside], index[inside], np.ones(int(inside.sum())))
@@ -281,11 +294,14 @@ class Master:
         pool, level, some, meet = place.pool, place.level, place.some, place.meet
         ranks = np.flatnonzero(np.bincount(level.regime[some], minlength=structure.regimes))
         own = np.full(structure.regimes, -1)
-        own[ranks] = self.lp.add_rows(np.full(len(ranks), -np.inf), np.zeros(len(ranks)))
+        own[ranks] = self.lp.add_rows(
+            np.full(len(ranks), -np.inf), np.zeros(len(ranks)), ("own", pool), ranks
+        )
         self.own_row[pool] = own
         widths = np.diff(knots)
         for rank in ranks:
-            index = self.lp.add_columns(np.zeros(len(widths)), widths)
+            segments = ("segment", pool, int(rank))
+            index = self.lp.add_columns(np.zeros(len(widths)), widths, segments)
             self.lp.add(np.full(len(index), own[rank]), index, np.ones(len(index)))
             inside = np.flatnonzero(level.regime[some] == rank)
             slope = slopes[some[inside]]
@@ -299,12 +315,17 @@ class Master:
                 value = np.full(len(inside), each)
                 self.lp.add(inside, np.full(len(inside), column), value)
 
-    def solve(self, seconds: float | None = None) -> Proposal:
-        """Solve the linear program and read amounts and prices, within a time limit."""
+    def solve(self, seconds: float | None = None, basis: Basis | None = None) -> Proposal:
+        """Solve the linear program and read amounts and prices, within a time limit.
+
+        A basis of a program over the same cells is where the simplex method starts.
+        """
         if not self.rows:  # nothing is used that could be covered
             none = np.zeros(len(self.problem.columns))
             return Proposal(True, 0.0, none, zero_prices(self.problem), 0)
         solver = self._solver()
+        if basis is not None:
+            solver.setBasis(self.lp.inherit(basis))
         if seconds is not None:
             solver.setOptionValue("time_limit", max(seconds, 0.1))
         try:
@@ -314,7 +335,12 @@ class Master:
             solver = self._solver()
             solver.setOptionValue("presolve", "off")
             solver.run()
+        self.solved = solver
         return self._read(solver)
+
+    def basis(self) -> Basis | None:
+        """Where the last solve ended."""
+        return None if self.solved is None else self.lp.basis(self.solved)
 
     def relax(self, box: Box) -> Relaxation:
         """The linear program with the amounts in a box; from where the last box ended."""

@@ -19,13 +19,13 @@ from optimizer.program.alone import each_alone
 from optimizer.program.branch import Bounded, proven_infeasible
 from optimizer.program.certificate import pool_prices, whole_box
 from optimizer.program.check import Check, check_bound, check_incumbents
-from optimizer.program.engine import WarmStart
 from optimizer.program.lawcost import LawCost, LawOutcome
 from optimizer.program.prices import Prices
 from optimizer.program.problem import Floats, Ints, Problem
 from optimizer.program.search import improve, on_step
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import OPTIMAL_GAP, Status
+from optimizer.program.warm import WarmStart
 from optimizer.program.watch import Watch
 from optimizer.program.ways import (
     BRANCH_NODES,

@@ -3,10 +3,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import highspy
 import numpy as np
+from numpy.typing import NDArray
 
 from optimizer.program.problem import Floats, Ints
+
+# What a piece of rows or columns is of: a kind, then indices into the problem.
+Name = tuple[str | int, ...]
+# Where the pieces of one side begin, and which cells or segments each of them has, ascending.
+Pieces = dict[Name, tuple[int, Ints]]
+_STATUS = list(highspy.HighsBasisStatus.__members__.values())
+_LOWER, _BASIC = (
+    int(status) for status in (highspy.HighsBasisStatus.kLower, highspy.HighsBasisStatus.kBasic)
+)
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Where a program ended: the pieces of its rows and columns, and the status of each."""
+
+    rows: Pieces
+    columns: Pieces
+    row_status: NDArray[np.int8]
+    column_status: NDArray[np.int8]
 
 
 class Sparse:
@@ -18,19 +41,23 @@ class Sparse:
         self.low: list[Floats] = []
         self.high: list[Floats] = []
         self.rows = self.columns = 0
+        self.row_pieces: Pieces = {}
+        self.column_pieces: Pieces = {}
         self._row: list[Ints] = []
         self._column: list[Ints] = []
         self._value: list[Floats] = []
 
-    def add_rows(self, low: Floats, high: Floats) -> Ints:
-        """Add rows low ≤ … ≤ high; returns their numbers."""
+    def add_rows(self, low: Floats, high: Floats, name: Name, at: Ints | None = None) -> Ints:
+        """Add rows low ≤ … ≤ high of the cells ``at`` (0 … n−1); returns their numbers."""
+        self.row_pieces[name] = self.rows, np.arange(len(low)) if at is None else at
         self.low.append(low)
         self.high.append(high)
         self.rows += len(low)
         return np.arange(self.rows - len(low), self.rows)
 
-    def add_columns(self, cost: Floats, upper: Floats) -> Ints:
-        """Add columns between 0 and ``upper``; returns their numbers."""
+    def add_columns(self, cost: Floats, upper: Floats, name: Name, at: Ints | None = None) -> Ints:
+        """Add columns between 0 and ``upper`` of ``at`` (0 … n−1); returns their numbers."""
+        self.column_pieces[name] = self.columns, np.arange(len(cost)) if at is None else at
         self.cost.append(cost)
         self.upper.append(upper)
         self.columns += len(cost)
@@ -57,3 +84,43 @@ class Sparse:
         lp.a_matrix_.index_ = row[order]
         lp.a_matrix_.value_ = np.concatenate(self._value)[order]
         return lp
+
+    def basis(self, solver: highspy.Highs) -> Basis:
+        """Where the solver of this program ended."""
+        found = solver.getBasis()
+        return Basis(
+            self.row_pieces,
+            self.column_pieces,
+            np.array([int(status) for status in found.row_status], dtype=np.int8),
+            np.array([int(status) for status in found.col_status], dtype=np.int8),
+        )
+
+    def inherit(self, old: Basis) -> highspy.HighsBasis:
+        """The basis that a program of like pieces ended with, for this one.
+
+        Rows that it did not have begin basic and columns at zero.  The count of basic ones
+        may then differ from the count of rows: the solver mends that (``alien``).
+        """
+        basis = highspy.HighsBasis()
+        rows = _carried(self.row_pieces, self.rows, old.rows, old.row_status, _BASIC)
+        columns = _carried(self.column_pieces, self.columns, old.columns, old.column_status, _LOWER)
+        basis.row_status = [_STATUS[status] for status in rows]
+        basis.col_status = [_STATUS[status] for status in columns]
+        basis.valid, basis.alien = True, True
+        return basis
+
+
+def _carried(
+    pieces: Pieces, count: int, old: Pieces, values: NDArray[Any], other: float
+) -> NDArray[Any]:
+    """Values of the old pieces' entries at the same places of the new; ``other`` elsewhere."""
+    found = np.full(count, other, dtype=values.dtype)
+    for name, (first, at) in pieces.items():
+        if name not in old or not len(at):
+            continue
+        start, had = old[name]
+        place = np.searchsorted(had, at)
+        place[place == len(had)] = 0
+        there = had[place] == at if len(had) else np.zeros(len(at), dtype=bool)
+        found[first + np.flatnonzero(there)] = values[start + place[there]]
+    return found

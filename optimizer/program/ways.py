@@ -15,7 +15,7 @@ from optimizer.program.arrays import ArrayProgram
 from optimizer.program.balance import Balanced
 from optimizer.program.branch import Bounded, certified_bound
 from optimizer.program.check import Check, check_solution
-from optimizer.program.engine import WarmStart, hours_apart, solve_engine
+from optimizer.program.engine import hours_apart, solve_engine
 from optimizer.program.free import free_choice_cost
 from optimizer.program.hours import HourOracle
 from optimizer.program.mathopt import solve_mathopt
@@ -23,6 +23,7 @@ from optimizer.program.problem import Floats, Problem
 from optimizer.program.reference import solve_reference
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
+from optimizer.program.warm import WarmStart
 from optimizer.program.watch import Watch
 
 # Above this many rows the readable program takes longer than the cells do.
@@ -109,7 +110,7 @@ def _engine(
     money = balanced.money
     scaled = replace(watch, tell=lambda p: watch.tell(p.times(money)))
     if start is not None:
-        start = WarmStart(start.quantity * balanced.column)
+        start = start.balanced(balanced)
     answer = solve_engine(
         balanced.problem, gap=gap, constant=constant / money, start=start, watch=scaled
     )
