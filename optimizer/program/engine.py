@@ -44,6 +44,8 @@ BRANCH_NODES = 60
 BRANCH_WORK = 150_000
 # Times the wanted gap by which a round may seem to miss it and still be worth a proof.
 FAR = 3.0
+# First rounds that may go without; from then on whoever watches is told how near it is.
+UNPROVEN = 2
 # How far a line search may go from the last amounts to the proposed ones.
 SHARES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0)
 # Cells × pools up to which cells may be split without any being joined.
@@ -105,11 +107,6 @@ FINE = (
     Grain(wide=30, group=12, prices=8, ratios=2, history=3),
     Grain(wide=30, group=16, prices=10, ratios=3, history=3),
     Grain(wide=40, group=16, prices=12, ratios=4, history=3),
-)
-# Of few pools cells cost little, and every incumbent's labels are worth keeping.
-SMALL = (
-    Grain(wide=60, group=30, prices=5, ratios=1, history=4),
-    Grain(wide=150, group=30, prices=8, ratios=2, history=8),
 )
 MIDDLE = (Grain(wide=16, group=8, prices=6, ratios=1, history=3, sliver=3e-4),)
 COARSE = (Grain(wide=10, group=5, prices=4, ratios=1, history=2, sliver=1e-3),)
@@ -271,7 +268,7 @@ class _Run:
         # far below what the hours cost, they would only say so again.
         value = self._cost(self.relaxed, hours, problem) if self.apart else np.inf
         far = value - proposal.objective > FAR * self.gap * abs(value + self.constant)
-        if not (far and self.apart and not last):
+        if not (far and self.apart and number < UNPROVEN and not last):
             self._prove(beside)
             if self._closed():
                 return

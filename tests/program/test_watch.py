@@ -17,7 +17,7 @@ from optimizer.planning import make_plan
 from optimizer.program import watch as watching
 from optimizer.program.build import build_problem
 from optimizer.program.certificate import lower_bound
-from optimizer.program.engine import solve_engine
+from optimizer.program.engine import UNPROVEN, solve_engine
 from optimizer.program.lawcost import LawCost
 from optimizer.program.problem import Problem
 from optimizer.program.solve import Answer, solve
@@ -213,7 +213,10 @@ def test_the_engine_tells_every_round(fleet: Problem) -> None:
     told = Told()
     found = solve_engine(fleet, gap=1e-6, constant=7.0, watch=told.watch())
     never_worse(told)
-    assert len(told.values("bound")) >= found.rounds > 1
+    assert len(told.seen) >= found.rounds > UNPROVEN
+    # The first rounds may be too far off for a proof to be worth its time.
+    assert len(told.values("bound")) >= found.rounds - UNPROVEN
+    assert len(told.values("incumbent")) >= found.rounds - UNPROVEN
     # Whole units and branching come after the rounds; they only help.
     assert told.values("incumbent")[-1] >= found.free + 7.0 - 1e-9 * found.free
     assert told.values("bound")[-1] <= found.bound + 7.0 + 1e-9 * found.free
