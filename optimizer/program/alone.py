@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simple plans: each kind of offer alone.  What they cost holds every answer to account."""
+"""Simple plans: each kind of offer alone.  What they cost holds every answer to account.
+
+Where a tail lies behind the horizon, plans of what to buy now are completed by what is bought
+again there: they would be compared at on-demand prices otherwise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from optimizer.program.arrays import Box
 from optimizer.program.cellmeans import Knots
 from optimizer.program.cells import Refinement
 from optimizer.program.engine import grain_of
 from optimizer.program.hours import HourOracle
 from optimizer.program.levels import Levels
 from optimizer.program.master import Master
-from optimizer.program.problem import Floats, Ints, Problem
+from optimizer.program.problem import Flags, Floats, Ints, Problem
 
 # Above this many pools a coarse program for every kind takes longer than it is worth.
 MOST_POOLS = 300
@@ -23,18 +28,46 @@ def each_alone(problem: Problem, kinds: Mapping[str, Ints]) -> dict[str, Floats]
     """Amounts of the columns of one kind, as if nothing else could be bought.
 
     They come from one linear program over coarse cells each: good, not best, plans.
+    Renewals go with every kind.
     """
     if not kinds or len(problem.pools) > MOST_POOLS:
         return {}
-    levels = Levels.of(problem)
-    oracle = HourOracle(problem)
-    cells = Refinement(problem, levels, oracle.chain, grain_of(problem, 0)).cells
-    knots = Knots(problem)
+    master = _coarse(problem)
     plans = {}
     for name, columns in kinds.items():
         allowed = np.zeros(len(problem.columns), dtype=bool)
         allowed[columns] = True
-        proposal = Master(problem, levels, cells, knots, allowed=allowed).solve()
+        allowed[problem.renewals] = True
+        proposal = master(allowed).solve()
         if proposal.feasible:
             plans[f"{name} alone"] = np.where(allowed, proposal.quantity, 0.0)
     return plans
+
+
+def with_renewals(problem: Problem, plans: Mapping[str, Floats]) -> dict[str, Floats]:
+    """The same purchases with good renewals behind them, by the same program.
+
+    As they are where nothing is renewed, or where the program would be large.
+    """
+    renewals = problem.renewals
+    if not len(renewals) or len(problem.pools) > MOST_POOLS:
+        return dict(plans)
+    master = _coarse(problem)(np.ones(len(problem.columns), dtype=bool))
+    completed = {}
+    for name, amounts in plans.items():
+        low, high = amounts.copy(), amounts.copy()
+        low[renewals], high[renewals] = 0.0, problem.needed()[renewals]
+        found = master.relax(Box(low, high))
+        completed[name] = amounts.copy()
+        if found.feasible:
+            completed[name][renewals] = found.quantity[renewals]
+    return completed
+
+
+def _coarse(problem: Problem) -> Callable[[Flags], Master]:
+    """The program over the coarsest cells, for the columns that are allowed."""
+    levels = Levels.of(problem)
+    oracle = HourOracle(problem)
+    cells = Refinement(problem, levels, oracle.chain, grain_of(problem, 0)).cells
+    knots = Knots(problem)
+    return lambda allowed: Master(problem, levels, cells, knots, allowed=allowed)
