@@ -124,17 +124,23 @@ def _meters(catalogue: Catalogue, column: Column) -> set[str]:
 def _undercut(settings: Settings, catalogue: Catalogue, columns: Sequence[Column]) -> list[Column]:
     """The columns but those that another one replaces at no higher cost, whatever is used."""
     prices = [_priced(settings, catalogue, column) for column in columns]
-    kept: list[int] = []
-    # Of two that are alike the first stays: sorted by cost, nothing undercuts what is before.
-    for index in sorted(range(len(columns)), key=lambda i: (sum(prices[i].values()), i)):
-        mine = prices[index]
+
+    def undercuts(one: int, other: int) -> bool:
+        return _can_replace(columns[one], columns[other]) and all(
+            prices[one].get(key, np.inf) <= price for key, price in prices[other].items()
+        )
+
+    every = range(len(columns))
+    # Of two that are alike the first stays.
+    return [
+        columns[index]
+        for index in every
         if not any(
-            _can_replace(columns[other], columns[index])
-            and all(prices[other].get(key, np.inf) <= price for key, price in mine.items())
-            for other in kept
-        ):
-            kept.append(index)
-    return [columns[index] for index in sorted(kept)]
+            undercuts(other, index) and (other < index or not undercuts(index, other))
+            for other in every
+            if other != index
+        )
+    ]
 
 
 def _priced(
