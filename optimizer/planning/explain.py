@@ -14,6 +14,7 @@ from optimizer.billing.cost import fixed_rate
 from optimizer.planning.moves_document import move_lines
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
+from optimizer.planning.renewed import tail_lines
 from optimizer.program.search import on_step
 from optimizer.tables import format_hour
 
@@ -174,12 +175,7 @@ def explain(plan: Plan, document: dict[str, Any]) -> list[str]:
     lines += _expiries(plan)
     lines += _idle(plan)
     lines += _spot_line(plan)
-    if plan.tail_hours:
-        lines.append(
-            f"Terms that outlast the horizon are weighed over their whole length: the "
-            f"{plan.tail_hours} hours behind it repeat the horizon's usage, and what "
-            "is not covered there costs what the best shorter term would."
-        )
+    lines += tail_lines(plan, document)
     lines += [f"Demand: {note}." for note in plan.demand.notes]
     return lines
 

@@ -398,6 +398,27 @@ def test_renewals_are_no_purchases(tmp_path: Path) -> None:
     assert document["kpis"]["new_commitment"] == Decimal("0.40") * 5 * SHORT
 
 
+def test_a_plan_tells_what_it_counts_on(tmp_path: Path) -> None:
+    """Offer, amount, hour and the cost of one term: the dearest first, and in words."""
+    held = old(2, 96)
+    offers = [units("one", SHORT, "0.40"), units("three", LONG, "0.45"), held["offer"]]
+    plan = planned(tmp_path, offers, [5.0] * SHORT, commitments=held["commitments"])
+    document = plan_document(plan)
+    row = {"offer": "one", "measure": "units", "term_hours": SHORT}
+    assert document["renewals"] == [
+        row | {"quantity": 3.0, "start": at(SHORT), "cost": Decimal("57.6")},
+        row | {"quantity": 2.0, "start": at(96), "cost": Decimal("38.4")},
+    ]
+    (line,) = [text for text in document["explanation"] if "renewing" in text]
+    assert "renewing 3 x one from 2026-11-23, 2 x one from 2026-11-25." in line
+
+
+def test_a_plan_without_renewals_does_not_speak_of_them(tmp_path: Path) -> None:
+    document = plan_document(planned(tmp_path, [units("one", SHORT, "0.40")], [5.0] * SHORT))
+    assert "renewals" not in document
+    assert not [text for text in document["explanation"] if "outlast" in text]
+
+
 @pytest.mark.parametrize("seed", range(48))
 def test_every_plan_of_a_small_case(tmp_path: Path, seed: int) -> None:
     """Two terms, a plan beside reservations, something held, discounting: the optimum."""
