@@ -14,7 +14,7 @@ from optimizer.billing.cost import fixed_rate
 from optimizer.planning.moves_document import move_lines
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
-from optimizer.planning.renewed import tail_lines
+from optimizer.planning.renewed import fewer_renewed, tail_lines
 from optimizer.program.search import on_step
 from optimizer.tables import format_hour
 
@@ -95,7 +95,8 @@ def weigh(plan: Plan) -> list[dict[str, Any]]:
 def _add(part: Part, index: int) -> tuple[float, float]:
     """What a little more of a column adds to the objective, and how much that is.
 
-    A step of units, or 1 % of the most that could be needed of money.
+    A step of units, or 1 % of the most that could be needed of money.  Behind the horizon
+    it may take the place of what would be renewed there.
     """
     problem = part.problem
     step = float(problem.step[index])
@@ -110,7 +111,11 @@ def _add(part: Part, index: int) -> tuple[float, float]:
     if amount <= 0:  # at its maximum: look at the last step instead
         more[index] = part.answer.quantity[index] + step
         amount = step
-    return part.law.objective(more) - part.compared, amount
+    added = part.law.objective(more)
+    instead = fewer_renewed(part, index, more, amount)
+    if instead is not None:
+        added = min(added, part.law.objective(instead))
+    return added - part.compared, amount
 
 
 def _reason(plan: Plan, part: Part, index: int, added: float, amount: float) -> str:

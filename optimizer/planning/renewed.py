@@ -6,10 +6,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from optimizer.billing.cost import amortised_cost
+from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.replayed import amounts_of
+from optimizer.program.problem import Flags, Floats, Problem
 from optimizer.program.purchases import planned
+from optimizer.program.search import on_step
 from optimizer.tables import format_hour
 
 _SHOWN = 3
@@ -40,6 +45,46 @@ def renewal_rows(plan: Plan) -> list[dict[str, Any]]:
                     }
                 )
     return sorted(rows, key=lambda row: (-row["cost"], row["offer"], row["start"]))
+
+
+def fewer_renewed(part: Part, index: int, more: Floats, amount: float) -> Floats | None:
+    """Amounts in which ``amount`` more of a column takes the place of renewals.
+
+    Of those that serve some of the same usage in the same hours, the earliest first, and of
+    these the most alike; ``None`` where there are none.
+    """
+    problem, later = part.problem, []
+    mine, there = _reach(problem, index)
+    for renewal in problem.renewals:
+        theirs, then = _reach(problem, int(renewal))
+        shared = mine.keys() & theirs.keys()
+        if renewal != index and more[renewal] > 0 and shared and (there & then).any():
+            # Renewed units that one unit of the column stands for, on what both serve.
+            units = min(mine[pool] / theirs[pool] for pool in shared)
+            alike = len(shared) / len(mine.keys() | theirs.keys())
+            start, _ = part.every_column[int(renewal)].term(0)
+            later.append((start, -alike, int(renewal), units))
+    if not later:
+        return None
+    amounts, rest = more.copy(), amount
+    for _, _, renewal, units in sorted(later):
+        taken = min(float(amounts[renewal]), rest * units)
+        amounts[renewal] -= taken
+        rest -= taken / units
+    return on_step(problem, amounts)
+
+
+def _reach(problem: Problem, column: int) -> tuple[dict[int, float], Flags]:
+    """Units of each pool that one unit of a column serves, and the periods it is in force."""
+    reach: dict[int, float] = {}
+    there = np.zeros(problem.periods, dtype=bool)
+    for member in np.flatnonzero(problem.member_column == column):
+        source = problem.member_source[member]
+        there |= problem.active[source]
+        for pair in np.flatnonzero(problem.pair_source == source):
+            units = float(problem.member_ratio[member] / problem.pair_draw[pair])
+            reach[int(problem.pair_pool[pair])] = units
+    return reach, there
 
 
 def tail_lines(plan: Plan, document: dict[str, Any]) -> list[str]:

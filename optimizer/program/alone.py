@@ -47,20 +47,20 @@ def each_alone(problem: Problem, kinds: Mapping[str, Ints]) -> dict[str, Floats]
 def with_renewals(problem: Problem, plans: Mapping[str, Floats]) -> dict[str, Floats]:
     """The same purchases with good renewals behind them, by the same program.
 
-    As they are where nothing is renewed, or where the program would be large.
+    As they are if they have renewals of their own, or where the program would be large.
     """
     renewals = problem.renewals
-    if not len(renewals) or len(problem.pools) > MOST_POOLS:
-        return dict(plans)
+    completed = dict(plans)
+    bare = [name for name, amounts in plans.items() if not amounts[renewals].any()]
+    if not len(renewals) or not bare or len(problem.pools) > MOST_POOLS:
+        return completed
     master = _coarse(problem)(np.ones(len(problem.columns), dtype=bool))
-    completed = {}
-    for name, amounts in plans.items():
-        low, high = amounts.copy(), amounts.copy()
-        low[renewals], high[renewals] = 0.0, problem.needed()[renewals]
+    for name in bare:
+        low, high = plans[name].copy(), plans[name].copy()
+        high[renewals] = problem.needed()[renewals]
         found = master.relax(Box(low, high))
-        completed[name] = amounts.copy()
         if found.feasible:
-            completed[name][renewals] = found.quantity[renewals]
+            completed[name] = np.where(problem.renewal, found.quantity, plans[name])
     return completed
 
 

@@ -413,6 +413,39 @@ def test_a_plan_tells_what_it_counts_on(tmp_path: Path) -> None:
     assert "renewing 3 x one from 2026-11-23, 2 x one from 2026-11-25." in line
 
 
+def test_what_a_long_term_would_add_is_beside_fewer_renewals(tmp_path: Path) -> None:
+    """One unit of three years for 64.80: nothing avoided now, 38.40 of renewals later.
+
+    Of two renewals the earlier goes: three years end with both.
+    """
+    held = old(2, 96)
+    offers = [units("one", SHORT, "0.40"), units("three", LONG, "0.45"), held["offer"]]
+    plan = planned(tmp_path, offers, [5.0] * SHORT, commitments=held["commitments"])
+    (row,) = (row for row in plan_document(plan)["considered"] if row["offer"] == "three")
+    assert float(row["cost"]) == pytest.approx(64.80 - 38.40)
+
+
+def test_what_a_plan_would_add_counts_in_its_own_measure(tmp_path: Path) -> None:
+    """1 % of what three years of a plan could need: 0.65 × 4 × 1 % = $0.026 an hour.
+
+    It serves 0.04 units, which the renewed plan serves for 0.60 each.
+    """
+    offers = [money("one", SHORT), money("three", LONG)]
+    plan = make_plan(
+        case_of(
+            tmp_path / "case",
+            SHORT,
+            meters=[meter("m", "1")],
+            usage=usage("m", [4.0] * SHORT),
+            offers=offers,
+            covers=[cover("one", "m", "0.60"), cover("three", "m", "0.65")],
+        )
+    )
+    assert renewed(plan) == {("one", SHORT): 2.4}
+    (row,) = (row for row in plan_document(plan)["considered"] if row["offer"] == "three")
+    assert float(row["cost"]) == pytest.approx(0.026 * LONG - 0.04 * 0.60 * (LONG - SHORT))
+
+
 def test_a_plan_without_renewals_does_not_speak_of_them(tmp_path: Path) -> None:
     document = plan_document(planned(tmp_path, [units("one", SHORT, "0.40")], [5.0] * SHORT))
     assert "renewals" not in document
