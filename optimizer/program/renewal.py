@@ -22,6 +22,9 @@ from optimizer.billing.laws import law_of
 from optimizer.program.purchases import Column, hourly_rate
 from optimizer.tables import Settings, UsageLines, format_hour
 
+# Share of the tail below which two starts are one: each of them divides the hours further.
+LEAST_APART = 0.05
+
 
 def renewals(
     settings: Settings,
@@ -36,7 +39,8 @@ def renewals(
     does; of usage that can be had neither on demand nor so, also the longest terms.  An
     offer that another one undercuts on all that it covers is left out.  Renewals begin at
     the horizon and whenever something expires that they could stand in for: until then
-    they would be paid beside it.
+    they would be paid beside it (as they are where that is less than ``LEAST_APART`` of the
+    tail, so that many small commitments do not make many starts).
 
     Returns
     -------
@@ -65,16 +69,14 @@ def renewals(
     found = []
     for column in chosen:
         meters = _meters(catalogue, column)
-        starts = {end} | {
-            hour for hour, theirs in expiries if end < hour < last and theirs & meters
-        }
+        changes = {hour for hour, theirs in expiries if end < hour < last and theirs & meters}
         found += [
             replace(
                 column,
                 name=f"{column.name} renewed from {format_hour(start)}",
                 renewed=(start, last),
             )
-            for start in sorted(starts)
+            for start in _apart(end, sorted(changes), LEAST_APART * (last - end))
         ]
     return tuple(found)
 
@@ -105,6 +107,15 @@ def last_resort_prices(
     for index, meter in enumerate(usage.meter):
         total[meter] = total.get(meter, 0.0) + usage.quantity[index]
     return np.array([rates.get(meter, 0.0) / _share_at_peak(total[meter]) for meter in usage.meter])
+
+
+def _apart(first: int, hours: Sequence[int], least: float) -> list[int]:
+    """``first``, and those of the later hours that are so far behind the last one taken."""
+    starts = [first]
+    for hour in hours:
+        if hour - starts[-1] >= least:
+            starts.append(hour)
+    return starts
 
 
 def _share_at_peak(demand: NDArray[np.float64]) -> float:

@@ -133,6 +133,17 @@ def test_renewals_follow_what_expires_behind_the_horizon(tmp_path: Path) -> None
     assert float(plan.objective) == pytest.approx(2 * 0.5 * 96 + 0.40 * (3 * 144 + 2 * 48))
 
 
+@pytest.mark.parametrize(
+    ("ends", "starts"),
+    [([52], [48]), ([53], [48, 53]), ([53, 57, 58], [48, 53, 58]), ([47, 96, 144], [48, 96])],
+)
+def test_starts_are_some_way_apart(tmp_path: Path, ends: list[int], starts: list[int]) -> None:
+    """A twentieth of 96 hours is 4.8; what expires sooner is replaced a little early."""
+    held = [old(1, end)["commitments"][0] | {"commitment": f"c{end}"} for end in ends]
+    offers = [units("one", SHORT, "0.4"), units("three", LONG, "0.4"), old(1, 9)["offer"]]
+    assert columns_behind(tmp_path, offers, commitments=held) == {"one": starts}
+
+
 def test_a_middle_term_is_renewed_from_its_expiry(tmp_path: Path) -> None:
     """72 hours at 0.38, 48 at 0.40: after 72 hours the cheaper is bought again."""
     offers = [
