@@ -474,6 +474,19 @@ def test_every_plan_of_a_small_case(tmp_path: Path, seed: int) -> None:
     assert float(plan.lower_bound) - held <= best + 1e-7
 
 
+@pytest.mark.parametrize("method", ["partition", "mathopt"])
+@pytest.mark.parametrize("seed", range(100, 106))
+def test_every_way_finds_the_same(tmp_path: Path, seed: int, method: str) -> None:
+    world = World.random(seed)
+    toml = world.toml + f'method = "{method}"\n'
+    plan = make_plan(case_of(tmp_path / "case", HORIZON, toml, **world.tables))
+    assert {part.answer.method for part in plan.parts} == {method}
+    held = sum(part.window.held_cost for part in plan.parts) + plan.idle_cost
+    best = world.best()
+    assert float(plan.objective) - held == pytest.approx(best, rel=1e-6)
+    assert float(plan.lower_bound) - held <= best + 1e-7
+
+
 def test_the_random_cases_decide_something() -> None:
     """Long terms win in some and lose in others; some have plans, held units, discounting."""
     worlds = [World.random(seed) for seed in range(48)]
