@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from optimizer.errors import SolverError
-from optimizer.program.alone import each_alone, with_renewals
+from optimizer.program.alone import Coarse, each_alone, with_renewals
 from optimizer.program.branch import Bounded, proven_infeasible
 from optimizer.program.certificate import pool_prices, whole_box
 from optimizer.program.check import Check, check_bound, check_incumbents
@@ -120,10 +120,11 @@ def solve(
     known = {"nothing new": np.zeros(len(problem.columns)), **(incumbents or {})}
     if start is not None:
         known["the previous plan"] = start.quantity
-    known = with_renewals(problem, known)
+    coarse = Coarse(problem)
+    known = with_renewals(coarse, known)
     if start is not None:
         start = replace(start, quantity=known["the previous plan"])
-    known |= each_alone(problem, kinds or {})
+    known |= each_alone(coarse, kinds or {})
     known = {name: on_step(problem, amounts) for name, amounts in known.items()}
     watch.report(f"{problem.hours:,} distinct hours; {way}: {why}")
     found = run_way(problem, way, why, gap=gap, constant=constant, start=start, watch=watch)
