@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -29,7 +29,6 @@ def ordered_pairs(
     lines: BillingLines,
     holdings: Sequence[Holding],
     sharing: dict[str, str],
-    prices: Mapping[str, Fraction] | None = None,
 ) -> list[OrderedPair]:
     """All pairs that may meet, in the order in which the law applies them.
 
@@ -37,9 +36,6 @@ def ordered_pairs(
     ----------
     sharing
         Sharing mode by provider; a provider that is not named shares organisation-wide.
-    prices
-        Prices by meter that savings are reckoned against instead of the on-demand price:
-        the renewal prices behind a planning horizon.
 
     Raises
     ------
@@ -57,7 +53,7 @@ def ordered_pairs(
                 reach = reach_of(holding, lines, line, sharing)
                 if reach is None:
                     continue
-                pair = _pair(catalogue, holding, meter, reach, prices or {})
+                pair = _pair(catalogue, holding, meter, reach)
                 tie = (meter, holding.end, holding.name, lines.account[line], lines.zone[line])
                 ranked.append((law.rank(pair), tie, OrderedPair(position, line, float(pair.draw))))
     ranked.sort(key=lambda item: (item[0], item[1], item[2].line))
@@ -119,13 +115,7 @@ def draw_of(catalogue: Catalogue, offer: Offer, meter: str) -> Fraction:
     return min(draw, Fraction(price))
 
 
-def _pair(
-    catalogue: Catalogue,
-    holding: Holding,
-    meter: str,
-    reach: int,
-    prices: Mapping[str, Fraction],
-) -> Pair:
+def _pair(catalogue: Catalogue, holding: Holding, meter: str, reach: int) -> Pair:
     offer = holding.offer
     draw = draw_of(catalogue, offer, meter)
     saving = Fraction(0)
@@ -137,7 +127,7 @@ def _pair(
                 f"{offer.law} orders usage by its saving over that price (offer {offer.name!r})"
             )
         )
-        saving = saving_of(offer, draw, prices.get(meter, price))
+        saving = saving_of(offer, draw, price)
     depth = 0
     if holding.scope != "shared":
         path = holding.account if holding.scope == "account" else holding.scope

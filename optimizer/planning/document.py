@@ -20,6 +20,7 @@ from optimizer.planning.moves_document import moves_of_plan
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.relax import InfeasibleCase
+from optimizer.planning.renewed import renewal_rows
 from optimizer.planning.sensitivity import sensitivity
 from optimizer.program.purchases import planned
 from optimizer.tables import Case, decimal_string, format_hour
@@ -94,6 +95,9 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
         "considered": weigh(plan),
         "commitments": _commitments(plan),
     }
+    renewed = renewal_rows(plan)
+    if renewed:
+        document["renewals"] = renewed
     spot = _spot(plan)
     if spot:
         document["spot"] = spot

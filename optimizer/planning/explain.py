@@ -14,6 +14,7 @@ from optimizer.billing.cost import fixed_rate
 from optimizer.planning.moves_document import move_lines
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
+from optimizer.planning.renewed import fewer_renewed, tail_lines
 from optimizer.program.search import on_step
 from optimizer.tables import format_hour
 
@@ -94,7 +95,8 @@ def weigh(plan: Plan) -> list[dict[str, Any]]:
 def _add(part: Part, index: int) -> tuple[float, float]:
     """What a little more of a column adds to the objective, and how much that is.
 
-    A step of units, or 1 % of the most that could be needed of money.
+    A step of units, or 1 % of the most that could be needed of money.  Behind the horizon
+    it may take the place of what would be renewed there.
     """
     problem = part.problem
     step = float(problem.step[index])
@@ -109,7 +111,11 @@ def _add(part: Part, index: int) -> tuple[float, float]:
     if amount <= 0:  # at its maximum: look at the last step instead
         more[index] = part.answer.quantity[index] + step
         amount = step
-    return part.law.objective(more) - part.compared, amount
+    added = part.law.objective(more)
+    instead = fewer_renewed(part, index, more, amount)
+    if instead is not None:
+        added = min(added, part.law.objective(instead))
+    return added - part.compared, amount
 
 
 def _reason(plan: Plan, part: Part, index: int, added: float, amount: float) -> str:
@@ -174,12 +180,7 @@ def explain(plan: Plan, document: dict[str, Any]) -> list[str]:
     lines += _expiries(plan)
     lines += _idle(plan)
     lines += _spot_line(plan)
-    if plan.tail_hours:
-        lines.append(
-            f"Terms that outlast the horizon are weighed over their whole length: the "
-            f"{plan.tail_hours} hours behind it repeat the horizon's usage, and what "
-            "is not covered there costs what the best shorter term would."
-        )
+    lines += tail_lines(plan, document)
     lines += [f"Demand: {note}." for note in plan.demand.notes]
     return lines
 

@@ -28,15 +28,20 @@ from optimizer.planning.moving import (
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.relax import refuse_infeasible
-from optimizer.planning.replayed import amounts_of, baseline_bill, planned_holdings, replay_plan
+from optimizer.planning.replayed import (
+    amounts_of,
+    baseline_bill,
+    planned_holdings,
+    replay_plan,
+)
 from optimizer.planning.scope import refuse_unplanned
 from optimizer.planning.shortfall import shortfalls, todays_shortfalls
 from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits, read_case_limits
 from optimizer.program.components import Component, split_case
 from optimizer.program.lawcost import LawCost
-from optimizer.program.problem import Floats
-from optimizer.program.purchases import Column, kinds_of, open_columns
+from optimizer.program.purchases import Column, advised_amounts, kinds_of, open_columns
+from optimizer.program.renewal import renewals
 from optimizer.program.solve import Progress, solve
 from optimizer.program.warm import WarmStart
 from optimizer.program.watch import Watch
@@ -94,10 +99,9 @@ def make_plan(
         progress(f"part {number} of {len(split.components)}: {_title(component)}")
         moving = movable.part(component.lines, component.demand)
         if moving.works or moving.jobs:
-            advised = _advised(component, advice)
-            simple = {"the providers' advice": advised} if advised.any() else {}
+            simple: dict[str, Mapping[str, Decimal]] = {"the providers' advice": advice}
             if previous is not None:
-                simple["the previous plan"] = _advised(component, previous)
+                simple["the previous plan"] = previous
             parts.append(
                 solve_moving_part(
                     case, catalogue, component, limits, moving, simple, _of_part(case, watch)
@@ -112,7 +116,7 @@ def make_plan(
     bought = {
         name: amount
         for part in parts
-        for name, amount in amounts_of(part.columns, part.answer.quantity).items()
+        for name, amount in amounts_of(part.columns, part.bought).items()
     }
     for column in split.idle_columns:
         for offer, _ in column.members:
@@ -168,19 +172,23 @@ def _solve_part(
 ) -> Part:
     settings = case.settings
     limits = limits.of_meters(catalogue, component.demand.usage.meter)
+    renewed = renewals(
+        settings, catalogue, component.demand.usage, component.holdings, component.columns
+    )
+    columns = (*component.columns, *renewed)
     window = build_window(
         settings,
         catalogue,
         component.demand,
         component.holdings,
-        component.columns,
+        columns,
         spans=limits.spans,
         discounts_apart=limits.adds_up_hours and settings.discount_rate != 0,
     )
-    problem, pool_of = build_problem(settings, catalogue, window, component.columns, limits)
-    law = LawCost(settings, catalogue, window, problem, component.columns, pool_of)
+    problem, pool_of = build_problem(settings, catalogue, window, columns, limits)
+    law = LawCost(settings, catalogue, window, problem, columns, pool_of)
     advice, previous = known
-    advised = _advised(component, advice)
+    advised = advised_amounts(columns, advice)
     answer = solve(
         problem,
         law,
@@ -190,25 +198,15 @@ def _solve_part(
         constant=window.held_cost,
         incumbents={"the providers' advice": advised} if advised.any() else {},
         kinds=kinds_of(component.columns),
-        start=None if previous is None else WarmStart(_advised(component, previous)),
+        start=None if previous is None else WarmStart(advised_amounts(columns, previous)),
         watch=watch,
     )
-    return Part(component, window, problem, law, answer, limits)
+    return Part(component, window, problem, law, answer, limits, renewals=renewed)
 
 
 def _of_part(case: Case, watch: Watch) -> Watch:
     """The watch of one part: each has the whole time that the settings allow."""
     return replace(watch, seconds=case.settings.solve.seconds, started=time.monotonic(), reason="")
-
-
-def _advised(component: Component, advice: Mapping[str, Decimal]) -> Floats:
-    """Amounts by offer as amounts of the component's columns."""
-    return np.array(
-        [
-            float(advice.get(column.members[0][0].name, 0)) if len(column.members) == 1 else 0.0
-            for column in component.columns
-        ]
-    )
 
 
 def _need_prices(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -40,6 +40,8 @@ from optimizer.program.moving_build import (
     placed_window,
 )
 from optimizer.program.problem import Floats
+from optimizer.program.purchases import advised_amounts
+from optimizer.program.renewal import renewals
 from optimizer.program.runs import earliest_run, fill_run
 from optimizer.program.watch import Watch
 from optimizer.program.window import build_window
@@ -86,28 +88,35 @@ def solve_moving_part(
     component: Component,
     limits: CaseLimits,
     movable: MovableDemand,
-    incumbents: dict[str, Floats],
+    known: Mapping[str, Mapping[str, Decimal]],
     watch: Watch,
 ) -> Part:
-    """Place what may move in a part, and solve for its purchases."""
+    """Place what may move in a part, and solve for its purchases.
+
+    ``known`` are amounts by offer of simple plans.
+    """
     settings = case.settings
     limits = limits.of_meters(catalogue, component.demand.usage.meter)
+    marks = marks_of(movable)
+    renewed = renewals(settings, catalogue, marks.renewed, component.holdings, component.columns)
+    columns = (*component.columns, *renewed)
     whole = build_window(
         settings,
         catalogue,
         component.demand,
         component.holdings,
-        component.columns,
-        marks_of(movable),
+        columns,
+        marks,
         spans=limits.spans,
         discounts_apart=limits.adds_up_hours and settings.discount_rate != 0,
     )
     lines = moves_of(settings, movable, whole)
     window = fixed_window(whole, lines)
-    problem, pool_of = build_problem(settings, catalogue, window, component.columns, limits)
+    problem, pool_of = build_problem(settings, catalogue, window, columns, limits)
     moves = between_pools(lines, pool_of)
     problem = with_moves(problem, moves)
-    law = LawCost(settings, catalogue, window, problem, component.columns, pool_of)
+    law = LawCost(settings, catalogue, window, problem, columns, pool_of)
+    advised = {name: advised_amounts(columns, amounts) for name, amounts in known.items()}
 
     def law_of(placement: Placement) -> LawCost:
         there = placed_window(window, lines, placement)
@@ -121,7 +130,7 @@ def solve_moving_part(
         method=settings.solve.method,
         gap=settings.solve.gap,
         constant=window.held_cost,
-        incumbents=incumbents,
+        incumbents={name: amounts for name, amounts in advised.items() if amounts.any()},
         blocks=blocks_of(settings, problem, component.columns, component.holdings),
         seed=settings.solve.seed,
         watch=watch,
@@ -142,6 +151,7 @@ def solve_moving_part(
             moved.move_cost,
             moved.proven,
         ),
+        renewed,
     )
 
 

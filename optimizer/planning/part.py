@@ -11,7 +11,7 @@ from optimizer.program.caselimits import CaseLimits
 from optimizer.program.components import Component
 from optimizer.program.lawcost import LawCost
 from optimizer.program.moves import Moves, Placement
-from optimizer.program.problem import Problem
+from optimizer.program.problem import Floats, Problem
 from optimizer.program.purchases import Column
 from optimizer.program.solve import Answer
 from optimizer.program.window import Window
@@ -41,6 +41,7 @@ class Part:
     """A component of the case, its planning window, its program, the answer, and its limits.
 
     Where work may move, window, program and law are those of the plan's placement.
+    ``renewals`` are columns of the program behind those that may be bought now.
     """
 
     component: Component
@@ -50,6 +51,7 @@ class Part:
     answer: Answer
     limits: CaseLimits
     moved: PartMoves | None = None
+    renewals: tuple[Column, ...] = ()
 
     @cached_property
     def compared(self) -> float:
@@ -58,5 +60,15 @@ class Part:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """What may be bought for the part."""
+        """What may be bought now for the part."""
         return self.component.columns
+
+    @property
+    def every_column(self) -> tuple[Column, ...]:
+        """The columns of the program: purchases, and renewals behind the horizon."""
+        return (*self.columns, *self.renewals)
+
+    @property
+    def bought(self) -> Floats:
+        """Amounts of the columns that may be bought now."""
+        return self.answer.quantity[: len(self.columns)]

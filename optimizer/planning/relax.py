@@ -163,7 +163,7 @@ def _named(
 ) -> tuple[str, Decimal]:
     """What the case calls a limit, and the change in its own unit."""
     if room.kind in ("maximum", "minimum"):
-        column = part.columns[room.index]
+        column = part.every_column[room.index]
         what = f"offer {column.name}" if len(column.members) == 1 else column.name
         own = np.inf if column.maximum is None else float(column.maximum)
         if room.kind == "maximum" and own > problem.maximum[room.index] * (1 + 1e-9):

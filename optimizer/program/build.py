@@ -7,17 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from optimizer.billing import Catalogue, Holding, Offer
+from optimizer.billing import Catalogue, Holding
 from optimizer.billing.order import draw_of, reach_of
 from optimizer.program.caselimits import CaseLimits
 from optimizer.program.linking import Ground, build_links
 from optimizer.program.problem import Ints, Problem
-from optimizer.program.purchases import Column, column_cost, planned, whole_term_cost
+from optimizer.program.purchases import Column, column_cost, source_name, whole_term_cost
 from optimizer.program.quotas import build_limits
 from optimizer.program.window import Window
 from optimizer.tables import Settings
-
-SourceKey = tuple[str, str, str]
 
 
 def build_problem(
@@ -29,7 +27,8 @@ def build_problem(
 ) -> tuple[Problem, Ints]:
     """Merge lines that every source may cover alike into pools, and write the arrays.
 
-    A source is an offer with an owner and a scope; holdings of one source add up.  A pair
+    A source is an offer with an owner and a scope, and as a renewal with its start; holdings
+    of one source add up.  A pair
     exists where ``covers`` has a draw and the scope, zone and sharing let the two meet in
     some hour: free choice may do all that the law may do, so that it bounds the bill.
 
@@ -37,15 +36,13 @@ def build_problem(
     -------
     The problem, and the pool of each line, (L,).
     """
-    sources: dict[SourceKey, Holding] = {}
-    for holding in window.holdings:
-        sources.setdefault(_key(holding), holding)
-    bought = {
-        offer.name: planned(offer, offer.amount_step, settings.as_of)
-        for column in columns
-        for offer, _ in column.members
-    }
-    for holding in bought.values():
+    bought = [
+        (index, float(ratio), column.holding(offer, offer.amount_step, settings.as_of))
+        for index, column in enumerate(columns)
+        for offer, ratio in column.members
+    ]
+    sources: dict[tuple[str, ...], Holding] = {}
+    for holding in (*window.holdings, *(holding for _, _, holding in bought)):
         sources.setdefault(_key(holding), holding)
     keys = sorted(sources)
     number = {key: index for index, key in enumerate(keys)}
@@ -58,11 +55,10 @@ def build_problem(
         held[number[_key(holding)]] += window.held[index, start]
     active = np.zeros((len(keys), len(start)), dtype=bool)
     members = []
-    for index, column in enumerate(columns):
-        for offer, ratio in column.members:
-            source = number[_key(bought[offer.name])]
-            active[source] = window.active[index, start]
-            members.append((index, source, float(ratio)))
+    for index, ratio, holding in bought:
+        source = number[_key(holding)]
+        active[source] = window.active[index, start]
+        members.append((index, source, ratio))
     demand, tolerant = (np.zeros((len(pools), hours)) for _ in range(2))
     np.add.at(demand, pool_of, window.lines.quantity)
     np.add.at(tolerant, pool_of, window.tolerant)
@@ -100,7 +96,7 @@ def build_problem(
     )
     problem = Problem(
         pools=tuple(_pool_name(window, line) for line in first),
-        sources=tuple("/".join(part for part in key if part) for key in keys),
+        sources=tuple(source_name(sources[key]) for key in keys),
         columns=tuple(column.name for column in columns),
         weight=window.weight,
         count=window.count,
@@ -123,6 +119,7 @@ def build_problem(
         maximum=np.array([_most(column, limits) for column in columns], dtype=np.float64),
         step=np.array([float(column.step) for column in columns]),
         integer=np.array([column.integer for column in columns], dtype=bool),
+        renewal=np.array([column.renewed is not None for column in columns], dtype=bool),
         member_column=np.array([member[0] for member in members], dtype=np.int64),
         member_source=np.array([member[1] for member in members], dtype=np.int64),
         member_ratio=np.array([member[2] for member in members], dtype=np.float64),
@@ -133,17 +130,21 @@ def build_problem(
 
 
 def _most(column: Column, limits: CaseLimits) -> float:
-    """The most of a column: its maximum, and what keeps its commitment below the largest."""
+    """The most of a column: its maximum, and what keeps its commitment below the largest.
+
+    A renewal is no purchase of today, which is what ``largest_purchase`` is about.
+    """
     most = np.inf if column.maximum is None else float(column.maximum)
     largest, whole = limits.settings.largest_purchase, whole_term_cost(column)
-    if largest is None or not whole:
+    if largest is None or not whole or column.renewed is not None:
         return most
     return min(most, float(largest / whole))
 
 
-def _key(holding: Holding) -> SourceKey:
-    offer: Offer = holding.offer
-    return (offer.name, holding.account, holding.scope)
+def _key(holding: Holding) -> tuple[str, ...]:
+    """Sorts the sources: by offer, owner and scope, and what is bought now before renewals."""
+    since = source_name(holding) if holding.state == "renewed" else ""
+    return (holding.offer.name, holding.account, holding.scope, since)
 
 
 def _pools(

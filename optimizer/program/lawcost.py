@@ -15,7 +15,7 @@ from optimizer.billing.order import ordered_pairs
 from optimizer.program.keeper import Covered, Keeper
 from optimizer.program.linkcost import LinkedCost
 from optimizer.program.problem import Floats, Ints, Problem
-from optimizer.program.purchases import Column, planned
+from optimizer.program.purchases import Column
 from optimizer.program.window import Window
 from optimizer.tables import Settings
 
@@ -82,7 +82,7 @@ class LawCost:
         self.unserved = window.penalty[:, None] < window.price
         self.catalogue, self.window, self.problem = catalogue, window, problem
         bought = [
-            (index, float(ratio), planned(offer, Decimal(1), settings.as_of))
+            (index, float(ratio), column.holding(offer, Decimal(1), settings.as_of))
             for index, column in enumerate(columns)
             for offer, ratio in column.members
         ]
@@ -90,8 +90,8 @@ class LawCost:
         self.column = np.array([index for index, _, _ in bought], dtype=np.int64)
         self.ratio = np.array([ratio for _, ratio, _ in bought])
         self.orders = [
-            ordered_pairs(catalogue, window.lines, self.holdings, modes, prices)
-            for (_, modes), prices in zip(window.sharing.groups, window.savings_prices, strict=True)
+            ordered_pairs(catalogue, window.lines, self.holdings, modes)
+            for _, modes in window.sharing.groups
         ]
         self.secures = np.array([h.offer.guarantees_capacity for h in self.holdings], dtype=bool)
         self.linked = LinkedCost(problem, window, self.holdings, pool_of)

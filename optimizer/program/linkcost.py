@@ -9,6 +9,7 @@ import numpy as np
 
 from optimizer.billing import Holding
 from optimizer.program.problem import Floats, Ints, Problem
+from optimizer.program.purchases import source_name
 from optimizer.program.window import Window
 
 # Relative to the row's own size: decimals of money are rounded to their step.
@@ -33,10 +34,7 @@ class LinkedCost:
         number = {name: index for index, name in enumerate(problem.sources)}
         self.used = (
             np.stack(
-                [
-                    each[:, number["/".join(p for p in (h.offer.name, h.account, h.scope) if p)]]
-                    for h in holdings
-                ],
+                [each[:, number[source_name(holding)]] for holding in holdings],
                 axis=1,
             )
             if holdings

@@ -17,7 +17,7 @@ from optimizer.billing import Catalogue, Holding, Meter, Offer, amortised_cost, 
 from optimizer.billing.cost import fixed_rate
 from optimizer.program.caselimits import Agreement, CaseLimits, Span, provider_of
 from optimizer.program.problem import Flags, Floats, Ints, Links
-from optimizer.program.purchases import Column, discount, term_of
+from optimizer.program.purchases import Column, discount
 from optimizer.tables import Settings
 
 _MONTH = Decimal(730)
@@ -98,10 +98,16 @@ def build_links(ground: Ground) -> Links:
 
 
 def cash_row(ground: Ground) -> LinkRow | None:
-    """purchase.cash: Σ upfront·Q ≤ ``limits.upfront_cash``, of what is bought now."""
+    """purchase.cash: Σ upfront·Q ≤ ``limits.upfront_cash``, of what is bought now.
+
+    Renewals are paid from later cash; they lie behind the horizon, so that no other row
+    concerns them either.
+    """
     cash = ground.limits.settings.upfront_cash
     asked = [
         float(sum(offer.upfront * ratio for offer, ratio in column.members))
+        if column.renewed is None
+        else 0.0
         for column in ground.columns
     ]
     if cash is None or not any(asked):
@@ -129,7 +135,7 @@ def unused_row(ground: Ground) -> LinkRow | None:
         return None
     bought = [
         sum(
-            float(ratio) * rate_of(offer) * _overlap(term_of(offer, ground.hours[0]), ground.hours)
+            float(ratio) * rate_of(offer) * _overlap(column.term(ground.hours[0]), ground.hours)
             for offer, ratio in column.members
         )
         for column in ground.columns
@@ -161,7 +167,7 @@ def shortfall_row(ground: Ground, agreement: Agreement) -> LinkRow:
     for index, column in enumerate(ground.columns):
         for offer, ratio in column.members:
             if provider_of(ground.catalogue, offer) == agreement.provider:
-                start, end = term_of(offer, ground.hours[0])
+                start, end = column.term(ground.hours[0])
                 bought[index] += float(ratio) * hourly_costs(offer, start, end, low, high).sum()
     own = np.array([meter.provider == agreement.provider for meter in ground.meters])
     spot = np.array([float(meter.spot or 0) for meter in ground.meters])

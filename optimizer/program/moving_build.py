@@ -13,7 +13,7 @@ from optimizer.demand import MovableDemand
 from optimizer.program.blocks import Block
 from optimizer.program.moves import Job, Moves, Option, Placement, Work, placed_usage
 from optimizer.program.problem import Floats, Ints, Problem
-from optimizer.program.purchases import Column, discount, term_of
+from optimizer.program.purchases import Column, discount, source_name, term_of
 from optimizer.program.window import Marks, Window
 from optimizer.tables import Settings
 
@@ -145,9 +145,7 @@ def blocks_of(
         found.append((number, source, 0.0, begin, end))
     for holding in holdings:
         if holding.offer.law == BLOCK:
-            key = (holding.offer.name, holding.account, holding.scope)
-            name = "/".join(part for part in key if part)
-            source = problem.sources.index(name)
+            source = problem.sources.index(source_name(holding))
             found.append((-1, source, float(holding.quantity), holding.start, holding.end))
     return tuple(
         Block(column, source, units, max(begin, as_of) - as_of, min(end, last) - as_of)

@@ -136,6 +136,9 @@ class Problem:
         Limits of every hour, and rows that link the hours.
     arriving
         (P,) most units per hour that work which may move can add to a pool.
+    renewal
+        (K,) columns that are no purchase of now: shorter terms, bought again behind the
+        horizon; empty where there are none.
     """
 
     pools: tuple[str, ...]
@@ -167,6 +170,7 @@ class Problem:
     limits: HourlyLimits = field(default_factory=HourlyLimits)
     links: Links = field(default_factory=Links)
     arriving: Floats | None = None
+    renewal: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     @property
     def hours(self) -> int:
@@ -187,6 +191,11 @@ class Problem:
     def structure(self) -> Structure:
         """Which sources are own to one pool, and the pairs of each pool."""
         return Structure.of(self)
+
+    @property
+    def renewals(self) -> Ints:
+        """Columns that are no purchase of now."""
+        return np.flatnonzero(self.renewal)
 
     def take(self, hours: Ints) -> Problem:
         """The problem of some of its hours only.

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be bought now: offers and bundles as columns of the program."""
+"""What may be bought: offers and bundles as columns of the program."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -14,17 +14,22 @@ from numpy.typing import NDArray
 
 from optimizer.billing import Catalogue, Holding, Offer, amortised_cost, hourly_costs
 from optimizer.errors import DataError
-from optimizer.tables import Case, Settings
+from optimizer.tables import Case, Settings, format_hour
 
 YEAR = 8760
 
 
 @dataclass(frozen=True)
 class Column:
-    """One purchase decision: an offer alone (ratio 1), or the offers of a bundle together."""
+    """One purchase decision: an offer alone (ratio 1), or the offers of a bundle together.
+
+    ``renewed`` are the hours ``[start, end)`` of a renewal behind the horizon; what is
+    bought now has none.
+    """
 
     name: str
     members: tuple[tuple[Offer, Decimal], ...]
+    renewed: tuple[int, int] | None = None
 
     @property
     def step(self) -> Decimal:
@@ -54,6 +59,18 @@ class Column:
     def integer(self) -> bool:
         """Whether the amount is a count; money is continuous and rounded afterwards."""
         return any(offer.measure == "units" for offer, _ in self.members)
+
+    def term(self, as_of: int) -> tuple[int, int]:
+        """Hours ``[start, end)`` in which the column is in force."""
+        return self.renewed or term_of(self.members[0][0], as_of)
+
+    def holding(self, offer: Offer, quantity: Decimal, as_of: int) -> Holding:
+        """The holding that ``quantity`` of a member makes."""
+        made = planned(offer, quantity, as_of)
+        if self.renewed is None:
+            return made
+        start, end = self.renewed
+        return replace(made, name=f"renewal {offer.name}", start=start, end=end, state="renewed")
 
 
 def discount(hours: np.ndarray, rate: Decimal) -> np.ndarray:
@@ -102,6 +119,20 @@ def open_columns(case: Case, catalogue: Catalogue) -> tuple[list[Column], dict[s
     return columns, closed
 
 
+def advised_amounts(
+    columns: Sequence[Column], advice: Mapping[str, Decimal]
+) -> NDArray[np.float64]:
+    """Amounts by offer as amounts of columns bought now; of bundles and renewals none."""
+    return np.array(
+        [
+            float(advice.get(column.members[0][0].name, 0))
+            if len(column.members) == 1 and column.renewed is None
+            else 0.0
+            for column in columns
+        ]
+    )
+
+
 def kinds_of(columns: Sequence[Column]) -> dict[str, NDArray[np.int64]]:
     """Columns by kind of offer: law, term in hours and payment of the first member."""
     kinds: dict[str, list[int]] = {}
@@ -133,13 +164,25 @@ def planned(offer: Offer, quantity: Decimal, as_of: int) -> Holding:
     )
 
 
+def source_name(holding: Holding) -> str:
+    """The source that a holding adds to: its offer, owner and scope; a renewal's start too."""
+    since = f"renewed {format_hour(holding.start)}" if holding.state == "renewed" else ""
+    parts = (holding.offer.name, holding.account, holding.scope, since)
+    return "/".join(part for part in parts if part)
+
+
 def column_cost(column: Column, settings: Settings) -> float:
     """F: dollars for one unit of the column.
 
     ``after_horizon = tail``: γ·upfront + Σ over the whole term of γ·(hourly + monthly).
     ``prorata``: the amortised cost inside the horizon, as providers reckon.
+    A renewal: Σ over its hours of γ·(:func:`hourly_rate`).
     """
     as_of = settings.as_of
+    if column.renewed is not None:
+        start, end = column.renewed
+        gamma = discount(np.arange(start - as_of, end - as_of), settings.discount_rate)
+        return hourly_rate(column, settings) * float(gamma.sum())
     total = 0.0
     for offer, ratio in column.members:
         start, end = term_of(offer, as_of)
@@ -158,6 +201,19 @@ def column_cost(column: Column, settings: Settings) -> float:
         )
         total += float(ratio) * float(flow @ gamma)
     return total
+
+
+def hourly_rate(column: Column, settings: Settings) -> float:
+    """Dollars per unit and hour that are worth as much as the payments of a whole term.
+
+    F ÷ Σγ over the term.  A term that begins in hour T costs γ(T)·F, which is this rate in
+    each of its hours: so whole terms, one after the other, cost it wherever they begin.
+    """
+    now = replace(column, renewed=None)
+    start, end = now.term(settings.as_of)
+    gamma = discount(np.arange(end - start), settings.discount_rate).sum()
+    begin = discount(np.array([start - settings.as_of]), settings.discount_rate)[0]
+    return column_cost(now, settings) / float(gamma * begin)
 
 
 def whole_term_cost(column: Column) -> Decimal:

@@ -10,12 +10,12 @@ watch says so; then the best plan so far is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from optimizer.errors import SolverError
-from optimizer.program.alone import each_alone
+from optimizer.program.alone import Coarse, each_alone, with_renewals
 from optimizer.program.branch import Bounded, proven_infeasible
 from optimizer.program.certificate import pool_prices, whole_box
 from optimizer.program.check import Check, check_bound, check_incumbents
@@ -101,7 +101,8 @@ def solve(
     constant
         Cost of what is held: part of the objective that the gap is relative to.
     incumbents
-        Amounts of simple plans to start from and to compare with.
+        Amounts of simple plans to start from and to compare with; what they would renew
+        behind the horizon is found for them.
     kinds
         Columns by kind of offer: each kind alone is a simple plan too.
     start
@@ -119,7 +120,11 @@ def solve(
     known = {"nothing new": np.zeros(len(problem.columns)), **(incumbents or {})}
     if start is not None:
         known["the previous plan"] = start.quantity
-    known |= each_alone(problem, kinds or {})
+    coarse = Coarse(problem)
+    known = with_renewals(coarse, known)
+    if start is not None:
+        start = replace(start, quantity=known["the previous plan"])
+    known |= each_alone(coarse, kinds or {})
     known = {name: on_step(problem, amounts) for name, amounts in known.items()}
     watch.report(f"{problem.hours:,} distinct hours; {way}: {why}")
     found = run_way(problem, way, why, gap=gap, constant=constant, start=start, watch=watch)

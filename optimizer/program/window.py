@@ -2,8 +2,8 @@
 """The planning window: distinct weighted hours of the horizon and of the tail behind it.
 
 The tail are the hours from the horizon to the last expiry of anything that may be bought.
-They repeat the horizon's rows, weighted, and an uncovered unit there costs its *renewal*
-price, so that a long term is compared with buying the shorter one again and not with
+They repeat the horizon's rows, weighted, and shorter terms may be bought again there
+(:mod:`~optimizer.program.renewal`), so that a long term is compared with that and not with
 on-demand, which would make it win falsely (``docs/program.md``, "Cash and tail").
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -22,8 +21,8 @@ from optimizer.billing import BillingLines, Catalogue, Holding, SharingModes, bi
 from optimizer.billing.cost import hourly_costs
 from optimizer.billing.replay import capacity_of
 from optimizer.demand import HorizonDemand
-from optimizer.program.purchases import Column, discount, term_of
-from optimizer.program.renewal import renewal_prices
+from optimizer.program.purchases import Column, discount
+from optimizer.program.renewal import last_resort_prices
 from optimizer.tables import Settings, UsageLines
 
 Floats = NDArray[np.float64]
@@ -40,8 +39,8 @@ class Window:
     tolerant
         (L, N) units that may run on spot.
     price
-        (L, N) dollars for a unit that nothing covers: the on-demand price (renewal price
-        in the tail); ``inf`` where there is none.
+        (L, N) dollars for a unit that nothing covers: the on-demand price; where there is
+        none, ``inf`` in the horizon, and in the tail the last resort of what must be served.
     penalty
         (L,) dollars for a unit that is not served; ``inf`` where it must be.
     spot_price
@@ -53,14 +52,13 @@ class Window:
     holdings, held
         What is held or queued, and its (C, N) capacity.
     active
-        (K, N) hours in which what is bought now is in force, by column.
+        (K, N) hours in which what is bought is in force, by column.
     position
         (T,) for every hour of the horizon the column of hours that stands for it.
     repeats
         (N,) an hour of the horizon whose usage the column has.
-    sharing, savings_prices
-        Groups of hours that share one order of the law: their sharing modes, and for the
-        tail the renewal prices that take the on-demand price's place in that order too.
+    sharing
+        Groups of hours that share one order of the law: their sharing modes.
     horizon, inside
         (N,) hours of the horizon; and (W, N) those within each window that was asked for.
     held_cost
@@ -81,7 +79,6 @@ class Window:
     held: Floats
     active: NDArray[np.bool_]
     sharing: SharingModes
-    savings_prices: tuple[dict[str, Fraction], ...]
     position: NDArray[np.int64]
     repeats: NDArray[np.int64]
     horizon: NDArray[np.bool_]
@@ -99,7 +96,7 @@ class Marks:
     recurring, once
         (X, T) figures of the horizon's hours, which the tail repeats, and does not.
     renewed
-        The usage that renewal prices are made for: with all that may move to a meter.
+        The usage that last resorts are priced for: with all that may move to a meter.
     """
 
     recurring: Floats
@@ -149,13 +146,9 @@ def build_window(
     quantity = np.tile(usage.quantity, parts)
     tolerant = np.tile(usage.tolerant, parts)
     held = capacity_of(holdings, moment)
-    active = np.array(
-        [
-            (moment >= term_of(column.members[0][0], as_of)[0])
-            & (moment < term_of(column.members[0][0], as_of)[1])
-            for column in columns
-        ]
-    ).reshape(len(columns), len(moment))
+    terms = [column.term(as_of) for column in columns]
+    active = np.array([(moment >= low) & (moment < high) for low, high in terms])
+    active = active.reshape(len(columns), len(moment))
     in_tail = np.repeat(np.arange(parts) > 0, horizon)
     told = np.tile(marks.recurring, parts)
     once = np.zeros((len(marks.once), len(moment)))
@@ -170,25 +163,17 @@ def build_window(
     weight = np.bincount(label, np.concatenate(weights))
     today = _on_demand_price(lines, catalogue)
     penalty = np.array([np.inf if p is None else float(p) for p in usage.unmet_penalty])
-    renewal = np.minimum(today, renewal_prices(catalogue, marks.renewed, columns))
-    # Usage that can only be had by commitment is not infeasible where a commitment ends
-    # behind the horizon: it is bought again; what is not sold any more cannot be planned.
-    again = renewal_prices(catalogue, marks.renewed, columns, of_any=True)
-    again = np.where(np.isfinite(again), again, 0.0)
-    renewal = np.where(np.isfinite(renewal) | np.isfinite(penalty), renewal, again)
-    by_meter = {
-        meter: Fraction(renewal[line])
-        for line, meter in enumerate(lines.meter)
-        if np.isfinite(renewal[line])
-    }
-    price = np.where(in_tail[first], renewal[:, None], today[:, None])
-    groups, savings_prices = [], []
-    for number, (_, by_provider) in enumerate(sharing.groups):
-        for tail in (False, True):
-            index = np.flatnonzero((mode[first] == number) & (in_tail[first] == tail))
-            if len(index):
-                groups.append((index, by_provider))
-                savings_prices.append(by_meter if tail else {})
+    later = today
+    if len(edges) > 1:
+        last = last_resort_prices(settings, catalogue, marks.renewed, columns)
+        later = np.where(np.isfinite(today) | np.isfinite(penalty), today, last)
+    price = np.where(in_tail[first], later[:, None], today[:, None])
+    groups = [
+        (index, by_provider)
+        for number, (_, by_provider) in enumerate(sharing.groups)
+        for index in (np.flatnonzero(mode[first] == number),)
+        if len(index)
+    ]
     none = np.zeros((len(lines.meter), len(first)))
     return Window(
         lines=replace(lines, quantity=quantity[:, first], spot=none, spot_free=none),
@@ -203,7 +188,6 @@ def build_window(
         held=held[:, first],
         active=active[:, first],
         sharing=SharingModes(tuple(groups)),
-        savings_prices=tuple(savings_prices),
         position=label[:horizon],
         repeats=first % horizon,
         horizon=~in_tail[first],
@@ -220,9 +204,9 @@ def _tail_edges(
     end = settings.as_of + settings.horizon_hours
     if settings.after_horizon == "prorata":
         return [end]
-    expiries = {term_of(column.members[0][0], settings.as_of)[1] for column in columns}
-    last = max({end, *expiries})
-    changes = expiries | {h.start for h in holdings} | {h.end for h in holdings}
+    terms = [column.term(settings.as_of) for column in columns]
+    last = max({end, *(hour for _, hour in terms)})
+    changes = {hour for term in (*terms, *((h.start, h.end) for h in holdings)) for hour in term}
     return sorted({end, *(hour for hour in changes if end < hour <= last)})
 
 

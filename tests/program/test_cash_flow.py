@@ -101,10 +101,6 @@ def test_three_years_do_not_win_beside_a_rare_peak(tmp_path: Path, used: int, lo
     assert plan.bought == {"one": 10 if used == 24 else 5}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="one renewal price a meter: the base renews at its use with the peak, 0.40 / 0.75",
-)
 @pytest.mark.parametrize("long", ["0.41", "0.45", "0.48"])
 def test_three_years_do_not_win_beside_a_peak_that_is_bought(tmp_path: Path, long: str) -> None:
     """Base and a peak of half of the hours: ten of a year cost 0.40 each and hour, for ever.
@@ -240,5 +236,9 @@ def test_the_tail_is_weighed_as_so_many_hours(tmp_path: Path) -> None:
     window = plan.parts[0].window
     assert window.weight.sum() == pytest.approx(LONG)
     assert window.count[window.horizon].sum() == pytest.approx(SHORT)
-    # Behind the horizon a unit costs what a year of it does, used in every hour.
-    assert np.unique(window.price[:, ~window.horizon]).tolist() == pytest.approx([0.4])
+    # What nothing covers runs on demand behind the horizon too; a year may be bought again.
+    assert np.unique(window.price).tolist() == [1.0]
+    (again,) = plan.parts[0].renewals
+    assert again.members[0][0].name == "one"
+    assert again.renewed == (plan.case.settings.as_of + SHORT, plan.case.settings.as_of + LONG)
+    assert plan.parts[0].answer.quantity.tolist() == [5, 0, 5]

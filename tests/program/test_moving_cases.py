@@ -362,3 +362,24 @@ def test_the_tail_repeats_what_moved_and_no_job(tmp_path: Path) -> None:
     found = document(tmp_path / "b", 6, **tables)
     assert found["purchases"] == []
     assert figure(found, "objective") == 30
+
+
+@pytest.mark.parametrize(("rate", "bought"), [(3.2, "short"), (2.8, "long")])
+def test_what_moved_is_renewed_where_it_went(tmp_path: Path, rate: float, bought: str) -> None:
+    """Work of $5 an hour moves under reservations of $3, bought again or for two horizons.
+
+    Base 1 and a peak of 1 in 5 of 6 hours: at one price for both, 3 ÷ (11/12) = 3.27, three
+    horizons at 3.2 would win.
+    """
+    tables = {
+        "meters": [meter("a", 5), meter("b", 8)],
+        "usage": usage("a", [2, 2, 1, 2, 2, 2]),
+        "offers": [units("short", 6, 3), units("long", 18, rate)],
+        "covers": [cover("short", "b"), cover("long", "b")],
+        "substitutes": [{"from_meter": "a", "to_meter": "b", "ratio": 1}],
+    }
+    found = document(tmp_path / "case", 6, **tables)
+    assert [(row["offer"], row["quantity"]) for row in found["purchases"]] == [(bought, 2)]
+    renewed = [(row["offer"], row["quantity"], row["start"]) for row in found.get("renewals", [])]
+    assert renewed == ([("short", 2, at(6))] if bought == "short" else [])
+    assert figure(found, "objective") == pytest.approx(2 * min(rate, 3) * 18)

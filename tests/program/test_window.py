@@ -65,20 +65,6 @@ def test_a_long_term_alone_must_pay_over_all_of_it(tmp_path: Path) -> None:
     assert plan.parts[0].window.price.min() == 1.0
 
 
-def test_the_renewal_price_is_the_best_shorter_rate_over_its_use(tmp_path: Path) -> None:
-    """Half of the hours use 4, the others 2, a year costs 0.60.
-
-    A level pays where it is used in at least 60 % of the hours: 2 units, always used.  So a
-    unit behind the horizon costs 0.60 / 1.  At 0.40 a year, 4 units pay: used 3 of 4 hours.
-    """
-    use = [4.0, 2.0] * 24
-    for rate, price in (("0.60", 0.60), ("0.40", 0.40 / 0.75)):
-        offers = [units("one", 48, rate), units("three", 144, "0.99")]
-        plan = one_meter(tmp_path / rate, offers, use)
-        window = plan.parts[0].window
-        assert sorted({float(p) for p in window.price.ravel()}) == pytest.approx([price, 1.0])
-
-
 def test_prorata_counts_the_horizon_only(tmp_path: Path) -> None:
     """As providers reckon: the cheapest rate wins whatever the term; upfront is spread."""
     offers = [
