@@ -48,8 +48,10 @@ FAR = 3.0
 UNPROVEN = 2
 # How far a line search may go from the last amounts to the proposed ones.
 SHARES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0)
+# Share of what is left to gain that a round must gain, for its kind of cells to go on.
+SLOW = 0.25
 # Cells × pools up to which cells may be split without any being joined.
-SPLIT_BELOW = 20_000
+SPLIT_BELOW = 100_000
 # Units of work (pools × hours) above which line searches look at a sample of the hours.
 SAMPLE_ABOVE = 150_000
 
@@ -165,6 +167,7 @@ class _Run:
         self.relaxed: Floats = self.best[1]
         self.asked: Floats = self.best[1]
         self.nodes, self.proposed = 0, False
+        self.value = np.inf  # of the last amounts, under free choice
         self.unproven: Prices | None = None  # of the last proposal, not yet through the proof
         self.apart = hours_apart(problem)
         self.sampled = _Sample(problem)
@@ -189,11 +192,15 @@ class _Run:
                     self.bound = max(self.bound, lower_bound(problem, zero, self.box))
                     break
                 # Cells of a program that is worth less than an earlier one's have lost what told
-                # hours apart: back to those, and split them.
-                weaker = proposal.objective < highest - self.gap * abs(highest)
-                lost = lost or weaker
-                if not weaker:
-                    highest, strongest = max(highest, proposal.objective), self.cells.cells
+                # hours apart, and of one that gains little they miss it: back to the strongest,
+                # and split those where they are wrong.
+                gained = proposal.objective - highest
+                lost = lost or gained < max(
+                    -self.gap * abs(highest),
+                    SLOW * (self.value - highest) if number > 1 else -np.inf,
+                )
+                if gained >= 0:
+                    highest, strongest = proposal.objective, self.cells.cells
                 self._round(proposal, known, number + finer, rounds == ROUNDS, beside)
                 known = True
                 self._tell(f"round {rounds}, {rows:,} rows")
@@ -267,6 +274,7 @@ class _Run:
         # Proof and whole amounts cost passes over all hours: where the program's own value is
         # far below what the hours cost, they would only say so again.
         value = self._cost(self.relaxed, hours, problem) if self.apart else np.inf
+        self.value = value
         far = value - proposal.objective > FAR * self.gap * abs(value + self.constant)
         if not (far and self.apart and number < UNPROVEN and not last):
             self._prove(beside)
