@@ -24,6 +24,8 @@ from optimizer.program.status import Status
 INTEGER = highspy.HighsVarType.kInteger
 INTERIOR_ROWS = 20_000  # from which a row over all hours makes the simplex method too slow
 CONTINUOUS = highspy.HighsVarType.kContinuous
+# Usage that is zero in every hour leaves nothing to decide.
+SOLVED = (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kModelEmpty)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class ArrayProgram:
             solver.setOptionValue("solver", "ipm")
             solver.setOptionValue("run_crossover", "off")
         solver.run()
-        if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        if solver.getModelStatus() not in SOLVED:
             count = len(self.problem.columns)
             return Relaxation(False, np.inf, np.zeros(count), zero_prices(self.whole), np.zeros(0))
         answer = solver.getSolution()
@@ -119,9 +121,9 @@ class ArrayProgram:
         info, count = solver.getInfo(), len(self.problem.columns)
         if solver.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
             return ProgramSolution(Status.INFEASIBLE, np.zeros(count), np.inf, np.inf)
-        if info.primal_solution_status != 2:  # 2: a feasible point
+        optimal = solver.getModelStatus() in SOLVED
+        if info.primal_solution_status != 2 and not optimal:  # 2: a feasible point
             return ProgramSolution(Status.ERROR, np.zeros(count), np.inf, -np.inf)
-        optimal = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
         unit = np.where(self.problem.integer, self.problem.step, 1.0)
         objective = float(info.objective_function_value)
         # HiGHS fills mip_dual_bound only for programs with whole numbers.
