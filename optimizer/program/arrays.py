@@ -26,8 +26,6 @@ from optimizer.program.status import Status
 INTEGER = highspy.HighsVarType.kInteger
 INTERIOR_ROWS = 20_000  # from which a row over all hours makes the simplex method too slow
 CONTINUOUS = highspy.HighsVarType.kContinuous
-# Usage that is zero in every hour leaves nothing to decide.
-SOLVED = (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kModelEmpty)
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class ArrayProgram:
             solver.setOptionValue("solver", "ipm")
             solver.setOptionValue("run_crossover", "off")
         solver.run()
-        if solver.getModelStatus() not in SOLVED:
+        if _outcome(solver) != highspy.HighsModelStatus.kOptimal:
             count = len(self.problem.columns)
             return Relaxation(False, np.inf, np.zeros(count), zero_prices(self.whole), np.zeros(0))
         answer = solver.getSolution()
@@ -132,9 +130,10 @@ class ArrayProgram:
         solver.setOptionValue("mip_max_nodes", nodes)
         solver.run()
         info, count = solver.getInfo(), len(self.problem.columns)
-        if solver.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+        outcome = _outcome(solver)
+        if outcome == highspy.HighsModelStatus.kInfeasible:
             return ProgramSolution(Status.INFEASIBLE, np.zeros(count), np.inf, np.inf)
-        optimal = solver.getModelStatus() in SOLVED
+        optimal = outcome == highspy.HighsModelStatus.kOptimal
         if info.primal_solution_status != 2 and not optimal:  # 2: a feasible point
             return ProgramSolution(Status.ERROR, np.zeros(count), np.inf, -np.inf)
         unit = np.where(self.problem.integer, self.problem.step, 1.0)
@@ -287,6 +286,16 @@ class ArrayProgram:
             np.concatenate(value),
             kinds,
         )
+
+
+def _outcome(solver: highspy.Highs) -> highspy.HighsModelStatus:
+    """The solver's status; without variables its rows are kept by nothing, or cannot be."""
+    status = solver.getModelStatus()
+    if status != highspy.HighsModelStatus.kModelEmpty:
+        return status
+    lp = solver.getLp()
+    kept = (np.array(lp.row_lower_) <= 0).all() and (np.array(lp.row_upper_) >= 0).all()
+    return highspy.HighsModelStatus.kOptimal if kept else highspy.HighsModelStatus.kInfeasible
 
 
 def _cells(there: Flags) -> tuple[Ints, Ints]:

@@ -179,7 +179,7 @@ def _try_plans(part: Part, rng: np.random.Generator) -> None:
                 alone = np.zeros(count)
                 alone[k] = of[0][1] if name == "most" or of[0][0] > 0 else rng.random() * of[0][1]
                 plans[f"{name} of {k}"] = alone
-    for number in range(3):
+    for number in range(2):
         picked = [row[int(rng.integers(len(row)))] for row in rows]
         amounts = np.array([low + rng.random() * (high - low) for low, high in picked])
         plans[f"random {number}"] = amounts

@@ -267,7 +267,7 @@ def _jobs(drawn: Draw) -> list[Row]:
                 "minimum_units": most if drawn.chance(0.5) else 1,
                 "maximum_units": most,
                 "preemptible": "true" if pausing else "false",
-                "restart_hours": 0.25 if pausing and drawn.chance(0.5) else "",
+                "restart_hours": float(rng.choice([0.25, 1])) if pausing and number == 0 else "",
                 "delay_cost_per_hour": str(rng.choice(["0", "0.2", "1"])),
             }
         )

@@ -26,15 +26,16 @@ Line = tuple[str, str, str, float, Decimal, bool, Decimal]
 class RowCase(Case):
     """A case as if it had been read; what reading refuses is not refused here."""
 
-    usage_rows: list[Row] = field(default_factory=list)
+    toml: str = ""
+    rows: dict[str, list[Row]] = field(default_factory=dict)
 
     def usage_lines(self) -> UsageLines:
         if not self._lines:
-            self._lines.append(_lines(self.usage_rows, {}))
+            self._lines.append(_lines(self.rows["usage"], {}))
         return self._lines[0]
 
     def usage_part(self, **only: str) -> UsageLines:
-        return _lines(self.usage_rows, only)
+        return _lines(self.rows["usage"], only)
 
 
 def memory_case(horizon: int, toml: str = "", **tables: list[Row]) -> RowCase:
@@ -48,7 +49,8 @@ def memory_case(horizon: int, toml: str = "", **tables: list[Row]) -> RowCase:
         _frames={name: _frame(name, tables.get(name, [])) for name in names if name != "usage"},
         _files={name: f"{name}.csv" for name in names},
         _store=None,  # type: ignore[arg-type] # no database: nothing is to be read
-        usage_rows=tables["usage"],
+        toml=toml,
+        rows=tables,
     )
 
 
