@@ -40,16 +40,16 @@ FAMILIES = {
 # Fewest programs that each way speaks of.  What moves is refused by the ways that do not
 # know it, and has its own; within limits the engine only bounds (``hours_apart``).
 WAYS = {
-    "reference": 190,
-    "mathopt gscip": 90,
-    "mathopt highs": 90,
-    "arrays": 190,
-    "engine": 120,
-    "engine, limits": 60,
-    "planning": 330,
-    "moving reference": 190,
-    "moving mathopt": 190,
-    "moving arrays": 180,
+    "reference": 180,
+    "mathopt gscip": 85,
+    "mathopt highs": 85,
+    "arrays": 180,
+    "engine": 115,
+    "engine, limits": 55,
+    "planning": 310,
+    "moving reference": 180,
+    "moving mathopt": 180,
+    "moving arrays": 170,
 }
 
 
@@ -239,10 +239,10 @@ def test_every_family_and_every_way_is_there() -> None:
     assert set(ways) == set(WAYS)
     assert {way: count for way, count in ways.items() if count < WAYS[way]} == {}
     # Most have a plan that buys, many of their plans are billed, few go wrong under the law.
-    assert plans >= 260
-    assert bought >= 200
+    assert plans >= 250
+    assert bought >= 190
     assert moved >= 30
-    assert 20 <= impossible <= 50
+    assert 15 <= impossible <= 50
     assert spoilt <= 5
-    assert bills >= 250
-    assert tried >= 2000
+    assert bills >= 200
+    assert tried >= 1700
