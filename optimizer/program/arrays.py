@@ -15,12 +15,17 @@ import highspy
 import numpy as np
 
 from optimizer.program.alike import first_alike, member_entries
-from optimizer.program.arrayrows import Cells, availability_rows, limit_rows, link_rows
+from optimizer.program.arrayrows import (
+    Cells,
+    availability_rows,
+    from_triplets,
+    limit_rows,
+    link_rows,
+)
 from optimizer.program.peaks import purchase_rows
 from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Flags, Floats, Ints, Problem
 from optimizer.program.solution import ProgramSolution, may_be_bought
-from optimizer.program.sparse import from_triplets
 from optimizer.program.status import Status
 
 INTEGER = highspy.HighsVarType.kInteger

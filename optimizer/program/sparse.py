@@ -57,29 +57,3 @@ class Sparse:
         lp.a_matrix_.index_ = row[order]
         lp.a_matrix_.value_ = np.concatenate(self._value)[order]
         return lp
-
-
-def from_triplets(
-    cost: Floats,
-    lower: Floats,
-    upper: Floats,
-    low: Floats,
-    high: Floats,
-    row: Ints,
-    index: Ints,
-    value: Floats,
-    kinds: list[highspy.HighsVarType] | None,
-) -> highspy.HighsLp:
-    """A HiGHS model from triplets (row, index, value), stored by row."""
-    order = np.lexsort((index, row))
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(cost), len(low)
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
-    lp.row_lower_, lp.row_upper_ = low, high
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(low)))])
-    lp.a_matrix_.index_ = index[order]
-    lp.a_matrix_.value_ = value[order]
-    if kinds is not None:
-        lp.integrality_ = kinds
-    return lp
