@@ -88,14 +88,7 @@ class ArrayProgram:
 
     def relax(self, box: Box) -> Relaxation:
         """Solve the LP relaxation within a box; prices are the duals of its rows."""
-        solver = self._solver(box, integer=False)
-        if self.problem.rows > INTERIOR_ROWS and len(self.problem.links.names) > len(
-            purchase_rows(self.problem)
-        ):
-            # A row over all hours makes every basis dense; any prices prove a bound.
-            solver.setOptionValue("solver", "ipm")
-            solver.setOptionValue("run_crossover", "off")
-        solver.run()
+        solver = self._relaxed(box)
         if _outcome(solver) != highspy.HighsModelStatus.kOptimal:
             count = len(self.problem.columns)
             return Relaxation(False, np.inf, np.zeros(count), zero_prices(self.whole), np.zeros(0))
@@ -152,16 +145,32 @@ class ArrayProgram:
             bound=bound * self.scale,
         )
 
+    def _relaxed(self, box: Box) -> highspy.Highs:
+        """The solver after the LP relaxation."""
+        solver = self._solver(box, integer=False)
+        if self.problem.rows > INTERIOR_ROWS and len(self.problem.links.names) > len(
+            purchase_rows(self.problem)
+        ):
+            # A row over all hours makes every basis dense; any prices prove a bound.
+            solver.setOptionValue("solver", "ipm")
+            solver.setOptionValue("run_crossover", "off")
+        solver.run()
+        return solver
+
     def _already_whole(self, box: Box) -> ProgramSolution | None:
         """The relaxation's answer where its amounts may be bought as they are.
 
         Terms that start hour by hour are intervals, whose linear program has whole corners.
         """
-        relaxed = self.relax(box)
-        amounts = may_be_bought(self.problem, relaxed.quantity) if relaxed.feasible else None
-        if amounts is None:  # without a plan, that is said without presolve
+        solver = self._relaxed(box)
+        if _outcome(solver) != highspy.HighsModelStatus.kOptimal:
+            return None  # said by the program itself, without presolve
+        values = np.array(solver.getSolution().col_value)[: len(self.problem.columns)]
+        amounts = may_be_bought(self.problem, values)
+        objective = float(solver.getInfo().objective_function_value) * self.scale
+        if amounts is None:
             return None
-        return ProgramSolution(Status.OPTIMAL, amounts, relaxed.objective, relaxed.objective)
+        return ProgramSolution(Status.OPTIMAL, amounts, objective, objective)
 
     def _prices(self, by_source: Floats, limits: Floats, links: Floats) -> Prices:
         """Prices of shared sources by hour, and of own ones as rent over their regimes."""
