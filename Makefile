@@ -24,7 +24,7 @@ demo: setup ## plan the demonstration company
 	$(BIN)/gpuopt demo
 
 test: setup ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup ## check style, types and the import contract
 	$(BIN)/ruff check .

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of the array program that limit usage or link the hours, as triplets."""
+"""Rows of the array program that limit usage or link the hours, as triplets; and its model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import highspy
 import numpy as np
 
 from optimizer.program.problem import Counts, Floats, Ints, Problem
@@ -121,3 +122,29 @@ def _join(parts: list[tuple[Ints, Ints, Floats]], most: Floats) -> Rows:
         return Rows(none, none, np.zeros(0), np.asarray(most))
     row, column, value = (np.concatenate(list(part)) for part in zip(*parts, strict=True))
     return Rows(row, column, value, np.asarray(most))
+
+
+def from_triplets(
+    cost: Floats,
+    lower: Floats,
+    upper: Floats,
+    low: Floats,
+    high: Floats,
+    row: Ints,
+    index: Ints,
+    value: Floats,
+    kinds: list[highspy.HighsVarType] | None,
+) -> highspy.HighsLp:
+    """A HiGHS model from triplets (row, index, value), stored by row."""
+    order = np.lexsort((index, row))
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = len(cost), len(low)
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
+    lp.row_lower_, lp.row_upper_ = low, high
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(low)))])
+    lp.a_matrix_.index_ = index[order]
+    lp.a_matrix_.value_ = value[order]
+    if kinds is not None:
+        lp.integrality_ = kinds
+    return lp

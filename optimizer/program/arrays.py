@@ -3,7 +3,8 @@
 
 Variables are laid out Q, y, r, u, v, z; rows are coverage.meet, coverage.draw,
 coverage.limit, the linking rows, coverage.availability and purchase.range.
-Only cells of the program that can be above zero are written.
+Only cells of the program that can be above zero are written, and sources that are alike
+(:mod:`~optimizer.program.alike`) cover as one.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ from dataclasses import dataclass
 
 import highspy
 import numpy as np
-from numpy.typing import NDArray
 
-from optimizer.program.arrayrows import Cells, availability_rows, limit_rows, link_rows
+from optimizer.program.alike import first_alike, member_entries
+from optimizer.program.arrayrows import (
+    Cells,
+    availability_rows,
+    from_triplets,
+    limit_rows,
+    link_rows,
+)
 from optimizer.program.peaks import purchase_rows
 from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Flags, Floats, Ints, Problem
-from optimizer.program.solution import ProgramSolution
+from optimizer.program.solution import ProgramSolution, may_be_bought
 from optimizer.program.status import Status
 
 INTEGER = highspy.HighsVarType.kInteger
@@ -52,7 +59,14 @@ class ArrayProgram:
         self.whole = problem
         self.problem = problem = problem.expand()
         self.scale = float(problem.weight.sum()) or 1.0
-        usable = (problem.held > 0) | problem.active
+        # What sources alike hold and cover is the first one's.
+        self.first = first_alike(problem)
+        self.held = np.zeros_like(problem.held)
+        np.add.at(self.held, self.first, problem.held)
+        active = np.zeros_like(problem.active)
+        np.logical_or.at(active, self.first, problem.active)
+        usable = (self.held > 0) | active
+        usable &= (self.first == np.arange(len(problem.sources)))[:, None]
         wanted = problem.demand > 0
         # (index, hour) of every variable that can be above zero.
         self.y = _cells(wanted[problem.pair_pool] & usable[problem.pair_source])
@@ -74,15 +88,8 @@ class ArrayProgram:
 
     def relax(self, box: Box) -> Relaxation:
         """Solve the LP relaxation within a box; prices are the duals of its rows."""
-        solver = self._solver(box, integer=False)
-        if self.problem.rows > INTERIOR_ROWS and len(self.problem.links.names) > len(
-            purchase_rows(self.problem)
-        ):
-            # A row over all hours makes every basis dense; any prices prove a bound.
-            solver.setOptionValue("solver", "ipm")
-            solver.setOptionValue("run_crossover", "off")
-        solver.run()
-        if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        solver = self._relaxed(box)
+        if _outcome(solver) != highspy.HighsModelStatus.kOptimal:
             count = len(self.problem.columns)
             return Relaxation(False, np.inf, np.zeros(count), zero_prices(self.whole), np.zeros(0))
         answer = solver.getSolution()
@@ -92,6 +99,7 @@ class ArrayProgram:
         draws, limited = len(self.draw[0]), len(self.limit_at[0])
         prices = np.zeros((len(self.problem.sources), self.problem.hours))
         prices[self.draw] = duals[:draws] / self.problem.weight[self.draw[1]]
+        prices = prices[self.first]
         limits = np.zeros((len(self.problem.limits.names), self.problem.hours))
         limits[self.limit_at] = (
             duals[draws : draws + limited] / self.problem.weight[self.limit_at[1]]
@@ -108,6 +116,9 @@ class ArrayProgram:
 
     def solve(self, box: Box, *, gap: float, nodes: int) -> ProgramSolution:
         """Solve with whole units; stops at the gap or after so many nodes."""
+        whole = self._already_whole(box)
+        if whole is not None:
+            return whole
         solver = self._solver(box, integer=True)
         # Presolve of HiGHS 1.11 calls a wrong answer optimal, or feasible programs infeasible,
         # in 1 of 1,000 small programs (tests/program/test_highs.py).
@@ -117,11 +128,12 @@ class ArrayProgram:
         solver.setOptionValue("mip_max_nodes", nodes)
         solver.run()
         info, count = solver.getInfo(), len(self.problem.columns)
-        if solver.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+        outcome = _outcome(solver)
+        if outcome == highspy.HighsModelStatus.kInfeasible:
             return ProgramSolution(Status.INFEASIBLE, np.zeros(count), np.inf, np.inf)
-        if info.primal_solution_status != 2:  # 2: a feasible point
+        optimal = outcome == highspy.HighsModelStatus.kOptimal
+        if info.primal_solution_status != 2 and not optimal:  # 2: a feasible point
             return ProgramSolution(Status.ERROR, np.zeros(count), np.inf, -np.inf)
-        optimal = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
         unit = np.where(self.problem.integer, self.problem.step, 1.0)
         objective = float(info.objective_function_value)
         # HiGHS fills mip_dual_bound only for programs with whole numbers.
@@ -132,6 +144,33 @@ class ArrayProgram:
             objective=objective * self.scale,
             bound=bound * self.scale,
         )
+
+    def _relaxed(self, box: Box) -> highspy.Highs:
+        """The solver after the LP relaxation."""
+        solver = self._solver(box, integer=False)
+        if self.problem.rows > INTERIOR_ROWS and len(self.problem.links.names) > len(
+            purchase_rows(self.problem)
+        ):
+            # A row over all hours makes every basis dense; any prices prove a bound.
+            solver.setOptionValue("solver", "ipm")
+            solver.setOptionValue("run_crossover", "off")
+        solver.run()
+        return solver
+
+    def _already_whole(self, box: Box) -> ProgramSolution | None:
+        """The relaxation's answer where its amounts may be bought as they are.
+
+        Terms that start hour by hour are intervals, whose linear program has whole corners.
+        """
+        solver = self._relaxed(box)
+        if _outcome(solver) != highspy.HighsModelStatus.kOptimal:
+            return None  # said by the program itself, without presolve
+        values = np.array(solver.getSolution().col_value)[: len(self.problem.columns)]
+        amounts = may_be_bought(self.problem, values)
+        objective = float(solver.getInfo().objective_function_value) * self.scale
+        if amounts is None:
+            return None
+        return ProgramSolution(Status.OPTIMAL, amounts, objective, objective)
 
     def _prices(self, by_source: Floats, limits: Floats, links: Floats) -> Prices:
         """Prices of shared sources by hour, and of own ones as rent over their regimes."""
@@ -198,20 +237,14 @@ class ArrayProgram:
         meet_row[self.meet] = np.arange(meets)
         draw_row = np.full(problem.held.shape, -1)
         draw_row[self.draw] = meets + np.arange(draws)
-        members = [
-            (draw_row[source][hours], column, ratio * unit[column])
-            for column, source, ratio in zip(
-                problem.member_column, problem.member_source, problem.member_ratio, strict=True
-            )
-            for hours in [np.flatnonzero((draw_row[source] >= 0) & problem.active[source])]
-        ]
+        members = member_entries(problem, self.first, draw_row, unit)
         row = [
             meet_row[problem.pair_pool[self.y[0]], self.y[1]],
             draw_row[problem.pair_source[self.y[0]], self.y[1]],
             meet_row[self.r],
             meet_row[self.u],
             meet_row[self.v],
-            *(rows for rows, _, _ in members),
+            members[0],
         ]
         index = [
             offset[1] + np.arange(sizes[1]),
@@ -219,7 +252,7 @@ class ArrayProgram:
             offset[2] + np.arange(sizes[2]),
             offset[3] + np.arange(sizes[3]),
             offset[4] + np.arange(sizes[4]),
-            *(np.full(len(rows), column) for rows, column, _ in members),
+            members[1],
         ]
         value = [
             np.ones(sizes[1]),
@@ -227,10 +260,10 @@ class ArrayProgram:
             np.ones(sizes[2]),
             np.ones(sizes[3]),
             np.ones(sizes[4]),
-            *(np.full(len(rows), -ratio) for rows, _, ratio in members),
+            -members[2],
         ]
         low = [problem.demand[self.meet], np.full(draws, -np.inf)]
-        high = [problem.demand[self.meet], problem.held[self.draw]]
+        high = [problem.demand[self.meet], self.held[self.draw]]
         rows = meets + draws
         linked, self.link_sizes = link_rows(problem, self.cells, unit)
         for family in (self.limit_rows, linked, self.availability_rows):
@@ -256,7 +289,7 @@ class ArrayProgram:
             kinds = [CONTINUOUS] * columns
             for column in [*np.flatnonzero(stepped), *range(int(offset[6]), columns)]:
                 kinds[int(column)] = INTEGER
-        return _lp(
+        return from_triplets(
             cost,
             lower,
             upper,
@@ -269,33 +302,17 @@ class ArrayProgram:
         )
 
 
+def _outcome(solver: highspy.Highs) -> highspy.HighsModelStatus:
+    """The solver's status; without variables its rows are kept by nothing, or cannot be."""
+    status = solver.getModelStatus()
+    if status != highspy.HighsModelStatus.kModelEmpty:
+        return status
+    lp = solver.getLp()
+    kept = (np.array(lp.row_lower_) <= 0).all() and (np.array(lp.row_upper_) >= 0).all()
+    return highspy.HighsModelStatus.kOptimal if kept else highspy.HighsModelStatus.kInfeasible
+
+
 def _cells(there: Flags) -> tuple[Ints, Ints]:
     """(index, hour) of a table's true entries."""
     index, hour = np.nonzero(there)
     return np.asarray(index, dtype=np.int64), np.asarray(hour, dtype=np.int64)
-
-
-def _lp(
-    cost: Floats,
-    lower: Floats,
-    upper: Floats,
-    low: Floats,
-    high: Floats,
-    row: NDArray[np.int64],
-    index: NDArray[np.int64],
-    value: Floats,
-    kinds: list[highspy.HighsVarType] | None,
-) -> highspy.HighsLp:
-    """A HiGHS model from triplets (row, index, value), stored by row."""
-    order = np.lexsort((index, row))
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(cost), len(low)
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
-    lp.row_lower_, lp.row_upper_ = low, high
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(low)))])
-    lp.a_matrix_.index_ = index[order]
-    lp.a_matrix_.value_ = value[order]
-    if kinds is not None:
-        lp.integrality_ = kinds
-    return lp

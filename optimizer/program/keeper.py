@@ -130,8 +130,9 @@ class Keeper:
 
     def _cap_spot(self, spot: Floats) -> None:
         """Take usage off spot, the least saving first, until every spot limit is kept."""
-        worth = np.minimum(self.window.price, self.penalty) - self.window.spot_price[:, None]
-        worth = np.where(self.may_spot[:, None], worth, 0.0).mean(axis=1)
+        # Without spot there is nothing to take off: ∞ − ∞ is not asked for.
+        price = np.where(self.may_spot, self.window.spot_price, 0.0)
+        worth = (np.minimum(self.window.price, self.penalty) - price[:, None]).mean(axis=1)
         for counts, weight, most in self.rows:
             if counts != Counts.SPOT:
                 continue

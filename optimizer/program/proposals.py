@@ -144,8 +144,10 @@ def packed_placement(
     of_block = np.zeros(len(problem.sources), dtype=bool)
     of_block[[block.source for block in blocks]] = True
     kept = ~of_block[problem.pair_source]
+    links = problem.links
     others = replace(
         problem,
+        links=replace(links, covered=links.covered[:, kept]) if links.names else links,
         pair_source=problem.pair_source[kept],
         pair_pool=problem.pair_pool[kept],
         pair_draw=problem.pair_draw[kept],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from optimizer.program.problem import Floats, Problem
 from optimizer.program.status import Status
 
 
@@ -40,3 +41,12 @@ class ProgramSolution:
     on_demand: NDArray[np.float64] | None = None
     unmet: NDArray[np.float64] | None = None
     excess: NDArray[np.float64] | None = None
+
+
+def may_be_bought(problem: Problem, quantity: Floats) -> Floats | None:
+    """Amounts (K,) on their steps, where they are that already, and within their ranges."""
+    amounts = np.maximum(quantity, 0.0)
+    counted = np.where(problem.integer, np.round(amounts / problem.step) * problem.step, amounts)
+    inside = (counted >= problem.minimum - 1e-9) & (counted <= problem.maximum + 1e-9)
+    near = np.abs(counted - amounts) <= 1e-9 * (1.0 + amounts)
+    return counted if bool((near & (inside | (counted == 0))).all()) else None

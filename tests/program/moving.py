@@ -11,9 +11,9 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
-from ortools.linear_solver import pywraplp
 
 from optimizer.program.arrays import ArrayProgram, Box
 from optimizer.program.lawcost import LawOutcome
@@ -21,7 +21,7 @@ from optimizer.program.moves import Job, Moves, Option, Work, ceiling, with_move
 from optimizer.program.problem import Problem
 
 from .limited import limited_problem
-from .small import choices, random_problem
+from .small import Exact, choices, random_problem
 
 MOST_TRIES = 700
 
@@ -38,120 +38,109 @@ def patterns(job: Job) -> list[tuple[bool, ...]]:
     ]
 
 
-class _Written:
-    """The program with amounts in ranges and jobs on in given hours, for GLOP."""
+class MovingExact(Exact):
+    """All hours with work that moves, for amounts in ranges and jobs on in given hours.
+
+    ``problem`` has the demand that cannot move, and the limits.
+    """
 
     def __init__(self, problem: Problem, moves: Moves) -> None:
-        self.p, self.moves = problem.expand(), moves
-        self.lp = pywraplp.Solver.CreateSolver("GLOP")
-        self.objective = self.lp.Objective()
-        self.objective.SetMinimization()
-        self.meets: dict[tuple[int, int], pywraplp.Constraint] = {}
-        self.spots: dict[tuple[int, int], pywraplp.Constraint] = {}
-        self.constant = 0.0
+        self.moves, self.late = moves, 0.0
+        self.on = tuple((True,) * len(job.hours) for job in moves.jobs)
+        super().__init__(problem)
 
-    def free(self, most: float = math.inf) -> pywraplp.Variable:
-        return self.lp.NumVar(0, most, "")
+    def _write(self) -> None:
+        super()._write()
+        p, lp = self.expanded, self.solver
+        self.tolerances: dict[tuple[int, int], Any] = {}
+        for (pool, t), unit in self.on_spot.items():
+            row = lp.Constraint(-lp.infinity(), float(p.tolerant[pool, t]))
+            row.SetCoefficient(unit, 1.0)
+            unit.SetUb(math.inf)
+            self.tolerances[pool, t] = row
+        for work in self.moves.works:
+            self._work(work)
+        self.runs = [self._job(job) for job in self.moves.jobs]
+        self._switch_on()
 
-    def coverage(self, amounts: tuple[tuple[float, float], ...]) -> None:
-        p, lp = self.p, self.lp
-        buy = [lp.NumVar(low, high, "") for low, high in amounts]
-        for k, amount in enumerate(buy):
-            self.objective.SetCoefficient(amount, float(p.cost[k]))
-        for t in range(p.hours):
-            rooms = [lp.Constraint(-lp.infinity(), float(h)) for h in p.held[:, t]]
-            for k, s, ratio in zip(p.member_column, p.member_source, p.member_ratio, strict=True):
-                if p.active[s, t]:
-                    rooms[s].SetCoefficient(buy[k], -float(ratio))
-            for pool in range(len(p.pools)):
-                self.usage(pool, t)
-            for s, pool, draw in zip(p.pair_source, p.pair_pool, p.pair_draw, strict=True):
-                unit = self.free()
-                self.meets[pool, t].SetCoefficient(unit, 1.0)
-                rooms[s].SetCoefficient(unit, float(draw))
+    def _arrive(self, variable: Any, where: tuple[int, int], units: float, tolerant: float) -> None:
+        """A unit of the variable adds demand, and with it what limits count demand by."""
+        p, (pool, t) = self.expanded, where
+        changes = [(self.meets[where], -units)]
+        if where in self.tolerances:
+            changes.append((self.tolerances[where], -tolerant))
+        if where in self.able:
+            changes.append((self.able[where], -float(p.availability[where]) * units))
+        for row, each, window in zip(self.ties, p.links.demand, p.links.window, strict=True):
+            if window[t]:
+                changes.append((row, -float(each[pool] * p.count[t]) * units))
+        for row, change in changes:
+            row.SetCoefficient(variable, row.GetCoefficient(variable) + change)
 
-    def usage(self, pool: int, t: int) -> None:
-        """Demand with all work where it is, and what serves it without a commitment."""
-        p, lp = self.p, self.lp
-        here = [work for work in self.moves.works if work.pool == pool]
-        demand = float(p.demand[pool, t]) + sum(float(work.units[t]) for work in here)
-        tolerant = float(p.tolerant[pool, t]) + sum(float(work.tolerant[t]) for work in here)
-        meet = self.meets[pool, t] = lp.Constraint(demand, demand)
-        spot = self.spots[pool, t] = lp.Constraint(-lp.infinity(), tolerant)
-        for price, is_spot in ((p.price[pool, t], False), (p.spot_price[pool], True)):
-            if math.isfinite(price):
-                unit = self.free()
-                meet.SetCoefficient(unit, 1.0)
-                self.objective.SetCoefficient(unit, float(p.weight[t]) * float(price))
-                if is_spot:
-                    spot.SetCoefficient(unit, 1.0)
-
-    def work(self, work: Work) -> None:
-        before: list[pywraplp.Variable] = []
+    def _work(self, work: Work) -> None:
+        p, lp, objective = self.expanded, self.solver, self.solver.Objective()
+        for t in range(p.hours):  # all of it stays, but for what a share takes away
+            whole = lp.NumVar(1, 1, "")
+            self._arrive(whole, (work.pool, t), float(work.units[t]), float(work.tolerant[t]))
+        before: list[Any] = []
         for e in range(self.moves.epochs):
-            row = [self.free(option.share) for option in work.options]
-            whole = self.lp.Constraint(-self.lp.infinity(), 1.0)
+            row = [lp.NumVar(0, option.share, "") for option in work.options]
+            one = lp.Constraint(-lp.infinity(), 1.0)
             for o, (share, option) in enumerate(zip(row, work.options, strict=True)):
-                whole.SetCoefficient(share, 1.0)
-                moved, rise = self.free(), self.lp.Constraint(0.0, self.lp.infinity())
-                self.objective.SetCoefficient(moved, float(option.switch[e]))
+                one.SetCoefficient(share, 1.0)
+                moved, rise = lp.NumVar(0, lp.infinity(), ""), lp.Constraint(0.0, lp.infinity())
+                objective.SetCoefficient(moved, float(option.switch[e]))
                 rise.SetCoefficient(moved, 1.0)
                 rise.SetCoefficient(share, -1.0)
                 if before:
                     rise.SetCoefficient(before[o], 1.0)
                 egress = 0.0
                 for t in np.flatnonzero((self.moves.epoch == e) & (option.open > 0)):
-                    for rows, units in (
-                        (self.meets, work.units[t]),
-                        (self.spots, work.tolerant[t]),
-                    ):
-                        rows[work.pool, t].SetCoefficient(share, float(units))
-                        rows[option.pool, t].SetCoefficient(share, -option.ratio * float(units))
-                    egress += option.egress * float(work.units[t]) * float(self.p.weight[t])
-                self.objective.SetCoefficient(share, egress)
+                    units, part, hour = float(work.units[t]), float(work.tolerant[t]), int(t)
+                    self._arrive(share, (work.pool, hour), -units, -part)
+                    there = option.ratio * units, option.ratio * part
+                    self._arrive(share, (option.pool, hour), *there)
+                    egress += option.egress * units * float(p.weight[t])
+                objective.SetCoefficient(share, egress)
             before = row
 
-    def job(self, job: Job, pattern: tuple[bool, ...]) -> None:
-        done = self.lp.Constraint(job.work, self.lp.infinity())
-        running = [h for h, is_on in enumerate(pattern) if is_on]
-        for h in running:
-            t = int(job.hours[h])
-            unit = self.lp.NumVar(job.least, job.most, "")
-            resumed = h != running[0] and h - 1 not in running
-            done.SetCoefficient(unit, 1.0 - (job.restart if resumed else 0.0))
-            self.meets[job.pool, t].SetCoefficient(unit, -1.0)
-            if job.preemptible:
-                self.spots[job.pool, t].SetCoefficient(unit, -1.0)
-        early = math.ceil(job.work / job.most - 1e-9)
-        self.constant += job.delay * max(0, running[-1] + 1 - early)
+    def _job(self, job: Job) -> tuple[Any, list[Any]]:
+        done = self.solver.Constraint(job.work, self.solver.infinity())
+        units = []
+        for t in job.hours:
+            unit = self.solver.NumVar(0, 0, "")
+            self._arrive(unit, (job.pool, int(t)), 1.0, float(job.preemptible))
+            units.append(unit)
+        return done, units
 
+    def _switch_on(self) -> None:
+        """Units of a job within its gang while it is on; resuming loses some of them."""
+        self.late = 0.0
+        for job, (done, units), on in zip(self.moves.jobs, self.runs, self.on, strict=True):
+            first, last = on.index(True), len(on) - on[::-1].index(True)
+            for h, unit in enumerate(units):
+                unit.SetBounds(job.least if on[h] else 0.0, job.most if on[h] else 0.0)
+                resumed = on[h] and h != first and not on[h - 1]
+                done.SetCoefficient(unit, 1.0 - (job.restart if resumed else 0.0))
+            self.late += job.delay * max(0, last - math.ceil(job.work / job.most - 1e-9))
 
-def cost_with(
-    problem: Problem,
-    moves: Moves,
-    amounts: tuple[tuple[float, float], ...],
-    on: tuple[tuple[bool, ...], ...],
-) -> float:
-    """The least cost with amounts in ranges and jobs on in given hours; inf if none."""
-    written = _Written(problem, moves)
-    written.coverage(amounts)
-    for work in moves.works:
-        written.work(work)
-    for job, pattern in zip(moves.jobs, on, strict=True):
-        written.job(job, pattern)
-    status = written.lp.Solve()
-    if status == pywraplp.Solver.INFEASIBLE:
-        return math.inf
-    assert status == pywraplp.Solver.OPTIMAL, status
-    return float(written.objective.Value()) + written.constant
+    def with_jobs(self, on: tuple[tuple[bool, ...], ...]) -> MovingExact:
+        """The same with jobs on in these hours."""
+        self.on = on
+        self._switch_on()
+        return self
+
+    def cost(self, ranges: list[tuple[float, float]]) -> float:
+        return super().cost(ranges) + self.late
 
 
 def brute_force_moving(problem: Problem, moves: Moves) -> float:
     """The free-choice optimum over purchases and placements; inf if there is no plan."""
-    best = math.inf
-    for amounts in product(*choices(ceiling(problem, moves))):
-        for on in product(*(patterns(job) for job in moves.jobs)):
-            best = min(best, cost_with(problem, moves, amounts, on))
+    best, exact = math.inf, MovingExact(problem, moves)
+    for on in product(*(patterns(job) for job in moves.jobs)):
+        exact.with_jobs(on)
+        for amounts in product(*choices(ceiling(problem, moves))):
+            best = min(best, exact.cost(list(amounts)))
     return best
 
 

@@ -69,11 +69,16 @@ class Exact:
     def _write(self) -> None:
         self.expanded = p = self.problem.expand()
         self.solver = lp = pywraplp.Solver.CreateSolver("GLOP")
+        # By pool and hour, for who adds demand: rows of meeting it and of what the market
+        # can serve, and the variable on spot.
+        self.meets: dict[tuple[int, int], Any] = {}
+        self.able: dict[tuple[int, int], Any] = {}
+        self.on_spot: dict[tuple[int, int], Any] = {}
         objective = lp.Objective()
         self.amounts = [lp.NumVar(0, 0, f"Q{k}") for k in range(len(p.columns))]
         for k, amount in enumerate(self.amounts):
             objective.SetCoefficient(amount, float(p.cost[k]))
-        ties = [lp.Constraint(-lp.infinity(), float(most)) for most in p.links.most]
+        self.ties = ties = [lp.Constraint(-lp.infinity(), float(most)) for most in p.links.most]
         for row, price, asked in zip(ties, p.links.excess_price, p.links.purchase, strict=True):
             for amount, each in zip(self.amounts, asked, strict=True):
                 row.SetCoefficient(amount, float(each))
@@ -83,6 +88,7 @@ class Exact:
                 objective.SetCoefficient(above, float(price))
         for t in range(p.hours):
             meets = [lp.Constraint(float(d), float(d)) for d in p.demand[:, t]]
+            self.meets |= {(pool, t): meet for pool, meet in enumerate(meets)}
             rooms = [lp.Constraint(-lp.infinity(), float(h)) for h in p.held[:, t]]
             for k, s, ratio in zip(p.member_column, p.member_source, p.member_ratio, strict=True):
                 if p.active[s, t]:
@@ -122,11 +128,13 @@ class Exact:
                     objective.SetCoefficient(unit, float(p.weight[t] * price))
                     if kind:
                         serving[pool][kind].append(unit)
+                    if kind == "spot":
+                        self.on_spot[pool, t] = unit
                     for tie, row in enumerate(ties if kind else []):
                         if p.links.window[tie, t]:
                             row.SetCoefficient(unit, float(p.count[t] * counted[tie, pool]))
             if p.availability[pool, t] < 1:
-                able = lp.Constraint(
+                able = self.able[pool, t] = lp.Constraint(
                     -lp.infinity(), float(p.availability[pool, t] * p.demand[pool, t])
                 )
                 for unit in serving[pool]["market"]:

@@ -21,6 +21,9 @@ from optimizer.program.status import Status
 
 from .small import Exact, brute_force, random_problem
 
+# The same over everything that a case may have: test_families.py.
+SEEDS = range(100)
+
 WAYS = {
     "reference": solve_reference,
     "mathopt gscip": lambda problem: solve_mathopt(problem, solver="gscip"),
@@ -41,7 +44,7 @@ def agrees(problem: Problem, way: str, answer: ProgramSolution, best: float) -> 
     assert [c.name for c in check_solution(problem, answer) if not c.ok] == [], way
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_all_ways_agree_with_trying_everything(seed: int) -> None:
     problem = random_problem(seed)
     best = brute_force(problem)
@@ -49,7 +52,7 @@ def test_all_ways_agree_with_trying_everything(seed: int) -> None:
         agrees(problem, way, solve(problem), best)
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_certified_branch_and_bound_closes_the_gap(seed: int) -> None:
     problem = random_problem(seed)
     best = brute_force(problem)
@@ -64,7 +67,7 @@ def test_certified_branch_and_bound_closes_the_gap(seed: int) -> None:
 
 def test_the_random_problems_are_worth_solving() -> None:
     """They buy, they branch, some cannot be met: the tests above do not pass for nothing."""
-    problems = [random_problem(seed) for seed in range(200)]
+    problems = [random_problem(seed) for seed in SEEDS]
     best = np.array([brute_force(problem) for problem in problems])
     nothing = np.array([Exact(problem).at(np.zeros(len(problem.columns))) for problem in problems])
     root = np.array(
@@ -73,15 +76,15 @@ def test_the_random_problems_are_worth_solving() -> None:
             for problem in problems
         ]
     )
-    assert 5 <= np.isinf(best).sum() <= 30
-    assert (best < nothing - 1e-6).sum() >= 80
+    assert 2 <= np.isinf(best).sum() <= 15
+    assert (best < nothing - 1e-6).sum() >= 40
     finite = np.isfinite(best)
-    assert (root[finite] < best[finite] - 1e-3).sum() >= 30  # the relaxation is not enough
-    assert sum(bool(problem.integer.any()) for problem in problems) >= 100
-    assert sum(bool((~problem.integer).any()) for problem in problems) >= 80
+    assert (root[finite] < best[finite] - 1e-3).sum() >= 15  # the relaxation is not enough
+    assert sum(bool(problem.integer.any()) for problem in problems) >= 50
+    assert sum(bool((~problem.integer).any()) for problem in problems) >= 40
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_a_minimum_or_maximum_off_the_step_is_kept(seed: int) -> None:
     """Steps of 2 with a minimum of 3 and a maximum of 7: 4 and 6 may be bought."""
     problem = random_problem(seed)

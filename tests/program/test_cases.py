@@ -14,19 +14,19 @@ from optimizer.planning import Plan, make_plan, plan_document
 from optimizer.program.status import Status
 
 from .folders import Row, at, case_of, cover, meter, money, random_rows, usage
+from .memory import memory_case
 from .small import Exact, brute_force
 
 SEEDS = range(66)
 
 
 @pytest.fixture(scope="module")
-def plans(tmp_path_factory: pytest.TempPathFactory) -> list[Plan]:
+def plans() -> list[Plan]:
     """Of every seed, made once."""
     made = []
     for seed in SEEDS:
         horizon, toml, tables = random_rows(seed)
-        folder = tmp_path_factory.mktemp("random") / str(seed)
-        made.append(make_plan(case_of(folder, horizon, toml, **tables)))
+        made.append(make_plan(memory_case(horizon, toml, **tables)))
     return made
 
 
@@ -141,7 +141,7 @@ def without_identity(document: dict[str, Any]) -> dict[str, Any]:
 def test_the_order_of_rows_changes_nothing(seed: int, tmp_path: Path) -> None:
     horizon, toml, tables = random_rows(seed)
     rng = np.random.default_rng(seed)
-    first = make_plan(case_of(tmp_path / "first", horizon, toml, **tables))
+    first = make_plan(memory_case(horizon, toml, **tables))
     shuffled = {name: permuted(rows, rng) for name, rows in tables.items()}
     assert shuffled["usage"] != tables["usage"]
     second = make_plan(case_of(tmp_path / "second", horizon, toml, **shuffled))
@@ -149,9 +149,9 @@ def test_the_order_of_rows_changes_nothing(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(1, 20, 3))
-def test_twice_the_prices_twice_the_plan(seed: int, tmp_path: Path) -> None:
+def test_twice_the_prices_twice_the_plan(seed: int) -> None:
     horizon, toml, tables = random_rows(seed)
-    one = make_plan(case_of(tmp_path / "one", horizon, toml, **tables))
+    one = make_plan(memory_case(horizon, toml, **tables))
     money_offers = {row["offer"] for row in tables["offers"] if row["measure"] == "money"}
 
     def doubled(table: str, row: Row) -> Row:
@@ -165,7 +165,7 @@ def test_twice_the_prices_twice_the_plan(seed: int, tmp_path: Path) -> None:
         return row | {key: Decimal(row[key]) * 2 for key in keys if row[key] != ""}
 
     dear = {name: [doubled(name, row) for row in rows] for name, rows in tables.items()}
-    two = make_plan(case_of(tmp_path / "two", horizon, toml, **dear))
+    two = make_plan(memory_case(horizon, toml, **dear))
     assert float(two.objective) == pytest.approx(2 * float(one.objective), abs=plan_steps(two))
     assert float(two.lower_bound) == pytest.approx(2 * float(one.lower_bound), rel=1e-6)
     assert set(two.bought) == set(one.bought)

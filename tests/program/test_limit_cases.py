@@ -17,8 +17,6 @@ from optimizer.tables import Case
 
 from .folders import Row, at, case_of, cover, meter, money, units, usage
 
-# certificate._limit_rent multiplies ∞ by 0 where a limit does not apply, and drops it.
-pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in multiply")
 EXACT = '[solve]\nmethod = "reference"\ngap = 0\n'
 FOUR = [4, 4, 4, 4]
 

@@ -18,14 +18,13 @@ from optimizer.program.mathopt import solve_mathopt
 from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Problem
 from optimizer.program.reference import solve_reference
+from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
 
 from .limited import limited_problem, without_limits
 from .small import Exact, brute_force
 
-SEEDS = range(160)
-# certificate._limit_rent multiplies ∞ by 0 where a limit does not apply, and drops it.
-pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in multiply")
+SEEDS = range(120)  # the same over whole cases: test_families.py
 WAYS = {
     "reference": solve_reference,
     "mathopt gscip": lambda problem: solve_mathopt(problem, solver="gscip"),
@@ -36,6 +35,11 @@ WAYS = {
 @cache
 def best_of(seed: int) -> float:
     return brute_force(limited_problem(seed))
+
+
+@cache
+def answer_of(seed: int) -> ProgramSolution:
+    return solve_reference(limited_problem(seed))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -87,7 +91,7 @@ def test_certificates_are_never_above_the_optimum(seed: int) -> None:
         assert lower_bound(problem, random_prices(problem, rng)) <= best + slack
 
 
-@pytest.mark.parametrize("seed", range(0, 160, 4))
+@pytest.mark.parametrize("seed", range(0, 120, 4))
 def test_branch_and_bound_closes_the_gap(seed: int) -> None:
     problem, best = limited_problem(seed), best_of(seed)
     if math.isinf(best):
@@ -113,7 +117,7 @@ def test_the_problems_are_worth_solving() -> None:
         relaxed = ArrayProgram(problem).relax(whole_box(problem))
         if not relaxed.feasible:
             continue
-        answer = solve_reference(problem)
+        answer = answer_of(seed)
         unmet += answer.unmet is not None and bool((answer.unmet > 1e-6).any())
         for prices, of in (
             (relaxed.prices.limits.max(axis=1, initial=0), problem.limits.names),
@@ -122,9 +126,9 @@ def test_the_problems_are_worth_solving() -> None:
             priced |= {name for price, name in zip(prices, of, strict=True) if price > 1e-6}
     assert len(names) == 7
     assert priced == names
-    assert dearer >= 60
-    assert unmet >= 20
-    assert 5 <= infeasible <= 60
+    assert dearer >= 45
+    assert unmet >= 15
+    assert 5 <= infeasible <= 45
 
 
 @pytest.mark.parametrize("family", ["limit", "availability", "link", "unmet", "excess"])
@@ -133,7 +137,7 @@ def test_a_mutated_answer_fails_its_check(family: str) -> None:
     caught = 0
     for seed in SEEDS:
         problem = limited_problem(seed)
-        answer = solve_reference(problem)
+        answer = answer_of(seed)
         if not answer.status.has_plan:
             continue
         wanted = {"limit": "coverage.limit", "availability": "coverage.availability"}.get(family)

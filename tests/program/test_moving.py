@@ -30,7 +30,7 @@ from optimizer.program.status import Status
 from .moving import FreeLaw, brute_force_moving, patterns, random_jobs, random_substitution
 from .small import Exact
 
-COUNT = 40
+COUNT = 30
 MAKE: dict[str, Callable[[int], tuple[Problem, Moves]]] = {
     "substitution": random_substitution,
     "jobs": random_jobs,
@@ -43,6 +43,7 @@ def best_of(kind: str, seed: int) -> float:
     return brute_force_moving(*MAKE[kind](seed))
 
 
+@cache
 def solved(kind: str, seed: int, method: str = "auto") -> Moved:
     problem, moves = MAKE[kind](seed)
 
@@ -141,7 +142,7 @@ def test_solving_ends_within_its_gap(kind: str, seed: int) -> None:
         assert answer.objective - answer.bound <= 1e-5 * (1 + best) + steps
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("kind", MAKE)
 def test_solving_over_cells_never_passes_the_bound(kind: str, seed: int) -> None:
     best = best_of(kind, seed)
@@ -170,7 +171,7 @@ def test_the_random_problems_are_worth_solving() -> None:
             assert sum(bool(np.ptp(share, axis=0).max() > 0.01) for share in shares) >= 8
         else:
             runs = [run for one in found if one for run in one.runs]
-            assert sum(run[0] == 0 for run in runs) >= 8
+            assert sum(run[0] == 0 for run in runs) >= 6
             assert sum(np.ptp(run[run > 0]) > 0.01 for run in runs) >= 3
             pauses = [np.flatnonzero(run > 0) for run in runs]
             assert sum(bool((np.diff(on) > 1).any()) for on in pauses) >= 1

@@ -17,6 +17,7 @@ from optimizer.program.blocks import Block, pack_jobs
 from optimizer.program.moves import Job
 
 from .folders import Row, at, case_of, cover, meter, random_rows, units, usage
+from .memory import memory_case
 from .small import simple
 
 EXACT = "[solve]\ngap = 0\n"
@@ -295,11 +296,11 @@ def movable(seed: int) -> tuple[int, str, dict[str, list[Row]]]:
 
 
 @pytest.mark.parametrize("seed", range(45))
-def test_random_cases_keep_their_work_and_their_promises(tmp_path: Path, seed: int) -> None:
+def test_random_cases_keep_their_work_and_their_promises(seed: int) -> None:
     horizon, toml, tables = movable(seed)
     if not {"substitutes", "jobs"} & set(tables):
         return
-    plan = make_plan(case_of(tmp_path / "moving", horizon, toml, **tables))
+    plan = make_plan(memory_case(horizon, toml, **tables))
     assert all(check.ok for part in plan.parts for check in part.answer.checks)
     assert min(plan.gap_solver, plan.gap_law) >= 0
     assert plan.gap == pytest.approx(plan.gap_solver + plan.gap_law, abs=1e-12)
@@ -326,7 +327,7 @@ def test_random_cases_keep_their_work_and_their_promises(tmp_path: Path, seed: i
     assert after.quantity.sum() == pytest.approx(total, rel=1e-9)
     # Freedom to move is never dearer than none: today's places are tried too.
     plain = {name: rows for name, rows in tables.items() if name != "substitutes"}
-    stays = make_plan(case_of(tmp_path / "staying", horizon, toml, **plain))
+    stays = make_plan(memory_case(horizon, toml, **plain))
     assert float(plan.objective) <= float(stays.objective) * (1 + 1e-6) + 0.01
     bound = float(plan.lower_bound)
     assert bound <= float(stays.objective) + 1e-6

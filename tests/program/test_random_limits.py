@@ -13,11 +13,10 @@ import pytest
 from optimizer.errors import Infeasible, SolverError
 from optimizer.planning import Plan, make_plan, plan_document
 
-from .folders import Row, at, case_of, random_rows
+from .folders import Row, at, random_rows
+from .memory import memory_case
 from .small import brute_force
 
-# certificate._limit_rent multiplies ∞ by 0 where a limit does not apply, and drops it.
-pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in multiply")
 SEEDS = range(60)
 
 
@@ -74,13 +73,12 @@ def limited_rows(seed: int) -> tuple[int, str, dict[str, list[Row]]]:
 
 
 @pytest.fixture(scope="module")
-def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Plan | Exception]:
+def plans() -> dict[int, Plan | Exception]:
     made: dict[int, Plan | Exception] = {}
     for seed in SEEDS:
         horizon, toml, tables = limited_rows(seed)
-        folder = tmp_path_factory.mktemp("limited") / str(seed)
         try:
-            made[seed] = make_plan(case_of(folder, horizon, toml, **tables))
+            made[seed] = make_plan(memory_case(horizon, toml, **tables))
         except (Infeasible, SolverError) as error:
             made[seed] = error
     return made
