@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
@@ -40,6 +40,7 @@ from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits, read_case_limits
 from optimizer.program.components import Component, split_case
 from optimizer.program.lawcost import LawCost
+from optimizer.program.problem import Problem
 from optimizer.program.purchases import Column, advised_amounts, kinds_of, open_columns
 from optimizer.program.renewal import renewals
 from optimizer.program.solve import Progress, solve
@@ -55,6 +56,7 @@ def make_plan(
     *,
     watch: Watch | None = None,
     previous: Mapping[str, Decimal] | None = None,
+    base: Plan | None = None,
 ) -> Plan:
     """Plan the horizon of a case.
 
@@ -65,6 +67,9 @@ def make_plan(
         the best plan so far is kept.
     previous
         Amounts by offer of an earlier plan of a similar case, to start from.
+    base
+        The plan of a similar case that was made in this process: parts whose offers and hours
+        are the same start where its solver ended.
 
     Raises
     ------
@@ -93,6 +98,8 @@ def make_plan(
     together = limits.together(catalogue, demand.usage, columns)
     split = split_case(settings, catalogue, demand, holdings, columns, together, movable.joined)
     advice = _advice(case)
+    if base is not None and previous is None:
+        previous = base.bought
     watch = watch or Watch(tell=lambda told: progress(str(told)))
     parts = []
     for number, component in enumerate(split.components, start=1):
@@ -108,7 +115,7 @@ def make_plan(
                 )
             )
         else:
-            known = advice, previous
+            known = _Known(advice, previous, () if base is None else base.parts)
             parts.append(
                 _solve_part(case, catalogue, component, limits, known, _of_part(case, watch))
             )
@@ -157,6 +164,26 @@ def make_plan(
     )
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What is known before a part is solved: advice, an earlier plan, and how that was solved."""
+
+    advice: Mapping[str, Decimal]
+    previous: Mapping[str, Decimal] | None
+    parts: Sequence[Part]
+
+    def start(self, columns: Sequence[Column], problem: Problem) -> WarmStart | None:
+        """Where the part that buys the same stopped; else the earlier plan's amounts."""
+        names = [column.name for column in columns]
+        for part in self.parts:
+            alike = part.moved is None and [c.name for c in part.every_column] == names
+            if alike and len(part.problem.pools) == len(problem.pools):
+                return WarmStart.of(part.problem, part.answer.quantity, part.answer.learnt, problem)
+        if self.previous is None:
+            return None
+        return WarmStart(advised_amounts(columns, self.previous))
+
+
 def _title(component: Component) -> str:
     meters = sorted(set(component.demand.usage.meter))
     return meters[0] if len(meters) == 1 else f"{meters[0]} and {len(meters) - 1} more meters"
@@ -167,7 +194,7 @@ def _solve_part(
     catalogue: Catalogue,
     component: Component,
     limits: CaseLimits,
-    known: tuple[Mapping[str, Decimal], Mapping[str, Decimal] | None],
+    known: _Known,
     watch: Watch,
 ) -> Part:
     settings = case.settings
@@ -187,8 +214,7 @@ def _solve_part(
     )
     problem, pool_of = build_problem(settings, catalogue, window, columns, limits)
     law = LawCost(settings, catalogue, window, problem, columns, pool_of)
-    advice, previous = known
-    advised = advised_amounts(columns, advice)
+    advised = advised_amounts(columns, known.advice)
     answer = solve(
         problem,
         law,
@@ -198,7 +224,7 @@ def _solve_part(
         constant=window.held_cost,
         incumbents={"the providers' advice": advised} if advised.any() else {},
         kinds=kinds_of(component.columns),
-        start=None if previous is None else WarmStart(advised_amounts(columns, previous)),
+        start=known.start(columns, problem),
         watch=watch,
     )
     return Part(component, window, problem, law, answer, limits, renewals=renewed)

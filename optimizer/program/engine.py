@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -87,7 +87,7 @@ class Engine:
     cells: int
     rows: int
     nodes: int
-    learnt: Learnt | None = None
+    learnt: Learnt | None = field(default=None, repr=False)
 
 
 def hours_apart(problem: Problem) -> bool:

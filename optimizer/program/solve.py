@@ -25,7 +25,7 @@ from optimizer.program.problem import Floats, Ints, Problem
 from optimizer.program.search import improve, on_step
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import OPTIMAL_GAP, Status
-from optimizer.program.warm import WarmStart
+from optimizer.program.warm import Learnt, WarmStart
 from optimizer.program.watch import Watch
 from optimizer.program.ways import (
     BRANCH_NODES,
@@ -53,7 +53,7 @@ class Answer:
     ``bound ≤ free ≤ objective``: the certificate; the least cost known under free choice, of
     these amounts or of those that the program asked for; these amounts under the law.
     ``why`` says why the method was picked, ``stopped`` what ended the solve early, if
-    anything did.
+    anything did; ``learnt`` is what the next solve of a similar problem can start from.
     """
 
     status: Status
@@ -67,6 +67,7 @@ class Answer:
     work: dict[str, int] = field(default_factory=dict)
     why: str = ""
     stopped: str = ""
+    learnt: Learnt | None = field(default=None, repr=False)
 
     @property
     def objective(self) -> float:
@@ -187,6 +188,7 @@ def solve(
         work={**found.work, "evaluations": spent},
         why=found.why,
         stopped=watch.reason,
+        learnt=found.learnt,
     )
 
 

@@ -23,7 +23,7 @@ from optimizer.program.problem import Floats, Problem
 from optimizer.program.reference import solve_reference
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
-from optimizer.program.warm import WarmStart
+from optimizer.program.warm import Learnt, WarmStart
 from optimizer.program.watch import Watch
 
 # Above this many rows the readable program takes longer than the cells do.
@@ -53,6 +53,8 @@ class Found:
         Why this way was picked, for people.
     work
         Counts of the work that was done.
+    learnt
+        What the next solve of a similar problem can start from.
     """
 
     solution: ProgramSolution
@@ -61,6 +63,7 @@ class Found:
     exact: bool
     why: str
     work: dict[str, int] = field(default_factory=dict)
+    learnt: Learnt | None = None
 
 
 def pick(problem: Problem, method: str) -> tuple[str, str]:
@@ -131,7 +134,7 @@ def _engine(
         "rows": answer.rows,
         "nodes": answer.nodes,
     }
-    return Found(solution, bounded, [], False, why, work)
+    return Found(solution, bounded, [], False, why, work, answer.learnt)
 
 
 def _whole(balanced: Balanced, way: str, why: str, watch: Watch) -> Found:
