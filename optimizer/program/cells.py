@@ -26,6 +26,9 @@ MOST_STATES = 64
 # Few groups may each have more cells than the grain says: this over their number squared.
 FEW_GROUPS = 120
 
+# Share of what wrong prices cost that the cells to be divided hold.
+WRONG = 0.8
+
 # Load over capacity at which hours are told apart: densest where capacity runs out.
 BANDS = np.array([0.7, 0.85, 0.95, 1.0, 1.05, 1.15, 1.4])
 GROUP_BANDS = np.array([0.8, 0.95, 1.0, 1.06])
@@ -178,8 +181,10 @@ class Refinement:
             groups.append(intersect(base, alone, problem.weight, self._least()))
         return Cells(wide, groups, [self._parent(wide, cell) for cell in groups])
 
-    def split(self, cells: Cells, hours: Hours, said: Floats) -> Cells:
+    def split(self, cells: Cells, hours: Hours, said: Floats, capacity: Floats) -> Cells:
         """Earlier cells, divided where a source is worth more or less than a program said.
+
+        Only cells that hold most of what the wrong prices cost are divided.
 
         Parameters
         ----------
@@ -187,24 +192,36 @@ class Refinement:
             None of them is joined with another.
         hours, said
             The hours at an incumbent, and the program's (shared sources, N) prices.
+        capacity
+            (S, R) what the incumbent has of each source.
         """
         weight, least = self.problem.weight, self._least()
-        wide = self._apart(cells.wide, self.levels.wide, hours, said)
+        wide = self._apart(cells.wide, self.levels.wide, hours, said, capacity)
         split = []
         for number, group in enumerate(self.levels.groups):
             base = wide if self.under_wide[number] else self.regime
-            own = self._apart(cells.group[number], group.sources, hours, said)
+            own = self._apart(cells.group[number], group.sources, hours, said, capacity)
             split.append(intersect(base, own, weight, least))
         return Cells(wide, split, [self._parent(wide, cell) for cell in split])
 
-    def _apart(self, cell: Ints, sources: Ints, hours: Hours, said: Floats) -> Ints:
+    def _apart(
+        self, cell: Ints, sources: Ints, hours: Hours, said: Floats, capacity: Floats
+    ) -> Ints:
         """Cells divided where a source's price is below, at or above what was said."""
+        weight = self.problem.weight
         for source in sources:
             row = self.problem.structure.row[int(source)]
             size = 0.02 * float(said[row].max(initial=0.0))
-            known = np.where(np.isfinite(hours.prices[row]), hours.prices[row], np.inf)
-            side = 1 + (known > said[row] + size) - (known < said[row] - size).astype(np.int64)
-            cell = intersect(cell, side, self.problem.weight, self._least())
+            known = np.where(np.isfinite(hours.prices[row]), hours.prices[row], 2 * said[row])
+            off = known - said[row]
+            side = 1 + (off > size) - (off < -size).astype(np.int64)
+            wrong = np.abs(off) * weight * capacity[int(source)][self.problem.period]
+            by_cell = np.bincount(cell, wrong)
+            order = np.argsort(-by_cell, kind="stable")
+            most = np.cumsum(by_cell[order]) <= WRONG * by_cell.sum()
+            chosen = np.zeros(len(by_cell), dtype=bool)
+            chosen[order[: int(most.sum()) + 1]] = True
+            cell = intersect(cell, np.where(chosen[cell], side, 1), weight, self._least())
         return cell
 
     def _agreed(self, start: Ints, labels: list[Label], most: int) -> Ints:

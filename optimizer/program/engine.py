@@ -50,8 +50,12 @@ UNPROVEN = 2
 SHARES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0)
 # Share of what is left to gain that a round must gain, for its kind of cells to go on.
 SLOW = 0.25
+# Pools up to which cells are split from the first round on; of more, labels by load are fewer.
+SPLIT_AT_ONCE = 24
+# Hours up to which labels tell enough of them apart.
+LABELLED = 1_000
 # Cells × pools up to which cells may be split without any being joined.
-SPLIT_BELOW = 100_000
+SPLIT_BELOW = 1_000_000
 # Units of work (pools × hours) above which line searches look at a sample of the hours.
 SAMPLE_ABOVE = 150_000
 
@@ -168,6 +172,9 @@ class _Run:
         self.asked: Floats = self.best[1]
         self.nodes, self.proposed = 0, False
         self.value = np.inf  # of the last amounts, under free choice
+        # Between amounts that may be bought lie cheaper ones that may not.  A warm start is of
+        # the first kind and its one round has to end there.
+        self.whole_first = False
         self.unproven: Prices | None = None  # of the last proposal, not yet through the proof
         self.apart = hours_apart(problem)
         self.sampled = _Sample(problem)
@@ -178,7 +185,8 @@ class _Run:
         spread, rounds, rows, highest = 0.08, 0, 0, -np.inf
         known = start is not None
         basis = None if start is None else self._warm(start, spread)
-        strongest, lost = self.cells.cells, False
+        strongest = self.cells.cells
+        lost = len(problem.pools) <= SPLIT_AT_ONCE and problem.hours > LABELLED
         # After a program that is as fine as an earlier solve's last, none is coarser.
         finer = 0 if basis is None else 2
         with ThreadPoolExecutor(max_workers=1) as beside:
@@ -195,10 +203,8 @@ class _Run:
                 # hours apart, and of one that gains little they miss it: back to the strongest,
                 # and split those where they are wrong.
                 gained = proposal.objective - highest
-                lost = lost or gained < max(
-                    -self.gap * abs(highest),
-                    SLOW * (self.value - highest) if number > 1 else -np.inf,
-                )
+                slow = number > 1 and gained < SLOW * (self.value - highest)
+                lost = lost or slow or gained < -self.gap * abs(highest)
                 if gained >= 0:
                     highest, strongest = proposal.objective, self.cells.cells
                 self._round(proposal, known, number + finer, rounds == ROUNDS, beside)
@@ -209,7 +215,12 @@ class _Run:
                     break
                 small = strongest.count * len(problem.pools) <= SPLIT_BELOW
                 self.cells.cells = (
-                    self.cells.split(strongest, self.hours, proposal.prices.shared)
+                    self.cells.split(
+                        strongest,
+                        self.hours,
+                        proposal.prices.shared,
+                        problem.capacity(self.relaxed),
+                    )
                     if lost and small
                     else self.cells.meet()
                 )
@@ -243,6 +254,7 @@ class _Run:
         self.relaxed = np.minimum(on_step(problem, start.amounts(problem)), self.box.upper)
         if learnt is not None and learnt.fits(problem, len(self.levels.groups)):
             learnt.scale(self.knots)
+            self.whole_first = True
             self.cells.kept, self.cells.cells = list(learnt.kept), learnt.cells
             return learnt.basis
         self._focus([self.relaxed], spread)
@@ -384,9 +396,12 @@ class _Run:
         values = []
         for share in SHARES:
             at = self.relaxed + share * (amounts - self.relaxed)
+            if self.whole_first:
+                at = on_step(self.problem, at)
             values.append(
                 self._cost(at, sample.oracle.run(at, guess, priced=False), sample.problem)
             )
+        self.whole_first = False
         return SHARES[int(np.argmin(values))]
 
     @staticmethod

@@ -49,11 +49,11 @@ def used(number: int) -> Problem:
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_other_usage_is_proven_in_one_round(number: int) -> None:
+def test_other_usage_is_proven_in_half_of_the_rounds(number: int) -> None:
     balanced, start = started(used(number))
     cold = solve_engine(replace(balanced.problem), gap=GAP)
     warm = solve_engine(replace(balanced.problem), gap=GAP, start=start)
-    assert warm.rounds == 1 < cold.rounds
+    assert 2 * warm.rounds <= cold.rounds
     assert warm.free - warm.bound <= GAP * warm.free
     assert max(warm.bound, cold.bound) <= min(warm.free, cold.free) * (1 + 1e-12)
 
