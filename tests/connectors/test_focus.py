@@ -220,16 +220,16 @@ def test_a_folder_is_read_whole(tmp_path: Path):
 def test_what_is_no_focus_export_is_refused_by_name(export: Export, tmp_path: Path):
     with pytest.raises(DataError, match="no column BillingCurrency"):
         read(export({"BillingCurrency": None}))
-    with pytest.raises(DataError, match="'many'|many"):
+    with pytest.raises(DataError, match="many"):
         read(export({"ConsumedQuantity": "many"}))
-    with pytest.raises(DataError, match="USD and|EUR and"):
+    with pytest.raises(DataError, match="EUR and USD"):
         read(export({}, {"BillingCurrency": "EUR"}))
     with pytest.raises(UsageError, match="is no export"):
         read(tmp_path / "absent.csv")
     cut = tmp_path / "cut.csv.gz"
     whole = gzip.compress(export(*({"SkuId": str(i)} for i in range(3000))).read_bytes())
     cut.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match="cut.csv.gz"):
+    with pytest.raises(DataError, match=r"cut\.csv\.gz"):
         read(cut)
 
 
@@ -247,22 +247,23 @@ def test_our_own_export_gives_back_the_bill(tmp_path: Path):
 
 
 MEASURE = """
-import resource, sys, time
+import re, sys, time
 from connectors.focus import pull
 from connectors.pulled import Report, Request
 from datetime import datetime, UTC
 start = time.process_time()
 pulled = pull(Request(datetime(2026,8,1,tzinfo=UTC), datetime(2026,11,21,tzinfo=UTC),
               accounts=(sys.argv[1],)), Report())
-print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-      len(pulled.tables["usage"]))
+# Not ru_maxrss, which a process takes over from the one that started it.
+peak = re.search(r"VmHWM:\\s+([0-9]+) kB", open("/proc/self/status").read())[1]
+print(time.process_time() - start, peak, len(pulled.tables["usage"]))
 """
 
 
 def test_four_times_the_rows_take_four_times_the_time_and_no_more_memory(tmp_path: Path):
     plain = write_rows(tmp_path / "plain.csv", hours(SINCE, 2000))
     seconds, memory = [], []
-    for times in (50, 200):
+    for times in (100, 400):
         file = tmp_path / f"{times}.parquet"
         duckdb.execute(
             f"COPY (SELECT * REPLACE ('i-' || r AS SkuId), 'i-' || r AS ResourceId FROM '{plain}',"

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-import connectors.sources as sources
+from connectors import sources
 from connectors.manifest import read_manifest
 from connectors.pulled import Asked, Outcome, Pulled, Remark, Report, Request
 from connectors.snapshot import read_settings, settings_toml, snapshot_name
@@ -64,7 +64,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Sources:
 def pull(folder: Path, *names: str, until: datetime = UNTIL, **more: Any) -> Written:
     request = Request(SINCE, until, **more)
     settings = read_settings(None, "USD", until)
-    return pull_snapshot({name: request for name in names}, folder, settings, lambda _: None)
+    return pull_snapshot(dict.fromkeys(names, request), folder, settings, lambda _: None)
 
 
 def simple(name: str = "m", quantity: float = 1.0) -> Callable[[Request, Report], Pulled]:
