@@ -72,8 +72,8 @@ def focus_tables(charges: Charges, request: Request, report: Report, source: str
             mend="pull each currency into a snapshot of its own",
         )
     if request.regions:
-        _only_regions(charges, request.regions, report)
-    _report_left(charges, report)
+        only_regions(charges, request.regions, report)
+    report_left(charges, report)
     as_of = f"{request.until:%Y-%m-%d}"
     tables = {
         "meters": meter_table(charges, report, source, as_of),
@@ -86,7 +86,7 @@ def focus_tables(charges: Charges, request: Request, report: Report, source: str
     return Pulled(tables)
 
 
-def _only_regions(charges: Charges, regions: Sequence[str], report: Report) -> None:
+def only_regions(charges: Charges, regions: Sequence[str], report: Report) -> None:
     """Leave out usage of other regions than those asked for."""
     names = ", ".join("?" for _ in regions)
     where = f"is_usage AND region <> '' AND region NOT IN ({names})"
@@ -96,7 +96,7 @@ def _only_regions(charges: Charges, regions: Sequence[str], report: Report) -> N
         report.remarks.append(Remark("regions", "usage of other regions is left out", int(found)))
 
 
-def _report_left(charges: Charges, report: Report) -> None:
+def report_left(charges: Charges, report: Report) -> None:
     """Say what is in the rows but not in the case."""
     for service, rows, billed in charges.rows(
         "SELECT service, sum(rows), sum(billed) FROM charges"

@@ -88,7 +88,8 @@ def test_what_is_held_is_told_by_used_and_unused_rows(export: Export):
     used = {**HELD, "CommitmentDiscountStatus": "Used", "CommitmentDiscountQuantity": "6",
             "EffectiveCost": "6"}  # fmt: skip
     unused = {**HELD, "CommitmentDiscountStatus": "Unused", "CommitmentDiscountQuantity": "1",
-              "ConsumedQuantity": "", "EffectiveCost": "1", "SubAccountId": "444455556666"}  # fmt: skip
+              "ConsumedQuantity": "", "EffectiveCost": "1",
+              "SubAccountId": "444455556666"}  # fmt: skip
     tables, report = read(export(used, unused))
     held = only(tables["commitments"])
     assert (held["quantity"], held["account"]) == ("7", "444455556666")

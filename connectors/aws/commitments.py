@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the accounts hold, or have queued: reservations, Savings Plans, capacity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from connectors.aws.ask import Job, ask_all, attempt, pages
+from connectors.aws.offers import PLANS, Shelf, plan_name, plan_row, rate_of, reserved_row
+from connectors.aws.session import Account, Cloud
+from connectors.aws.words import LINUX, PAYMENTS, Row, hour, meter_of, span_end, term_of
+from connectors.pulled import Remark, Report
+
+LIVE = ("active", "queued", "payment-pending")
+_TERMS = ("law", "measure", "term_hours", "payment", "upfront", "hourly", "zone")
+
+
+@dataclass
+class Holdings:
+    """What is held, as the services state it: (account id, region, item)."""
+
+    reserved: list[tuple[str, str, Row]] = field(default_factory=list)
+    plans: list[tuple[str, Row]] = field(default_factory=list)
+    machines: dict[str, set[str]] = field(default_factory=dict)
+
+
+def find_holdings(cloud: Cloud, regions: list[str], report: Report) -> Holdings:
+    """Ask every account, and every region of it, for what it holds.
+
+    Capacity reservations and Bedrock's provisioned throughput are reported: what they
+    cost is in the usage, not in a term.
+    """
+    found = Holdings()
+    parts: list[tuple[Job, Callable[[Account, str, list[Any]], None], Account, str]] = []
+    for account in cloud.accounts:
+        parts.append((_plans_job(cloud, account), _keep_plans(found), account, ""))
+        for region in regions:
+            place = f"{account.id}/{region}"
+            ec2 = cloud.client("ec2", region, account)
+            bedrock = cloud.client("bedrock", region, account)
+            parts += [
+                (_reserved_job(cloud, ec2, place), _keep_reserved(found), account, region),
+                (_capacity_job(cloud, ec2, place), _tell_capacity(report), account, region),
+                (_bedrock_job(cloud, bedrock, place), _tell_bedrock(report), account, region),
+            ]
+    answers = ask_all([part[0] for part in parts], report, cloud.options.parallel)
+    for (_, keep, account, region), rows in zip(parts, answers, strict=True):
+        keep(account, region, rows)
+    return found
+
+
+def _plans_job(cloud: Cloud, account: Account) -> Job:
+    client = cloud.client("savingsplans", account=account)
+
+    def call() -> list[Any]:
+        return pages(
+            client.describe_savings_plans,
+            "savingsPlans",
+            cloud.options.patience,
+            "nextToken",
+            states=list(LIVE),
+            maxResults=1000,
+        )
+
+    permission = "savingsplans:DescribeSavingsPlans"
+    return Job("savingsplans", "describe_savings_plans", account.id, call, permission)
+
+
+def _reserved_job(cloud: Cloud, client: Any, place: str) -> Job:
+    def call() -> list[Any]:
+        # This one operation has no pages.
+        answer = attempt(client.describe_reserved_instances, cloud.options.patience)
+        return list(answer["ReservedInstances"])
+
+    permission = "ec2:DescribeReservedInstances"
+    return Job("ec2", "describe_reserved_instances", place, call, permission)
+
+
+def _capacity_job(cloud: Cloud, client: Any, place: str) -> Job:
+    def call() -> list[Any]:
+        return pages(
+            client.describe_capacity_reservations,
+            "CapacityReservations",
+            cloud.options.patience,
+        )
+
+    permission = "ec2:DescribeCapacityReservations"
+    return Job("ec2", "describe_capacity_reservations", place, call, permission)
+
+
+def _bedrock_job(cloud: Cloud, client: Any, place: str) -> Job:
+    def call() -> list[Any]:
+        return pages(
+            client.list_provisioned_model_throughputs,
+            "provisionedModelSummaries",
+            cloud.options.patience,
+            "nextToken",
+        )
+
+    permission = "bedrock:ListProvisionedModelThroughputs"
+    return Job("bedrock", "list_provisioned_model_throughputs", place, call, permission)
+
+
+def _keep_plans(found: Holdings) -> Callable[[Account, str, list[Any]], None]:
+    def keep(account: Account, _: str, rows: list[Any]) -> None:
+        found.plans += [(account.id, row) for row in rows if row["state"] in LIVE]
+
+    return keep
+
+
+def _keep_reserved(found: Holdings) -> Callable[[Account, str, list[Any]], None]:
+    def keep(account: Account, region: str, rows: list[Any]) -> None:
+        for row in rows:
+            if row["State"] in LIVE:
+                found.reserved.append((account.id, region, row))
+                found.machines.setdefault(region, set()).add(row["InstanceType"])
+
+    return keep
+
+
+def _tell_capacity(report: Report) -> Callable[[Account, str, list[Any]], None]:
+    def tell(account: Account, region: str, rows: list[Any]) -> None:
+        for row in rows:
+            if row.get("State") in ("cancelled", "expired", "failed"):
+                continue
+            count = row.get("TotalInstanceCount", 0)
+            name = f"{row['CapacityReservationId']}: {count} {row.get('InstanceType', '')}"
+            if row.get("ReservationType") == "capacity-block":
+                text = (
+                    f"{name} is a capacity block, prepaid: its hours are in the usage at no price"
+                )
+            else:
+                text = f"{name} is reserved on demand: idle hours are in the usage as unused"
+            report.remarks.append(Remark(f"capacity {account.id}/{region}", text, int(count)))
+
+    return tell
+
+
+def _tell_bedrock(report: Report) -> Callable[[Account, str, list[Any]], None]:
+    def tell(account: Account, region: str, rows: list[Any]) -> None:
+        for row in rows:
+            until = row.get("commitmentExpirationTime")
+            text = (
+                f"{row['provisionedModelName']}: {row['modelUnits']} model units,"
+                f" {row.get('commitmentDuration', 'no commitment')}"
+                f"{f' until {hour(until):%Y-%m-%d}' if until else ''}; not in the case, because"
+                " no API states its price"
+            )
+            report.remarks.append(Remark(f"bedrock {account.id}/{region}", text))
+
+    return tell
+
+
+def commitment_rows(
+    cloud: Cloud,
+    holdings: Holdings,
+    shelf: Shelf,
+    meters: set[str],
+    paths: Mapping[str, str],
+    as_of: str,
+    report: Report,
+) -> list[Row]:
+    """Return ``commitments``; each refers to the offer on sale if that has the same terms.
+
+    What is held at other terms gets an offer of its own, which nobody can buy: its window
+    is over.
+    """
+    rows = [
+        _reserved(account, region, item, shelf, paths, as_of)
+        for account, region, item in holdings.reserved
+        if _understood(item, report)
+    ]
+    plans = [pair for pair in holdings.plans if _is_compute(pair[1], report)]
+    jobs = [_rates_job(cloud, account, item) for account, item in plans]
+    answers = ask_all(jobs, report, cloud.options.parallel)
+    for (account, item), rates in zip(plans, answers, strict=True):
+        row = _plan(account, item, rates, shelf, meters, paths, as_of)
+        if row is None:
+            text = f"{item['savingsPlanId']} covers none of the machines in use: left out"
+            report.remarks.append(Remark("savings plans", text))
+        else:
+            rows.append(row)
+    return rows
+
+
+def _understood(item: Row, report: Report) -> bool:
+    if item.get("ProductDescription", LINUX).startswith(LINUX):
+        return True
+    text = f"{item['ReservedInstancesId']} is for {item['ProductDescription']}: left out"
+    report.remarks.append(Remark("reserved instances", text))
+    return False
+
+
+def _is_compute(item: Row, report: Report) -> bool:
+    if item["savingsPlanType"] in PLANS:
+        return True
+    text = f"{item['savingsPlanId']} is for {item['savingsPlanType']}: left out"
+    report.remarks.append(Remark("savings plans", text))
+    return False
+
+
+def _reserved(
+    account: str, region: str, item: Row, shelf: Shelf, paths: Mapping[str, str], as_of: str
+) -> Row:
+    row = reserved_row(item, region, as_of, "EC2 DescribeReservedInstances")
+    start = hour(item["Start"])
+    draws = {meter_of(region, item["InstanceType"]): Decimal(1)}
+    offer = _offer_of(row, item["ReservedInstancesId"], draws, start, shelf)
+    return {
+        "commitment": item["ReservedInstancesId"],
+        "offer": offer,
+        "quantity": str(item["InstanceCount"]),
+        **_span(start, item["Duration"]),
+        **_owner(account, paths, queued=item["State"] == "queued"),
+        "exchangeable": item.get("OfferingClass") == "convertible",
+    }
+
+
+def _rates_job(cloud: Cloud, account: str, item: Row) -> Job:
+    owner = next(known for known in cloud.accounts if known.id == account)
+    client = cloud.client("savingsplans", account=owner)
+
+    def call() -> list[Any]:
+        return pages(
+            client.describe_savings_plan_rates,
+            "searchResults",
+            cloud.options.patience,
+            "nextToken",
+            savingsPlanId=item["savingsPlanId"],
+            maxResults=1000,
+        )
+
+    permission = "savingsplans:DescribeSavingsPlanRates"
+    place = f"{account}/{item['savingsPlanId']}"
+    return Job("savingsplans", "describe_savings_plan_rates", place, call, permission)
+
+
+def _plan(
+    account: str,
+    item: Row,
+    rates: list[Any],
+    shelf: Shelf,
+    meters: set[str],
+    paths: Mapping[str, str],
+    as_of: str,
+) -> Row | None:
+    seconds, payment = item["termDurationInSeconds"], PAYMENTS[item["paymentOption"]]
+    kind = item["savingsPlanType"]
+    family, region = item.get("ec2InstanceFamily", ""), item.get("region", "")
+    name = plan_name(kind, region, family, seconds, payment)
+    row = plan_row(name, kind, seconds, payment, as_of, "savingsplans DescribeSavingsPlanRates")
+    commitment = Decimal(item["commitment"])
+    if payment == "partial" and item.get("upfrontPaymentAmount"):
+        # Partial Upfront is between 50 and 99 %: this plan's own share.
+        _, hours = term_of(seconds)
+        upfront = Decimal(item["upfrontPaymentAmount"]) / commitment
+        row["upfront"] = format(upfront.quantize(Decimal("0.000000001")), "f")
+        hourly = 1 - upfront / hours
+        row["hourly"] = format(hourly.quantize(Decimal("0.000000001")), "f")
+    draws = {}
+    for rate in filter(None, map(rate_of, rates)):
+        meter = meter_of(rate[0] or region, rate[1])
+        if meter in meters:
+            draws[meter] = rate[2]
+    if not draws:
+        return None
+    start = hour(item["start"])
+    return {
+        "commitment": item["savingsPlanId"],
+        "offer": _offer_of(row, item["savingsPlanId"], draws, start, shelf),
+        "quantity": item["commitment"],
+        **_span(start, seconds),
+        **_owner(account, paths, queued=item["state"] == "queued"),
+        "exchangeable": False,
+    }
+
+
+def _offer_of(row: Row, held: str, draws: Mapping[str, Decimal], start: Any, shelf: Shelf) -> str:
+    """Return the offer on sale with these terms and rates, else put one aside for them."""
+    name = str(row["offer"])
+    sold = shelf.offers.get(name)
+    if (
+        sold is not None
+        and all(sold.get(key) == row.get(key) for key in _TERMS)
+        and shelf.draws[name] == dict(draws)
+    ):
+        return name
+    return shelf.put({**row, "offer": f"aws/held/{held}", "available_until": start}, draws)
+
+
+def _span(start: Any, seconds: int) -> Row:
+    return {"start": start, "end": span_end(start, seconds // 3600)}
+
+
+def _owner(account: str, paths: Mapping[str, str], *, queued: bool) -> Row:
+    return {
+        "account": paths.get(account, account),
+        "scope": "shared",
+        "state": "queued" if queued else "active",
+        "auto_renew": False,
+    }
