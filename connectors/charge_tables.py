@@ -117,7 +117,7 @@ def meter_table(charges: Charges, report: Report, source: str, as_of: str) -> pd
             Remark("gpu", f"machines whose GPUs are not known are kept: {', '.join(unknown)}",
                    len(unknown))
         )  # fmt: skip
-    return pd.DataFrame(rows, dtype=object)
+    return pd.DataFrame(rows, dtype=object) if rows else pd.DataFrame({"meter": []})
 
 
 def product_of(machine: str, unit: str) -> str:

@@ -207,7 +207,8 @@ def ask_all(jobs: Sequence[Job], report: Report, parallel: int) -> list[list[Any
                     i = running.pop(future)
                     results[i], asked[i] = _settle(jobs[i], future)
                     done += 1
-                report.progress(f"{done} of {len(jobs)}: {jobs[i].operation} {jobs[i].place}")
+                    if done == len(jobs) or done % max(1, len(jobs) // 5) == 0:
+                        report.progress(f"{jobs[i].operation}: {done} of {len(jobs)} answered")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from connectors.aws.ask import Job, ask_all, pages
+from connectors.aws.ask import Job, ask_all, attempt, pages
 from connectors.aws.session import Cloud
 from connectors.pulled import Outcome, Remark, Report
 
@@ -11,7 +11,10 @@ CURRENT = {"opt-in-not-required", "opted-in"}
 
 
 def regions_of(cloud: Cloud, wanted: tuple[str, ...], report: Report) -> list[str]:
-    """Return the regions that were asked for; none: all that the account may use."""
+    """Return the regions that were asked for; none: all that the account may use.
+
+    Where that cannot be told, there are none, and those of the usage are asked.
+    """
     if wanted:
         return list(wanted)
     client = cloud.client("ec2")
@@ -19,7 +22,7 @@ def regions_of(cloud: Cloud, wanted: tuple[str, ...], report: Report) -> list[st
         "ec2",
         "describe_regions",
         cloud.home.id,
-        lambda: client.describe_regions()["Regions"],
+        lambda: list(attempt(client.describe_regions, cloud.options.patience)["Regions"]),
         "ec2:DescribeRegions",
     )
     (found,) = ask_all([job], report, 1)

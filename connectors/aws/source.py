@@ -42,6 +42,7 @@ def pull(request: Request, report: Report) -> Pulled:
     paths = account_paths(cloud, report)
     regions = regions_of(cloud, request.regions, report)
     usage, meters = read_usage(cloud, request, regions, paths, report)
+    regions = regions or sorted(machines_of(meters["meter"]))
     report.progress("asking what is held")
     holdings = find_holdings(cloud, regions, report)
     wanted = wanted_machines(

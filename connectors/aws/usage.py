@@ -64,7 +64,8 @@ def _tables(
         charges.connection.execute(
             "UPDATE charges SET account = ? WHERE account = ?", [path, account]
         )
-    only_regions(charges, regions, report)
+    if regions:
+        only_regions(charges, regions, report)
     report_left(charges, report)
     meters = meter_table(charges, report, "usage", read_on(request))
     if currencies and len(meters):

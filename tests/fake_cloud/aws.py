@@ -331,8 +331,8 @@ class FakeAws:
         rows = []
         if account == ACCOUNTS["training"] and region == "us-west-2":
             rows = [
-                {"CapacityReservationId": f"cr-{i}", "InstanceType": "p5.48xlarge", "State": "active",
-                 "TotalInstanceCount": 2, "ReservationType": kind}
+                {"CapacityReservationId": f"cr-{i}", "InstanceType": "p5.48xlarge",
+                 "State": "active", "TotalInstanceCount": 2, "ReservationType": kind}
                 for i, kind in enumerate(("default", "capacity-block"))
             ]  # fmt: skip
         return self.paged(
