@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -160,11 +161,20 @@ def open_cloud(roles: tuple[str, ...], options: Options, report: Report) -> Clou
             aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"],
             aws_session_token=keys["SessionToken"],
+            botocore_session=_like(base),
         )
         account = role.split(":")[4]
         if account not in {known.id for known in accounts}:
             accounts.append(Account(account, session))
     return Cloud(accounts, options)
+
+
+def _like(base: boto3.Session) -> botocore.session.Session:
+    """Return a session that shares what another has read of the service models."""
+    found = botocore.session.Session()
+    known = base._session.get_component("data_loader")  # noqa: SLF001 (boto3 has no other way)
+    found.register_component("data_loader", known)
+    return found
 
 
 def _words(text: str) -> tuple[str, ...]:

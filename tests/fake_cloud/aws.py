@@ -467,9 +467,10 @@ class FakeAws:
             offer = self.offers[held["offer"]]
             term, payment = held["offer"].split("/")[-1].split("-")
             start = datetime.fromisoformat(held["start"]) + timedelta(minutes=25, seconds=31)
+            arn = f"arn:aws:savingsplans::{account}:savingsplan/{held['commitment']}"
             row = {
                 "savingsPlanId": held["commitment"],
-                "savingsPlanArn": f"arn:aws:savingsplans::{account}:savingsplan/{held['commitment']}",
+                "savingsPlanArn": arn,
                 "start": f"{start:%Y-%m-%dT%H:%M:%S}.000Z",
                 "end": f"{start + timedelta(seconds=_SECONDS[term] - 1):%Y-%m-%dT%H:%M:%S}.000Z",
                 "state": held["state"],
@@ -513,7 +514,8 @@ class FakeAws:
                 {"provisionedModelName": "chat", "provisionedModelArn": own, "modelArn": arn,
                  "desiredModelArn": arn, "foundationModelArn": arn, "modelUnits": 2,
                  "desiredModelUnits": 2, "status": "InService", "commitmentDuration": "OneMonth",
-                 "commitmentExpirationTime": AS_OF, "creationTime": AS_OF, "lastModifiedTime": AS_OF}
+                 "commitmentExpirationTime": AS_OF, "creationTime": AS_OF,
+                 "lastModifiedTime": AS_OF}
             ]  # fmt: skip
         # A time in a REST answer is text.
         text = json.loads(json.dumps(rows, default=lambda at: f"{at:%Y-%m-%dT%H:%M:%SZ}"))
