@@ -168,7 +168,10 @@ def pulled_lines(written: Written) -> list[str]:
     for name, answer in written.answers.items():
         report = answer.report
         good = sum(asked.outcome is Outcome.ANSWERED for asked in report.asked)
-        lines.append(f"{name}: {good} of {len(report.asked)} questions answered")
+        put = [asked for asked in report.asked if asked.outcome is not Outcome.SKIPPED]
+        skipped = len(report.asked) - len(put)
+        rest = f", {skipped} about what is not offered there" if skipped else ""
+        lines.append(f"{name}: {good} of {len(put)} questions answered{rest}")
         lines += [
             f"{name}: {asked.outcome} {asked.service}:{asked.operation} {asked.place}"
             f" {redact(asked.detail)}".rstrip()

@@ -104,7 +104,8 @@ def manifest_text(
         "schema_version": SCHEMA_VERSION,
         "snapshot": snapshot,
         **settings,
-        "pulled_at": stamp(now),
+        # To the microsecond: the newest snapshot of a folder is found by it.
+        "pulled_at": now.astimezone(UTC).isoformat(timespec="microseconds"),
         "partial": any(answer.report.partial for answer in answers.values()),
         "sources": {name: answer.as_dict() for name, answer in answers.items()},
     }

@@ -91,6 +91,11 @@ def _publish(
     stated = {name: str(settings[name]) for name in ("currency", "as_of")}
     text = manifest_text(answers, case.snapshot, stated, datetime.now(tz=UTC))
     if target.is_dir():
+        if read_case(target).snapshot != case.snapshot:
+            raise DataError(
+                f"'{target}' has been changed since it was pulled",
+                mend="move it away: a snapshot is what its name says",
+            )
         # The same tables: only what is known about how they came to be is newer.
         partial = folder / f"{_PARTIAL}{uuid.uuid4().hex}.json"
         partial.write_text(text, "utf-8")

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from connectors.aws.blocks import add_blocks
-from connectors.aws.commitments import commitment_rows, find_holdings
+from connectors.aws.commitments import commitment_rows
+from connectors.aws.holdings import find_holdings
 from connectors.aws.machines import machine_gpus
 from connectors.aws.offers import Shelf, add_plans, add_reserved
 from connectors.aws.places import account_paths, regions_of

@@ -203,7 +203,9 @@ def _values(reader: Reader) -> dict[str, str]:
         "held_unit": text("CommitmentDiscountUnit"),
         "law": text("x_Law"),
         "offer": text("x_Offer"),
-        "reserved": text("CapacityReservationStatus"),
+        # FOCUS 1.0 has no such status; AWS's usage type tells an idle reservation.
+        "reserved": f"CASE WHEN concat({text('x_UsageType')}, {text('SkuMeter')})"
+        f" LIKE '%UnusedBox:%' THEN 'Unused' ELSE {text('CapacityReservationStatus')} END",
         "quantity": f"CASE WHEN {same} THEN coalesce({number('ConsumedQuantity')},"
         f" {number('PricingQuantity')}) ELSE coalesce({number('PricingQuantity')},"
         f" {number('ConsumedQuantity')}) END",

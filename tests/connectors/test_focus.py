@@ -185,6 +185,15 @@ def test_other_services_are_left_out_and_counted(export: Export):
     assert [(r.subject, r.rows) for r in report.remarks] == [("Disks", 2)]
 
 
+@pytest.mark.parametrize("column", ["x_UsageType", "SkuMeter"])
+def test_idle_reservations_of_aws_are_meters_of_their_own(export: Export, column: str):
+    idle = {column: "USW2-UnusedBox:p5.48xlarge", "SkuPriceDetails": "{}"}
+    meters = read(export({column: "USW2-BoxUsage:p5.48xlarge"}, idle))[0]["meters"]
+    found = {row["meter"]: row["capacity_reservation_status"] for row in meters.to_dict("records")}
+    machine = "aws/us-east-1/p5.48xlarge"
+    assert found == {machine: None, f"{machine}/unused-reservation": "unused"}
+
+
 def test_a_missing_price_is_absent_and_not_zero(export: Export):
     meter = only(read(export({"ContractedUnitPrice": "", "ListUnitPrice": ""}))[0]["meters"])
     assert meter["on_demand"] is None

@@ -61,10 +61,12 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Sources:
     return found
 
 
-def pull(folder: Path, *names: str, until: datetime = UNTIL, **more: Any) -> Written:
-    request = Request(SINCE, until, **more)
+def pull(
+    folder: Path, *names: str, until: datetime = UNTIL, full: bool = False, **more: Any
+) -> Written:
+    requests = dict.fromkeys(names, Request(SINCE, until, **more))
     settings = read_settings(None, "USD", until)
-    return pull_snapshot(dict.fromkeys(names, request), folder, settings, lambda _: None)
+    return pull_snapshot(requests, folder, settings, lambda _: None, full=full)
 
 
 def simple(name: str = "m", quantity: float = 1.0) -> Callable[[Request, Report], Pulled]:
@@ -92,12 +94,22 @@ def test_the_same_twice_is_one_snapshot(tmp_path: Path, given: Sources):
     given["aws"] = simple()
     first = pull(tmp_path, "aws").folder
     before = (first / "manifest.json").read_text()
-    time.sleep(1.1)  # the manifest tells the time of the pull in seconds; the hash must not
     assert pull(tmp_path, "aws").folder == first
     assert (first / "manifest.json").read_text() != before
     assert pull(tmp_path / "elsewhere", "aws").folder.name == first.name
     given["aws"] = simple(quantity=2.0)
     assert pull(tmp_path / "third", "aws").folder.name != first.name
+
+
+def test_a_snapshot_that_somebody_changed_is_not_taken_for_the_pulled_one(
+    tmp_path: Path, given: Sources
+):
+    given["aws"] = simple()
+    folder = pull(tmp_path, "aws").folder
+    file = folder / "meters.csv"
+    file.write_text(file.read_text().replace(",5", ",6"))
+    with pytest.raises(DataError, match="has been changed"):
+        pull(tmp_path, "aws", full=True)
 
 
 def test_the_order_in_which_rows_arrive_does_not_show(tmp_path: Path, given: Sources):
