@@ -9,12 +9,30 @@ from typing import Any
 
 from connectors.aws.ask import Job, ask_all, pages
 from connectors.aws.holdings import Holdings
-from connectors.aws.offers import PLANS, Shelf, plan_name, plan_row, rate_of, reserved_row
+from connectors.aws.offers import (
+    PLANS,
+    Shelf,
+    plan_name,
+    plan_row,
+    put_group,
+    rate_of,
+    reserved_row,
+)
 from connectors.aws.session import Cloud
-from connectors.aws.words import LINUX, PAYMENTS, Row, hour, meter_of, span_end, term_of
+from connectors.aws.words import (
+    LINUX,
+    PAYMENTS,
+    Row,
+    hour,
+    machines_of,
+    meter_of,
+    reserved_draws,
+    span_end,
+    term_of,
+)
 from connectors.pulled import Remark, Report
 
-_TERMS = ("law", "measure", "term_hours", "payment", "upfront", "hourly", "zone")
+_TERMS = ("law", "measure", "term_hours", "payment", "upfront", "hourly", "zone", "group")
 
 
 def commitment_rows(
@@ -32,7 +50,7 @@ def commitment_rows(
     is over.
     """
     rows = [
-        _reserved(account, region, item, shelf, paths, as_of)
+        _reserved(account, region, item, shelf, meters, paths, as_of)
         for account, region, item in holdings.reserved
         if _understood(item, report)
     ]
@@ -66,11 +84,21 @@ def _is_compute(item: Row, report: Report) -> bool:
 
 
 def _reserved(
-    account: str, region: str, item: Row, shelf: Shelf, paths: Mapping[str, str], as_of: str
+    account: str,
+    region: str,
+    item: Row,
+    shelf: Shelf,
+    meters: set[str],
+    paths: Mapping[str, str],
+    as_of: str,
 ) -> Row:
     row = reserved_row(item, region, as_of, "EC2 DescribeReservedInstances")
     start = hour(item["Start"])
-    draws = {meter_of(region, item["InstanceType"]): Decimal(1)}
+    # Meters that the case does not have are left out of what it covers, as everywhere.
+    sizes = machines_of(meters).get(region, set())
+    flexible = row["zone"] is None and item.get("InstanceTenancy", "default") == "default"
+    draws = reserved_draws(region, item["InstanceType"], sizes, flexible=flexible)
+    put_group(row, draws)
     offer = _offer_of(row, item["ReservedInstancesId"], draws, start, shelf)
     return {
         "commitment": item["ReservedInstancesId"],

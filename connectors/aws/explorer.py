@@ -16,7 +16,7 @@ import pandas as pd
 
 from connectors.aws.ask import Job, ask_all, pages
 from connectors.aws.session import Cloud
-from connectors.aws.words import Row, meter_of, plain
+from connectors.aws.words import IDLE, Row, meter_of, plain
 from connectors.months import months_of
 from connectors.pulled import Remark, Report, Request
 
@@ -98,7 +98,7 @@ def _add(rows: dict[tuple[str, str, str, str], Row], period: Row, group: Row, re
         return True
     meter = meter_of(region, match[2])
     if match[1] == "UnusedBox":
-        meter += "/unused-reservation"
+        meter += IDLE
     spot = quantity if match[1] == "Spot" else Decimal(0)
     key = (day, meter, account, "")
     before = rows.get(key)

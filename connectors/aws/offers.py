@@ -14,7 +14,17 @@ from typing import Any
 
 from connectors.aws.ask import Job, ask_all, chunks, pages
 from connectors.aws.session import Cloud
-from connectors.aws.words import LINUX, PAYMENTS, Row, Wanted, exact, meter_of, plain, term_of
+from connectors.aws.words import (
+    LINUX,
+    PAYMENTS,
+    Row,
+    Wanted,
+    exact,
+    meter_of,
+    plain,
+    reserved_draws,
+    term_of,
+)
 from connectors.pulled import Report
 
 PLANS = {"Compute": "aws.savings.compute", "EC2Instance": "aws.savings.instance"}
@@ -76,6 +86,13 @@ def reserved_row(item: Mapping[str, Any], region: str, as_of: str, source: str) 
         "source": source,
         "as_of": as_of,
     }
+
+
+def put_group(row: Row, draws: Mapping[str, Decimal]) -> None:
+    """Name the group of sizes that a reservation covers, if there are several."""
+    if len(draws) > 1:
+        _, region, machine = next(iter(draws)).split("/")
+        row["group"] = f"{region}/{machine.partition('.')[0]}"
 
 
 def plan_row(name: str, kind: str, seconds: int, payment: str, as_of: str, source: str) -> Row:
@@ -143,7 +160,14 @@ def add_reserved(cloud: Cloud, wanted: Wanted, shelf: Shelf, as_of: str, report:
                 continue
             row = reserved_row(item, job.place, as_of, "EC2 DescribeReservedInstancesOfferings")
             row["provider_offer_id"] = item["ReservedInstancesOfferingId"]
-            shelf.put(row, {meter_of(job.place, item["InstanceType"]): Decimal(1)})
+            draws = reserved_draws(
+                job.place,
+                item["InstanceType"],
+                wanted[job.place],
+                flexible=row["zone"] is None,
+            )
+            put_group(row, draws)
+            shelf.put(row, draws)
 
 
 def _ours(item: Mapping[str, Any], machines: Iterable[str]) -> bool:

@@ -134,7 +134,7 @@ def open_cloud(roles: tuple[str, ...], options: Options, report: Report) -> Clou
     UsageError
         If there are no credentials that AWS accepts.
     """
-    base = boto3.Session()
+    base = boto3.Session(botocore_session=_session())
     sts = base.client("sts", region_name=HOME, config=config(options))
     try:
         identity = attempt(sts.get_caller_identity, options.patience)
@@ -161,7 +161,7 @@ def open_cloud(roles: tuple[str, ...], options: Options, report: Report) -> Clou
             aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"],
             aws_session_token=keys["SessionToken"],
-            botocore_session=_like(base),
+            botocore_session=_session(),
         )
         account = role.split(":")[4]
         if account not in {known.id for known in accounts}:
@@ -169,11 +169,16 @@ def open_cloud(roles: tuple[str, ...], options: Options, report: Report) -> Clou
     return Cloud(accounts, options)
 
 
-def _like(base: boto3.Session) -> botocore.session.Session:
-    """Return a session that shares what another has read of the service models."""
+_LOADERS: list[Any] = []
+
+
+def _session() -> botocore.session.Session:
+    """Return a session; all of a process read the large service models only once."""
     found = botocore.session.Session()
-    known = base._session.get_component("data_loader")  # noqa: SLF001 (boto3 has no other way)
-    found.register_component("data_loader", known)
+    if _LOADERS:
+        found.register_component("data_loader", _LOADERS[0])
+    else:
+        _LOADERS.append(found.get_component("data_loader"))
     return found
 
 

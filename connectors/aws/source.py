@@ -19,9 +19,12 @@ from connectors.aws.places import account_paths, regions_of
 from connectors.aws.prices import Place, Spot, list_prices, placement_scores, spot_prices
 from connectors.aws.session import Cloud, Options, open_cloud
 from connectors.aws.usage import read_usage
-from connectors.aws.words import Row, Wanted, machines_of, meter_of, plain, read_on
+from connectors.aws.words import IDLE, Row, Wanted, machines_of, meter_of, plain, read_on, size_of
 from connectors.gpus import gpu_types
 from connectors.pulled import Pulled, Remark, Report, Request
+
+# Regional reservations and plans apply to idle capacity reservations too; zonal ones do not.
+ON_IDLE = ("aws.reserved.regional", "aws.savings.compute", "aws.savings.instance")
 
 
 def pull(request: Request, report: Report) -> Pulled:
@@ -139,11 +142,20 @@ def meter_rows(
             if offered is not None and offered.interruption is not None:
                 row["spot"] = plain(offered.price)
                 row["spot_interruption"] = plain(offered.interruption)
+            size = size_of(machine)
+            row["size"] = None if size is None else float(size)
             gpu = gpus.get(machine)
             if gpu is not None:
                 row["gpu"], row["gpus"] = gpu.model, float(gpu.count)
             row["source"] = "contract: usage; list: pricing GetProducts; spot: EC2 price history"
             row["as_of"] = as_of
+    for name, row in rows.items():
+        # An idle reservation is a machine that did not run: it has the machine's price.
+        for key in (
+            ("on_demand", "list_price", "size", "gpu", "gpus") if name.endswith(IDLE) else ()
+        ):
+            if not row.get(key):
+                row[key] = rows.get(name.removesuffix(IDLE), {}).get(key)
     if at_list:
         text = f"no contract price in the usage, the list price is taken: {', '.join(at_list)}"
         report.remarks.append(Remark("prices", text, len(at_list)))
@@ -155,10 +167,11 @@ def _tables(
 ) -> dict[str, pd.DataFrame]:
     """Return the tables; an offer covers only meters of the case, and at least one."""
     covers = [
-        {"offer": offer, "meter": meter, "draw": plain(draw)}
+        {"offer": offer, "meter": name, "draw": plain(draw)}
         for offer, draws in shelf.draws.items()
         for meter, draw in draws.items()
-        if meter in names
+        for name in (meter, *([meter + IDLE] if shelf.offers[offer]["law"] in ON_IDLE else ()))
+        if name in names
     ]
     covering = {row["offer"] for row in covers}
     offers = [row for name, row in shelf.offers.items() if name in covering]

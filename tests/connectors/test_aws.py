@@ -23,6 +23,7 @@ from connectors.aws.ask import CutOff, Endless, Job, Patience, ask_all, pages
 from connectors.aws.exports import newest_delivery
 from connectors.aws.prices import mean_price
 from connectors.aws.session import Options, open_cloud
+from connectors.aws.words import reserved_draws
 from connectors.manifest import read_manifest
 from connectors.pulled import Outcome, Pulled, Report, Request
 from optimizer.errors import UsageError
@@ -396,13 +397,21 @@ def test_an_export_that_may_not_be_read_falls_back_to_cost_explorer(aws: Aws):
                     "Metrics": {"UsageQuantity": metric, "UnblendedCost": metric}}  # fmt: skip
 
         groups = [group("BoxUsage:p5.48xlarge", "36"), group("SpotUsage:p5.48xlarge", "12"),
-                  group("EBS:VolumeUsage.gp3", "99")]  # fmt: skip
+                  group("UnusedBox:p5.48xlarge", "6"), group("EBS:VolumeUsage.gp3", "99")]  # fmt: skip
         return [{"TimePeriod": day, "Groups": groups, "Total": {}, "Estimated": True}]
 
     aws.fake.explorer = explorer
     found, report = november(export="s3://nobodys-bucket/x")
     assert outcome(report, "list_objects_v2") is Outcome.FAILED
-    (row,) = found.tables["usage"].to_dict("records")
+    row, idle = found.tables["usage"].to_dict("records")
+    assert (idle["meter"], idle["quantity"]) == (f"{row['meter']}/unused-reservation", "6")
+    meters = found.tables["meters"].set_index("meter").to_dict("index")
+    assert meters[idle["meter"]]["capacity_reservation_status"] == "unused"
+    assert meters[idle["meter"]]["on_demand"] == "55.04"
+    covers = found.tables["covers"]
+    laws = found.tables["offers"].set_index("offer")["law"]
+    covering = {laws[offer] for offer in covers[covers["meter"] == idle["meter"]]["offer"]}
+    assert covering == {"aws.savings.compute", "aws.savings.instance"}
     assert (row["meter"], row["quantity"], row["grain"]) == (
         "aws/us-west-2/p5.48xlarge",
         "48",
@@ -428,6 +437,20 @@ def test_mean_price_holds_each_change_until_the_next():
     assert mean_price([], start, start + hour) is None
     late = [(start + 9 * hour, Decimal(1))]
     assert mean_price(late, start, start + 4 * hour) is None
+
+
+def test_regional_reservations_flex_over_sizes_where_aws_lets_them():
+    sizes = ("m5.large", "m5.xlarge", "m5.4xlarge", "m5.metal", "m6i.large")
+    draws = reserved_draws("r", "m5.xlarge", sizes, flexible=True)
+    assert draws == {
+        "aws/r/m5.xlarge": Decimal(1), "aws/r/m5.large": Decimal("0.5"),
+        "aws/r/m5.4xlarge": Decimal(4),
+    }  # fmt: skip
+    assert reserved_draws("r", "m5.xlarge", sizes, flexible=False) == {"aws/r/m5.xlarge": 1}
+    one = reserved_draws("r", "g6.xlarge", ("g6.12xlarge", "g6.xlarge"), flexible=True)
+    assert one == {"aws/r/g6.xlarge": 1}
+    two = reserved_draws("r", "p5.4xlarge", ("p5.4xlarge", "p5.48xlarge"), flexible=True)
+    assert two == {"aws/r/p5.4xlarge": 1}
 
 
 def test_pages_end_at_a_missing_and_at_an_empty_token():
