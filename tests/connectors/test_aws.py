@@ -397,7 +397,8 @@ def test_an_export_that_may_not_be_read_falls_back_to_cost_explorer(aws: Aws):
                     "Metrics": {"UsageQuantity": metric, "UnblendedCost": metric}}  # fmt: skip
 
         groups = [group("BoxUsage:p5.48xlarge", "36"), group("SpotUsage:p5.48xlarge", "12"),
-                  group("UnusedBox:p5.48xlarge", "6"), group("EBS:VolumeUsage.gp3", "99")]  # fmt: skip
+                  group("UnusedBox:p5.48xlarge", "6"),
+                  group("EBS:VolumeUsage.gp3", "99")]  # fmt: skip
         return [{"TimePeriod": day, "Groups": groups, "Total": {}, "Estimated": True}]
 
     aws.fake.explorer = explorer
