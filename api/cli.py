@@ -194,11 +194,13 @@ def check(
     snapshot: Annotated[Path, typer.Argument(metavar="SNAPSHOT", help="a snapshot or case")],
     as_json: JsonOption = False,
     form: FormatOption = Format.table,
+    quiet: QuietOption = False,
     no_color: ColourOption = False,
 ) -> None:
     """Say how far SNAPSHOT can be trusted: age, gaps, outliers, meters without a price."""
     machine = as_json or form is Format.json
     with _Errors(machine=machine):
+        _progress(quiet)("reading tables")
         from connectors.check import check_snapshot
 
         document = check_snapshot(snapshot)
