@@ -154,15 +154,21 @@ def read_settings(file: Path | None, currency: str | None, as_of: datetime) -> d
 
 
 def _usage(answer: Answer, kept: Kept) -> pd.DataFrame:
-    """The usage of a source: what it gave, and what is kept of the window."""
+    """The usage of a source: what it gave of the window, and what is kept of it."""
     given = answer.pulled.tables.get("usage", pd.DataFrame())
+    if len(given):
+        # A source may give whole days or months around what it was asked for; a later pull,
+        # which asks for less, would not give them again.
+        first, last = (
+            pd.Timestamp(moment.replace(tzinfo=None))
+            for moment in (kept.request.since, answer.request.until)
+        )
+        given = given[(given["hour"] >= first) & (given["hour"] < last)]
     if not kept.files:
         return given
     held = read_kept(kept, answer.request.since)
     if not len(given):
         return held
-    # A source may give hours before the window that it was asked for; those are kept.
-    given = given[given["hour"] >= pd.Timestamp(kept.request.since.replace(tzinfo=None))]
     columns = list(dict.fromkeys([*held.columns, *given.columns]))
     parts = [frame.reindex(columns=columns).astype(object) for frame in (held, given)]
     return pd.concat(parts, ignore_index=True)

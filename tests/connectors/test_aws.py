@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -44,6 +45,18 @@ QUICK = {"wait": "0.01", "attempts": "4", "tags": "team;purpose", "block_days": 
 def s3() -> Iterator[tuple[Any, str]]:
     with storage() as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this process talks to has to be on this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        assert isinstance(address, str) or address[0] in ("127.0.0.1", "localhost"), address
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,18 @@ def test_a_month_that_is_kept_keeps_its_meters(tmp_path: Path, given: Sources):
     first = pull(tmp_path, "aws").folder
     assert pull(tmp_path, "aws").folder == first
     assert list(read_case(first).table("meters")["meter"]) == ["new", "old"]
+
+
+def test_what_was_not_asked_for_is_not_kept(tmp_path: Path, given: Sources):
+    def generous(request: Request, report: Report) -> Pulled:
+        day = timedelta(days=1)
+        wider = replace(request, since=request.since - day, until=request.until + day)
+        return Pulled({"meters": meters("m"), "usage": hourly("m", wider)})
+
+    given["aws"] = generous
+    first = pull(tmp_path, "aws").folder
+    assert read_case(first).usage_lines().quantity.sum() == 81 * 24
+    assert pull(tmp_path, "aws").folder == first
 
 
 def test_settings_of_a_file_are_kept(tmp_path: Path):
