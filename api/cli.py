@@ -30,6 +30,8 @@ DEMO = "frontier-lab"
 EXIT_INFEASIBLE = 11
 EXIT_CHANGES = 10
 EXIT_STOPPED = 12
+EXIT_PARTIAL = 14
+_PROVIDERS = "aws, azure, gcp, focus, llm: one or several"
 
 app = typer.Typer(
     name="gpuopt",
@@ -132,6 +134,82 @@ def bill(
             from optimizer.reporting.text import bill_page
 
             _show(bill_page(document, detail=detail), no_color)
+
+
+@app.command()
+def pull(
+    providers: Annotated[list[str], typer.Argument(metavar="PROVIDER…", help=_PROVIDERS)],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="where snapshots lie")],
+    since: Annotated[str, typer.Option("--since", help="90d, 12w, or a date")] = "90d",
+    until: Annotated[
+        str | None, typer.Option("--until", help="the hour that ends the window; default now")
+    ] = None,
+    regions: Annotated[
+        list[str] | None, typer.Option("--regions", help="a,b or aws=a,b; default: all")
+    ] = None,
+    accounts: Annotated[
+        list[str] | None,
+        typer.Option("--account", help="role, subscription, project or file, or aws=ROLE"),
+    ] = None,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="as aws.export=s3://…")
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", metavar="FILE", help="a case.toml whose settings are taken"),
+    ] = None,
+    currency: Annotated[str | None, typer.Option("--currency", help="ISO 4217")] = None,
+    full: Annotated[bool, typer.Option("--full", help="ask for closed months again")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Pull usage, prices, offers and commitments into a snapshot that can be planned."""
+    with _Errors(machine=as_json):
+        from api import pull as pulling
+
+        progress = _progress(quiet)
+        options = pulling.PullOptions(
+            to=to,
+            since=since,
+            until=until,
+            regions=regions or (),
+            accounts=accounts or (),
+            values=values or (),
+            settings=settings,
+            currency=currency,
+            full=full,
+        )
+        written = pulling.pull(providers, options, progress)
+        for line in pulling.pulled_lines(written):
+            progress(line)
+        if as_json:
+            _print(json.dumps(pulling.pulled_document(written), indent=1) + "\n")
+        else:
+            _print(f"{written.folder}\n")
+    raise typer.Exit(EXIT_PARTIAL if written.partial else 0)
+
+
+@app.command()
+def check(
+    snapshot: Annotated[Path, typer.Argument(metavar="SNAPSHOT", help="a snapshot or case")],
+    as_json: JsonOption = False,
+    form: FormatOption = Format.table,
+    quiet: QuietOption = False,
+    no_color: ColourOption = False,
+) -> None:
+    """Say how far SNAPSHOT can be trusted: age, gaps, outliers, meters without a price."""
+    machine = as_json or form is Format.json
+    with _Errors(machine=machine):
+        _progress(quiet)("reading tables")
+        from connectors.check import check_snapshot
+
+        document = check_snapshot(snapshot)
+        if machine:
+            _print(json.dumps(document, indent=1) + "\n")
+        else:
+            from api.check import check_page
+
+            _show(check_page(document), no_color)
 
 
 @app.command()

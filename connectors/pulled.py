@@ -30,6 +30,8 @@ class Request:
     regions : asked for; empty means every region the account has.
     accounts : roles, subscriptions, projects or files, in the source's own words.
     settings : further settings of the source by name (bucket, billing table, ...).
+    kept_meters : meters of the closed months that an earlier snapshot has already; their
+        usage is not asked for again, but their prices and offers are.
     """
 
     since: datetime
@@ -37,6 +39,7 @@ class Request:
     regions: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    kept_meters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
