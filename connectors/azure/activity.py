@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hours out of days: when each machine ran, by Azure Monitor's availability metric.
+
+Usage details say how many hours a machine was billed for on a day, not which.  Spread evenly,
+bursts vanish and commitments look better than they are.  The metric has a sample for every
+minute in which the machine ran, kept for 93 days: the day's billed hours are laid over the hours
+in proportion to it, so that the day still adds up to what was billed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from connectors.asking import Question, exact, patiently
+from connectors.azure.clients import Azure
+from connectors.azure.usage import Ran
+
+PERMISSION = "Microsoft.Insights/Metrics/Read"
+METRIC = "VmAvailabilityMetric"
+FULL = Decimal(24)
+MINUTES = Decimal(60)
+NINE = Decimal("0.000000001")
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """The minutes that a machine ran in one hour."""
+
+    resource: str
+    hour: datetime
+    minutes: Decimal
+
+
+def questions(azure: Azure, machines: Sequence[Ran]) -> list[Question[Minutes]]:
+    """Return one question for each machine that did not run all hours of all its days."""
+    spans: dict[str, tuple[date, date]] = {}
+    for one in machines:
+        if one.resource.startswith("/") and one.quantity < FULL:
+            first, last = spans.get(one.resource, (one.day, one.day))
+            spans[one.resource] = (min(first, one.day), max(last, one.day))
+    return [
+        Question("monitor", METRIC, resource, _asking(azure, resource, first, last), PERMISSION)
+        for resource, (first, last) in sorted(spans.items())
+    ]
+
+
+def _asking(azure: Azure, resource: str, first: date, last: date) -> Any:
+    params = {
+        "api-version": "2018-01-01",
+        "metricnames": METRIC,
+        "interval": "PT1H",
+        "aggregation": "Total",
+        "timespan": f"{first}T00:00:00Z/{last + timedelta(days=1)}T00:00:00Z",
+    }
+
+    def ask() -> list[Minutes]:
+        path = f"{resource}/providers/Microsoft.Insights/metrics"
+        answer = patiently(lambda: azure.get(path, params))
+        return [
+            Minutes(resource, _hour(point["timeStamp"]), exact(point["total"]))
+            for metric in answer.get("value", ())
+            for series in metric.get("timeseries", ())
+            for point in series.get("data", ())
+            if point.get("total")
+        ]
+
+    return ask
+
+
+def hours(one: Ran, minutes: Mapping[tuple[str, datetime], Decimal]) -> dict[datetime, Decimal]:
+    """Return the billed hours of one machine's day by hour; empty if nothing is known of it.
+
+    The values add up to the day's quantity (to nine decimals an hour).
+    """
+    start = datetime.combine(one.day, datetime.min.time())
+    every = [start + timedelta(hours=i) for i in range(24)]
+    if one.quantity == FULL:
+        return dict.fromkeys(every, Decimal(1))
+    known = {hour: minutes.get((one.resource, hour), Decimal(0)) for hour in every}
+    total = sum(known.values(), Decimal(0))
+    if total == 0:
+        return {}
+    factor = one.quantity * MINUTES / total
+    return {
+        hour: (value / MINUTES * factor).quantize(NINE) for hour, value in known.items() if value
+    }
+
+
+def _hour(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).replace(
+        tzinfo=None, minute=0, second=0, microsecond=0
+    )

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cost exports in FOCUS from blob storage: fetched here, read by ``connectors.focus``."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from connectors.asking import Page, Question, Unanswered, all_pages, ask_all, at_most, patiently
+from connectors.azure.clients import answered, credential
+from connectors.pulled import Pulled, Report, Request
+from connectors.web import checked_endpoint
+from optimizer.errors import UsageError
+
+ENDINGS = (".csv", ".csv.gz", ".parquet")
+PERMISSION = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
+
+
+class Blob(NamedTuple):
+    """A file of an export."""
+
+    name: str
+    written: datetime
+
+
+def pull_exports(request: Request, report: Report) -> Pulled:
+    """Return what ``connectors.focus`` reads in the newest run of each period's export.
+
+    Raises
+    ------
+    UsageError
+        If the FOCUS reader is not installed, or the address is none of a container.
+    """
+    try:
+        read = importlib.import_module("connectors.focus").pull
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            "exports in FOCUS need connectors.focus, which this installation lacks"
+        ) from error
+    container, prefix = _address(request.settings["focus"])
+    client = _client(container)
+    found = ask_all([_listing(client, container, prefix)], report)[0]
+    with tempfile.TemporaryDirectory(prefix="gpuopt-azure-") as folder:
+        files = [
+            Question("blob", "get_blob", blob.name, _fetching(client, blob, Path(folder), i))
+            for i, blob in enumerate(newest_runs(found))
+        ]
+        ask_all(files, report, at_most=at_most(request.settings))
+        settings = {k: v for k, v in request.settings.items() if k != "focus"}
+        pulled: Pulled = read(replace(request, accounts=(folder,), settings=settings), report)
+        return pulled
+
+
+def newest_runs(blobs: Iterable[Blob]) -> list[Blob]:
+    """Return the files of the newest run of each period.
+
+    An export that does not overwrite writes the whole month again every day, each run into a
+    folder of its own below the period's: reading two of them would count everything twice.
+    """
+    runs: dict[str, dict[str, list[Blob]]] = {}
+    for blob in blobs:
+        if blob.name.endswith(ENDINGS):
+            period, _, run = blob.name.rpartition("/")[0].rpartition("/")
+            runs.setdefault(period, {}).setdefault(run, []).append(blob)
+    chosen = []
+    for _, by_run in sorted(runs.items()):
+        newest = max(by_run.values(), key=lambda blobs: max(blob.written for blob in blobs))
+        chosen += sorted(newest)
+    return chosen
+
+
+def _address(url: str) -> tuple[str, str]:
+    parts = urlsplit(checked_endpoint(url))
+    # A storage account on this machine (Azurite) has its name before the container's.
+    depth = 2 if parts.scheme == "http" else 1
+    path = parts.path.strip("/").split("/")
+    if len(path) < depth or not path[0]:
+        raise UsageError("focus is the URL of a blob container, and a prefix within it")
+    base = f"{parts.scheme}://{parts.netloc}/{'/'.join(path[:depth])}"
+    return base, "/".join(path[depth:])
+
+
+def _client(container: str) -> Any:
+    from azure.storage.blob import ContainerClient
+
+    # Retries are ours; zero of the SDK's own.
+    return ContainerClient.from_container_url(container, credential=credential(), retry_total=0)
+
+
+def _extra(client: Any) -> dict[str, Any]:
+    return {"enforce_https": False} if str(client.url).startswith("http:") else {}
+
+
+def _listing(client: Any, container: str, prefix: str) -> Question[Blob]:
+    def fetch(token: str | None) -> Page[Blob]:
+        def ask() -> Page[Blob]:
+            listed = client.list_blobs(name_starts_with=prefix, **_extra(client)).by_page(token)
+            items = [Blob(item.name, item.last_modified) for item in next(listed)]
+            return Page(items, listed.continuation_token)
+
+        return answered(ask)
+
+    place = urlsplit(container).path
+    return Question("blob", "list_blobs", place, lambda: all_pages(fetch), PERMISSION)
+
+
+def _fetching(client: Any, blob: Blob, folder: Path, number: int) -> Any:
+    def ask() -> list[str]:
+        def whole() -> bytes:
+            return bytes(client.download_blob(blob.name, **_extra(client)).readall())
+
+        body = patiently(lambda: answered(whole))
+        if not body:
+            raise Unanswered(f"{blob.name} is empty")
+        ending = next(end for end in ENDINGS if blob.name.endswith(end))
+        (folder / f"{number:05}{ending}").write_bytes(body)
+        return [blob.name]
+
+    return ask
