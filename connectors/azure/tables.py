@@ -164,7 +164,7 @@ def _frame(
                 "charge_id": apart if alike[_named(key)] > 1 else "",
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else ["hour", "meter", "quantity"])
 
 
 def _named(key: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ import logging
 import time
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -161,16 +162,12 @@ def test_duplicate_pages_count_once(
 def test_a_token_that_repeats_forever_ends_in_an_error_that_says_so(
     served: Served, hasty: None, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(
-        served.cloud,
-        "_page",
-        lambda call, rows, size, key="": {
-            "value": rows[:1],
-            "nextLink": f"{served.server.url}{call.path}?{'&'.join(f'{k}={v}' for k, v in call.query.items())}&again=1".replace(
-                " ", "%20"
-            ),
-        },
-    )
+    def forever(call: Any, rows: list[Any], size: int, key: str = "") -> dict[str, Any]:
+        again = urlencode({**call.query, "again": "1"})
+        link = f"{served.server.url}{call.path}?{again}"
+        return {"value": rows[:1], "nextLink": link}
+
+    monkeypatch.setattr(served.cloud, "_page", forever)
     _, report = served.pull(since=WEEK)
     failed = [a for a in report.asked if a.operation in ("usage_details.list", "prices")]
     assert failed
