@@ -199,6 +199,10 @@ def ask_all(
         except (Unanswered, EndlessPages, DataError) as error:
             asked = _failed(question, error)
             rows = []
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            text = f"the answer is not of the documented shape: {type(error).__name__}: {error}"
+            asked = _failed(question, GpuoptError(text))
+            rows = []
         else:
             asked = Asked(
                 question.service, question.operation, question.place, Outcome.ANSWERED, len(rows)

@@ -43,7 +43,7 @@ def pull_exports(request: Request, report: Report) -> Pulled:
         raise UsageError(
             "exports in FOCUS need connectors.focus, which this installation lacks"
         ) from error
-    container, prefix = _address(request.settings["focus"])
+    container, prefix = address(request.settings["focus"])
     client = _client(container)
     found = ask_all([_listing(client, container, prefix)], report)[0]
     with tempfile.TemporaryDirectory(prefix="gpuopt-azure-") as folder:
@@ -75,8 +75,18 @@ def newest_runs(blobs: Iterable[Blob]) -> list[Blob]:
     return chosen
 
 
-def _address(url: str) -> tuple[str, str]:
+def address(url: str) -> tuple[str, str]:
+    """Return the container's URL and the prefix within it.
+
+    Raises
+    ------
+    UsageError
+        If it is none of a container, or holds a signature.
+    """
     parts = urlsplit(checked_endpoint(url))
+    if parts.query:
+        # A signature in it would be kept with the settings of the snapshot.
+        raise UsageError("focus is an address without a signature; the log-in is azure-identity's")
     # A storage account on this machine (Azurite) has its name before the container's.
     depth = 2 if parts.scheme == "http" else 1
     path = parts.path.strip("/").split("/")
@@ -89,18 +99,16 @@ def _address(url: str) -> tuple[str, str]:
 def _client(container: str) -> Any:
     from azure.storage.blob import ContainerClient
 
-    # Retries are ours; zero of the SDK's own.
-    return ContainerClient.from_container_url(container, credential=credential(), retry_total=0)
-
-
-def _extra(client: Any) -> dict[str, Any]:
-    return {"enforce_https": False} if str(client.url).startswith("http:") else {}
+    # The SDK sends no token over plain http, which is for an emulator on this machine alone.
+    signed = credential() if container.startswith("https:") else None
+    # Retries are ours; none of the SDK's own.
+    return ContainerClient.from_container_url(container, credential=signed, retry_total=0)
 
 
 def _listing(client: Any, container: str, prefix: str) -> Question[Blob]:
     def fetch(token: str | None) -> Page[Blob]:
         def ask() -> Page[Blob]:
-            listed = client.list_blobs(name_starts_with=prefix, **_extra(client)).by_page(token)
+            listed = client.list_blobs(name_starts_with=prefix).by_page(token)
             items = [Blob(item.name, item.last_modified) for item in next(listed)]
             return Page(items, listed.continuation_token)
 
@@ -113,7 +121,7 @@ def _listing(client: Any, container: str, prefix: str) -> Question[Blob]:
 def _fetching(client: Any, blob: Blob, folder: Path, number: int) -> Any:
     def ask() -> list[str]:
         def whole() -> bytes:
-            return bytes(client.download_blob(blob.name, **_extra(client)).readall())
+            return bytes(client.download_blob(blob.name).readall())
 
         body = patiently(lambda: answered(whole))
         if not body:

@@ -146,8 +146,7 @@ class Loopback:
             body = body[: len(body) // 2]
             promised = promised if fault.kind == "short" else len(body)
         handler.send_response(answer.status)
-        handler.send_header("Content-Type", "application/json")
-        for name, value in answer.headers.items():
+        for name, value in {"Content-Type": "application/json", **answer.headers}.items():
             handler.send_header(name, value)
         handler.send_header("Content-Length", str(promised))
         handler.end_headers()
