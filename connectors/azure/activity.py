@@ -9,7 +9,7 @@ in proportion to it, so that the day still adds up to what was billed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -22,7 +22,6 @@ from connectors.azure.usage import Ran
 PERMISSION = "Microsoft.Insights/Metrics/Read"
 METRIC = "VmAvailabilityMetric"
 FULL = Decimal(24)
-MINUTES = Decimal(60)
 NINE = Decimal("0.000000001")
 
 
@@ -35,13 +34,25 @@ class Minutes:
     minutes: Decimal
 
 
-def questions(azure: Azure, machines: Sequence[Ran]) -> list[Question[Minutes]]:
+Days = Mapping[tuple[str, date], Decimal]
+
+
+def days(machines: Iterable[Ran]) -> dict[tuple[str, date], Decimal]:
+    """Return the billed hours by resource and day; a day may be billed in several rows."""
+    found: dict[tuple[str, date], Decimal] = {}
+    for one in machines:
+        key = (one.resource, one.day)
+        found[key] = found.get(key, Decimal(0)) + one.quantity
+    return found
+
+
+def questions(azure: Azure, billed: Days) -> list[Question[Minutes]]:
     """Return one question for each machine that did not run all hours of all its days."""
     spans: dict[str, tuple[date, date]] = {}
-    for one in machines:
-        if one.resource.startswith("/") and one.quantity < FULL:
-            first, last = spans.get(one.resource, (one.day, one.day))
-            spans[one.resource] = (min(first, one.day), max(last, one.day))
+    for (resource, day), quantity in billed.items():
+        if resource.startswith("/") and quantity < FULL:
+            first, last = spans.get(resource, (day, day))
+            spans[resource] = (min(first, day), max(last, day))
     return [
         Question("monitor", METRIC, resource, _asking(azure, resource, first, last), PERMISSION)
         for resource, (first, last) in sorted(spans.items())
@@ -71,22 +82,26 @@ def _asking(azure: Azure, resource: str, first: date, last: date) -> Any:
     return ask
 
 
-def hours(one: Ran, minutes: Mapping[tuple[str, datetime], Decimal]) -> dict[datetime, Decimal]:
-    """Return the billed hours of one machine's day by hour; empty if nothing is known of it.
+def hours(
+    one: Ran, minutes: Mapping[tuple[str, datetime], Decimal], billed: Days
+) -> dict[datetime, Decimal]:
+    """Return the hours of one row's day; empty if nothing is known of them.
 
-    The values add up to the day's quantity (to nine decimals an hour).
+    The values add up to the row's quantity (to nine decimals an hour).  A machine that was
+    billed for all 24 hours ran in each of them; otherwise the minutes tell.
     """
     start = datetime.combine(one.day, datetime.min.time())
     every = [start + timedelta(hours=i) for i in range(24)]
-    if one.quantity == FULL:
-        return dict.fromkeys(every, Decimal(1))
+    if billed.get((one.resource, one.day)) == FULL:
+        return dict.fromkeys(every, (one.quantity / FULL).quantize(NINE))
     known = {hour: minutes.get((one.resource, hour), Decimal(0)) for hour in every}
     total = sum(known.values(), Decimal(0))
     if total == 0:
         return {}
-    factor = one.quantity * MINUTES / total
     return {
-        hour: (value / MINUTES * factor).quantize(NINE) for hour, value in known.items() if value
+        hour: (value * one.quantity / total).quantize(NINE)
+        for hour, value in known.items()
+        if value
     }
 
 

@@ -71,8 +71,10 @@ def rows(
     for row in reserved:
         values = row.properties
         properties = {p.name: p.value for p in values.sku_properties or ()}
-        machine = getattr(row, "sku", None) or properties.get("SKUName") or ""
-        meter = meter_name(*Place(region_of(word(row.location)), word(machine)))
+        # Modern agreements have the machine and its place among the properties.
+        machine = getattr(values, "sku_name", None) or row.sku or properties.get("SKUName") or ""
+        region = row.location or getattr(values, "location", None)
+        meter = meter_name(*Place(region_of(word(region)), word(machine)))
         years = TERMS.get(word(values.term))
         found = [
             (offer, draw)

@@ -134,9 +134,9 @@ class _Pull:
 
     def _hours(self, ran: list[Ran]) -> pd.DataFrame:
         """Return the usage table, by the hour if that was asked for."""
-        minutes = {}
+        minutes = None
         if self.request.settings.get("hourly") == "monitor":
-            told = _flat(self._ask(activity.questions(self.azure, ran)))
+            told = _flat(self._ask(activity.questions(self.azure, activity.days(ran))))
             minutes = {(point.resource, point.hour): point.minutes for point in told}
         frame = tables.usage(ran, minutes, listed(self.request.settings, "tags"), self.report)
         cost = "billed_cost"

@@ -85,17 +85,19 @@ def _source(
 
 def usage(
     ran: Sequence[Ran],
-    minutes: Mapping[tuple[str, datetime], Decimal],
+    minutes: Mapping[tuple[str, datetime], Decimal] | None,
     tags: Sequence[str],
     report: Report,
 ) -> pd.DataFrame:
     """Return the rows of ``usage``, one for each hour (or day), meter, account and tags.
 
+    ``minutes`` is ``None`` where hours were not asked for.
     A machine's day whose hours are known becomes hours; any other stays a day and is
     marked (``grain``): readers spread it evenly.
     """
     sums: dict[tuple[Any, ...], tuple[Decimal, Decimal]] = {}
     days = 0
+    billed = activity.days(ran)
     ignored: dict[str, int] = {}
     for one in ran:
         told = stated(one.tags)
@@ -108,7 +110,7 @@ def usage(
             tuple(sorted(told.items())),
             tuple(chosen(one.tags, tags).values()),
         )
-        hours = activity.hours(one, minutes) if minutes else {}
+        hours = {} if minutes is None else activity.hours(one, minutes, billed)
         if not hours:
             days += 1
             midnight = datetime.combine(one.day, datetime.min.time())

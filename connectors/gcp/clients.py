@@ -103,7 +103,9 @@ def answered(call: Callable[[], T]) -> T:
         raise Unanswered(f"HTTP {status} {error.message}", status=status, wait=wait) from error
     except RefreshError as error:
         raise Unanswered("the log-in has expired or was refused", status=401) from error
-    except (RetryError, TransportError, requests.RequestException, ConnectionError) as error:
+    except (
+        RetryError, TransportError, requests.RequestException, ConnectionError, TimeoutError,
+    ) as error:  # fmt: skip
         raise Unanswered(f"{type(error).__name__}") from error
     except GoogleAuthError as error:
         raise Unanswered(f"no log-in: {type(error).__name__}", status=401) from error

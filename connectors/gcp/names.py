@@ -92,6 +92,7 @@ SSD = re.compile(r"(?i)^SSD backed Local Storage(?P<spot> attached to Spot Preem
 GPU_NAME = re.compile(r"^(Tesla )?[A-Z]+[ A-Z0-9]*\d+( \d+GB)?( Plus| Mega)?$")
 
 
+@functools.cache
 def kind_of(description: str) -> Kind | None:
     """Return what a SKU prices; ``None`` if it is no part of a machine, or not understood."""
     text = " ".join(description.split())

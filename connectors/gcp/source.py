@@ -65,7 +65,9 @@ def pull_gcp(request: Request, report: Report) -> Pulled:
     held = commitments.held(ask(commitments.questions(google, request.accounts)), report)
     currency = request.settings.get("currency", "USD")
     known = prices.skus(ask([prices.question(google, currency)]), report)
-    own = {one.sku_id: one.own_price for one in ran if one.own_price is not None}
+    # The newest price wins: it may have changed within the window.
+    newest = sorted(ran, key=lambda one: (one.hour, one.sku_id))
+    own = {one.sku_id: one.own_price for one in newest if one.own_price is not None}
     if "pricing_table" in request.settings:
         own |= warehouse.own_prices(ask([warehouse.price_question(google, request)]))
     book = Prices(known, own)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -134,7 +135,8 @@ def _family(kind: Kind, machine: str) -> str:
     return (families_of(kind.series, "") or ["machine"])[0]
 
 
-def _labels(text: Any) -> dict[str, str]:
+@functools.lru_cache(maxsize=10_000)  # a machine's labels come with every hour and part of it
+def _labels(text: str | None) -> Mapping[str, str]:
     found = json.loads(text or "[]")
     return {str(pair["key"]): str(pair["value"] or "") for pair in found}
 

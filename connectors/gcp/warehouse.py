@@ -10,7 +10,7 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any
 
-from connectors.asking import TIMEOUT, EndlessPages, Question, exact, patiently
+from connectors.asking import PATIENCE, TIMEOUT, EndlessPages, Question, exact, patiently
 from connectors.gcp.clients import COMPUTE_ENGINE, Google, answered
 from connectors.pulled import Request
 from optimizer.errors import DataError
@@ -88,6 +88,7 @@ def _asking(google: Google, name: str, table: str, parameters: list[Any]) -> Any
             job_config=QueryJobConfig(query_parameters=parameters),
             page_size=20000,
             api_timeout=TIMEOUT,
+            wait_timeout=PATIENCE,
             retry=None,
             job_retry=None,
         )

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from connectors import azure
 from connectors.asking import plain
 from connectors.azure.names import region_of, series_of
 from connectors.azure.prices import Place, retail
-from connectors.pulled import Report
+from connectors.pulled import Pulled, Report, Request
 
+from ..loopback import Answer
 from .cloud import usage_row
 from .conftest import WEEK, Served
 
@@ -226,3 +229,42 @@ def test_the_questions_are_those_of_the_documentation(served: Served):
     )
     first = served.server.asked("retail")[0]
     assert first.query["api-version"] == "2023-01-01-preview"
+
+
+def test_advice_of_a_modern_agreement(served: Served, monkeypatch: pytest.MonkeyPatch):
+    amount = {"currency": "USD", "value": 720.0}
+    row = {
+        "id": "m", "kind": "modern",
+        "properties": {
+            "scope": "Shared", "location": "eastus", "skuName": "Standard_NC80adis_H100_v5",
+            "term": "P1Y", "lookBackPeriod": 30, "totalHours": 720, "recommendedQuantity": 3.0,
+            "netSavings": amount, "resourceType": "virtualmachines",
+        },
+    }  # fmt: skip
+    routes = ((r"reservationRecommendations$", lambda _: Answer({"value": [row]})),)
+    monkeypatch.setattr(served.cloud, "routes", (*routes, *served.cloud.routes))
+    pulled, _ = served.pull(since=WEEK)
+    advice = pulled.tables["provider_advice"].set_index("offer")
+    # Three machines of twice the size are six units of the flexible group.
+    one = advice.loc["azure/eastus/reservation/Standard_NC40ads_H100_v5/1y-monthly"]
+    assert (one["quantity"], one["estimated_saving"]) == ("6", "730")
+
+
+def test_two_pulls_give_the_same_tables(served: Served, week: Pulled):
+    again, _ = served.pull(since=WEEK)
+    assert sorted(again.tables) == sorted(week.tables)
+    for name, frame in week.tables.items():
+        assert again.tables[name].equals(frame)
+
+
+def test_what_an_earlier_pull_kept_is_priced_too(served: Served):
+    @dataclass(frozen=True)
+    class Again(Request):
+        """A request of a pull that keeps closed months from before."""
+
+        kept_meters: tuple[str, ...] = ()
+
+    asked = served.request(since=WEEK, accounts=("sub-research",))
+    kept = ("azure/westus3/Standard_ND96isr_H200_v5",)
+    pulled = azure.pull(Again(**vars(asked), kept_meters=kept), Report())
+    assert kept[0] in set(pulled.tables["meters"]["meter"])
