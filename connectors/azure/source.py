@@ -46,7 +46,7 @@ def pull_azure(request: Request, report: Report) -> Pulled:
         If a setting cannot be read.
     """
     if not request.accounts:
-        raise UsageError("azure needs --accounts: subscriptions or management group scopes")
+        raise UsageError("azure needs --account: subscriptions or management group scopes")
     if "focus" in request.settings:
         from connectors.azure.exports import pull_exports
 

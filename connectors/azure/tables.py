@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -54,6 +55,7 @@ def meters(
                 "list_price": plain(price.amount) if price else "",
                 "spot": plain(spot.amount) if spot else "",
                 "spot_interruption": interruption if spot else "",
+                **_gpus(place.machine, report),
                 "size": plain(sizes[place].ratio) if place in sizes and sizes[place].group else "",
                 "currency": currency,
                 "source": _source(price, sheets, spot, interruption),
@@ -61,6 +63,20 @@ def meters(
             }
         )
     return rows
+
+
+def _gpus(machine: str, report: Report) -> Row:
+    """Return model and count of a machine's GPUs, as the house's list of GPUs has them."""
+    try:
+        known = importlib.import_module("connectors.gpus")
+    except ModuleNotFoundError:
+        return {}  # an installation without the list: the columns are absent, not wrong
+    found = known.gpu_of("azure", machine)
+    if found is not None:
+        return {"gpu": found.model, "gpus": plain(found.count)}
+    if known.looks_like_gpu("azure", machine):
+        remark(report, "azure machines", f"{machine} looks like a GPU machine of unknown GPUs", 1)
+    return {"gpu": "", "gpus": ""}
 
 
 def _own(price: Price | None, sheets: Mapping[str, Sheet]) -> Decimal | None:

@@ -144,19 +144,23 @@ def _values(row: Any) -> dict[str, Any]:
 
 
 def _machine(values: Mapping[str, Any]) -> str:
-    """Return the size of the virtual machine of a row; empty if it is none."""
-    if str(values.get("consumedService") or "").lower() != "microsoft.compute":
-        return ""
+    """Return the size of the virtual machine of a row; empty if it is none.
+
+    The service that consumed it is not asked: machine learning and containers run on
+    virtual machines too, and reservations cover those.
+    """
+    category = str(values.get("meterCategory") or values.get("meter.meterCategory") or "")
     try:
         info = json.loads(values.get("additionalInfo") or "{}")
     except ValueError:
         return ""
-    service = str(info.get("ServiceType") or "") if isinstance(info, dict) else ""
-    # Disks, bandwidth and licences of a machine are told by the usage type, not by the size.
-    kind = str(info.get("UsageType") or "ComputeHR") if isinstance(info, dict) else ""
-    return service if service.lower().startswith(("standard_", "basic_")) and (
-        kind.lower().startswith("compute")
-    ) else ""  # fmt: skip
+    if not isinstance(info, dict) or category not in ("", "Virtual Machines"):
+        return ""
+    size = str(info.get("ServiceType") or "")
+    # Disks and traffic of a machine are told by the usage type, not by the size.
+    kind = str(info.get("UsageType") or "ComputeHR").lower()
+    known = size.lower().startswith(("standard_", "basic_")) and kind.startswith("compute")
+    return size if known else ""
 
 
 def _ran(group: str, row: Any, values: Mapping[str, Any], machine: str) -> Ran | None:

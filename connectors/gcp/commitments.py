@@ -7,6 +7,7 @@ they cost an hour, and nothing shows when they end.  The end has to be stated.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -164,6 +165,7 @@ def rows(
 def flexible_rows(
     fees: Iterable[Fee],
     offers: Mapping[str, Row],
+    covers: Iterable[Row],
     request: Request,
     accounts: Mapping[str, str],
     report: Report,
@@ -179,31 +181,38 @@ def flexible_rows(
         If a stated end cannot be read.
     """
     ends = _ends(request)
-    latest: dict[tuple[str, int], Fee] = {}
+    newest: dict[tuple[str, int], tuple[datetime, Decimal, str]] = {}
     for fee in fees:
         kind = kind_of(fee.sku)
-        if kind is not None and not kind.part:
-            key = (fee.subscription, kind.years)
-            if key not in latest or fee.hour > latest[key].hour:
-                latest[key] = fee
+        if kind is None or kind.part:
+            continue
+        key = (fee.subscription, kind.years)
+        hour, amount, _ = newest.get(key, (fee.hour, Decimal(0), ""))
+        if fee.hour > hour:
+            hour, amount = fee.hour, Decimal(0)
+        if fee.hour == hour:  # one commitment's fee may come in several rows of an hour
+            newest[key] = (hour, amount + fee.quantity, fee.project)
+    drawn = Counter(row["offer"] for row in covers)
     made = []
-    for (subscription, years), fee in sorted(latest.items()):
+    for (subscription, years), (_, amount, project) in sorted(newest.items()):
+        # In the old model there is an offer for each discount: that of most meters stands for it.
         names = [name for name in offers if name.endswith(f"/{years}y-none")]
-        if subscription not in ends or not names:
-            text = f"left out: flexible commitment {subscription} of {plain(fee.quantity)} an hour"
+        name = max(names, key=lambda offer: (drawn[offer], offer), default="")
+        if subscription not in ends or not name:
+            text = f"left out: flexible commitment {subscription} of {plain(amount)} an hour"
             why = "nothing it covers is used" if subscription in ends else "its end is not known"
             remark(report, "gcp commitments", f"{text}: {why}; set flexible_ends", 1)
             continue
         end = ends[subscription]
-        hours = int(offers[names[0]]["term_hours"])
+        hours = int(offers[name]["term_hours"])
         made.append(
             {
                 "commitment": f"gcp/flexible/{subscription}",
-                "offer": names[0],
-                "quantity": plain(fee.quantity),
+                "offer": name,
+                "quantity": plain(amount),
                 "start": _text(end - timedelta(hours=hours)),
                 "end": _text(end),
-                "account": accounts.get(fee.project, fee.project),
+                "account": accounts.get(project, project),
                 "scope": "shared",
                 "state": "active",
                 "auto_renew": "false",

@@ -50,7 +50,7 @@ def pull_gcp(request: Request, report: Report) -> Pulled:
         If a setting cannot be read.
     """
     if not request.accounts:
-        raise UsageError("gcp needs --accounts: project ids")
+        raise UsageError("gcp needs --account: project ids")
     google = Google(request)
     most = at_most(request.settings)
     now = _naive(request.until)
@@ -81,7 +81,7 @@ def pull_gcp(request: Request, report: Report) -> Pulled:
     accounts = {one.project: one.account for one in ran}
     owned, old, old_covers = commitments.rows(held, fees, by_name, covered, accounts, now, report)
     owned += commitments.flexible_rows(
-        fees, {row["offer"]: row for row in flexible}, request, accounts, report
+        fees, {row["offer"]: row for row in flexible}, drawn, request, accounts, report
     )
     advised = advice.rows(
         ask(advice.questions(google, request.accounts, {one.region for one in ran})),

@@ -44,7 +44,7 @@ def pull_llm(request: Request, report: Report) -> Pulled:
         If no source is named, or one is not known.
     """
     if not request.accounts:
-        raise UsageError("llm needs --accounts: openai, anthropic, litellm:FILE or otel:FILE")
+        raise UsageError("llm needs --account: openai, anthropic, litellm:FILE or otel:FILE")
     asked: list[tuple[Question[Any], Reader]] = []
     for account in request.accounts:
         asked += [(question, reader) for question, reader in _asked(account, request)]

@@ -435,7 +435,11 @@ def _other_usage() -> list[Row]:
         one = f"{day + timedelta(days=i)}"
         place = ("eastus", "Standard_NC40ads_H100_v5", 24.0, "sub-prod", "rg-inference")
         disk = json.dumps({"UsageType": "DataDisk", "ServiceType": "Premium_LRS"})
+        licence = {"meterName": "24 vCPU License", "meterCategory": "Virtual Machines Licenses"}
+        traffic = json.dumps({"UsageType": "DataTrOut", "ServiceType": place[1]})
         rows += [
+            usage_row(one, *place, "/licence", {}, meterDetails=licence),
+            usage_row(one, *place, "/traffic", {}, additionalInfo=traffic),
             usage_row(one, *place, "/disk", {}, additionalInfo=disk),
             usage_row(one, *place, "", {}, chargeType="UnusedReservation"),
             usage_row(one, *place, "/buy", {}, chargeType="Purchase"),

@@ -161,9 +161,25 @@ def test_what_is_no_usage_is_left_out_and_said(served: Served):
     texts = {r.text: r.rows for r in report.remarks}
     assert texts["left out: hours of a commitment in which nothing ran, cost 144.0"] == 3
     assert texts["left out: purchase, cost 144.0"] == 3
+    assert texts["left out: Virtual Machines Licenses, cost 144.0"] == 3
+    assert texts["left out: Virtual Machines, cost 288.0"] == 6  # disks and traffic
     used = pulled.tables["usage"]
     assert set(used["grain"]) == {"day"}
     assert used["hour"].map(lambda t: t.tzinfo is None and t.hour == 0).all()
+
+
+def test_machines_of_other_services_are_machines(served: Served):
+    row = usage_row(
+        "2026-11-16", "eastus", "Standard_ND96isr_H100_v5", 24.0, "sub-ml", "rg", "/ml", {},
+        consumedService="Microsoft.MachineLearningServices",
+    )  # fmt: skip
+    served.cloud.usage.append(row)
+    try:
+        pulled, _ = served.pull(since=WEEK)
+    finally:
+        served.cloud.usage.remove(row)
+    used = pulled.tables["usage"]
+    assert used[used["account"] == "mg-ai/sub-ml/rg"]["quantity"].tolist() == ["24"]
 
 
 def test_regions_asked_for_limit_the_usage(served: Served):

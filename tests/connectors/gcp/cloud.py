@@ -162,6 +162,7 @@ class GoogleCloud:
         one = Decimal(1)
         made += [
             sku("dws", "DWS Defined Duration A3 Instance Core running in Americas", one),
+            sku("h3", "H3 Instance Core running in Americas", Decimal("0.04")),
             sku("plus", "Nvidia H100 80GB Plus GPU running in Americas", one),
             sku("custom", "A2 Custom Instance Core running in Americas", one),
             sku("sole", "Sole Tenancy Premium for A2 Instance Core running in Americas", one),

@@ -214,7 +214,9 @@ def test_a_held_commitment_keeps_the_price_that_is_charged(served: Served):
 
 
 def test_flexible_commitments_are_told_by_fees_and_their_end_by_people(served: Served):
-    for hour, amount in (("2026-11-20 05:00:00", 40.0), ("2026-11-20 06:00:00", 54.0)):
+    # The amount of the newest hour counts, and an hour's fee may come in several rows.
+    hours = ("2026-11-20 05:00:00", "2026-11-20 06:00:00", "2026-11-20 06:00:00")
+    for hour, amount in zip(hours, (40.0, 50.0, 4.0), strict=True):
         served.cloud.add_row(
             "fee", FEE, amount, quantity=amount, hour=hour, machine=None, subscription="sub-77",
             credited=(("FEE_UTILIZATION_OFFSET", -30.0),),
@@ -235,7 +237,13 @@ def test_the_old_model_counts_list_prices(served: Served):
         "od-us-central1-c4-vcpu", "C4 Instance Core running in Americas", 10.0, quantity=1.0,
         machine="c4-standard-2", credited=(("COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE", -10.0),),
     )  # fmt: skip
-    pulled, _ = served.pull(since=WEEK)
+    words = "H3 Instance Core running in Americas"
+    served.cloud.add_row("h3", words, 1.0, quantity=1.0, price=0.04, machine="h3-standard-88")
+    served.cloud.add_row("fee", FEE, 9.0, quantity=10.0, machine=None, subscription="old")
+    pulled, _ = served.pull(since=WEEK, settings={"flexible_ends": "old=2027-01-01"})
+    held = pulled.tables["commitments"].set_index("commitment").loc["gcp/flexible/old"]
+    assert "gcp/flexible-cud-legacy-38/3y-none" in set(pulled.tables["offers"]["offer"])
+    assert (held["offer"], held["quantity"]) == ("gcp/flexible-cud-legacy-46/3y-none", "10")
     offers = pulled.tables["offers"].set_index("offer")
     old = offers.loc["gcp/flexible-cud-legacy-46/3y-none"]
     assert (old["law"], old["hourly"]) == ("gcp.flexible.legacy", "0.54")

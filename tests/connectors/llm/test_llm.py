@@ -336,7 +336,7 @@ def test_no_secret_appears_in_logs_or_reports(server: Loopback, caplog: pytest.L
 
 
 def test_what_cannot_be_asked_is_refused(tmp_path: Path):
-    with pytest.raises(UsageError, match="needs --accounts"):
+    with pytest.raises(UsageError, match="needs --account"):
         pull(None)
     with pytest.raises(UsageError, match="is no source"):
         pull(None, "gemini")
