@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import re
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -121,12 +122,16 @@ def patiently(call: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
     Raises
     ------
     Unanswered
-        At once if no retry can help, else after the last attempt.
+        At once if no retry can help, or the provider asks for more time than there is; else
+        after the last attempt.
     """
+    start = time.monotonic()
 
     def hook(error: Exception) -> bool | float:
         if not isinstance(error, Unanswered) or error.status not in RETRIED | {0}:
             return False
+        if error.wait > PATIENCE - (time.monotonic() - start):
+            return False  # to sleep past the end of one's patience helps nobody
         return error.wait if error.wait > 0 else True
 
     for attempt in stamina.retry_context(
@@ -225,6 +230,8 @@ def _failed(question: Question[Any], error: GpuoptError) -> Asked:
     detail = redacted(str(error))
     if denied and question.permission:
         detail = f"permission {question.permission} is missing: {detail}"
+    if isinstance(error, Unanswered) and error.wait:
+        detail += f" (asks to wait {error.wait:g} seconds)"
     outcome = Outcome.DENIED if denied else Outcome.FAILED
     return Asked(question.service, question.operation, question.place, outcome, 0, detail)
 

@@ -21,7 +21,7 @@ Accounts are subscriptions, or scopes such as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
 import pandas as pd
@@ -126,6 +126,9 @@ class _Pull:
     def _usage(self) -> list[Ran]:
         rows = _flat(self._ask(usage.questions(self.azure, self.request)))
         ran = usage.ran(rows, self.request, self.report)
+        if _naive(self.request.since).time() != time(0) or self.now.time() != time(0):
+            text = "the window cuts its first or last day: days that are not whole are left out"
+            remark(self.report, "azure usage", text)
         strange = {one.currency for one in ran if one.currency} - {self.currency}
         if strange:
             text = f"billed in {', '.join(sorted(strange))}, priced in {self.currency}"

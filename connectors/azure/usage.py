@@ -205,11 +205,15 @@ def _service(values: Mapping[str, Any]) -> str:
 
 
 def _months(since: datetime, until: datetime) -> list[tuple[date, date]]:
-    """Return the first and last day of each month, or part of one, in the window."""
+    """Return the first and last day of each month, or part of one, of the whole days between.
+
+    A day that the window cuts is left out: its row is that of the whole day, or of what has
+    been billed so far, and spread evenly it would reach beyond the window.
+    """
     start = since.astimezone(UTC) if since.tzinfo else since
     end = until.astimezone(UTC) if until.tzinfo else until
-    day = start.date()
-    last = (end - timedelta(microseconds=1)).date()
+    day = (start + timedelta(days=1) - timedelta(microseconds=1)).date()
+    last = end.date() - timedelta(days=1)
     spans = []
     while day <= last:
         following = (day.replace(day=1) + timedelta(days=32)).replace(day=1)

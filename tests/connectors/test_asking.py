@@ -96,6 +96,19 @@ def test_only_what_may_pass_is_tried_again(hasty: None, status: int, tries: int)
     assert len(calls) == tries
 
 
+def test_who_asks_for_an_hour_is_not_waited_for():
+    calls = []
+
+    def throttled() -> list[int]:
+        calls.append(1)
+        raise Unanswered("slow down", status=429, wait=3600)
+
+    report = Report()
+    ask_all([Question("s", "o", "p", lambda: patiently(throttled))], report)
+    assert len(calls) == 1
+    assert report.asked[0].detail == "slow down (asks to wait 3600 seconds)"
+
+
 def test_answers_keep_the_order_of_their_questions_and_failures_cost_only_themselves():
     def fail() -> list[int]:
         raise Unanswered("Authorization: Bearer abcdefgh", status=403)

@@ -236,6 +236,16 @@ def test_a_reservation_bought_at_another_price_keeps_it(
     assert draws.loc[held["offer"], "azure/eastus/Standard_NC80adis_H100_v5"] == "2"
 
 
+def test_days_that_the_window_cuts_are_left_out(served: Served):
+    # Spread evenly, the row of an unfinished day would be demand of hours to come.
+    pulled, report = served.pull(
+        since=datetime(2026, 11, 14, 7, tzinfo=UTC), until=datetime(2026, 11, 20, 13, tzinfo=UTC)
+    )
+    days = pulled.tables["usage"]["hour"]
+    assert (days.min().day, days.max().day) == (15, 19)
+    assert any("cuts its first or last day" in remark.text for remark in report.remarks)
+
+
 def test_the_questions_are_those_of_the_documentation(served: Served):
     served.pull(since=WEEK)
     (call,) = served.server.asked("usageDetails")

@@ -321,7 +321,8 @@ def test_no_secret_appears_in_logs_or_reports(server: Loopback, caplog: pytest.L
     caplog.set_level(logging.DEBUG)
     for where, key in (("completions", OPENAI_KEY), ("messages", ANTHROPIC_KEY)):
         server.fail(where, status=401, message=f"Incorrect API key provided: {key}")
-    server.fail("/spend/logs", status=400, message=f"Invalid proxy server token {LITELLM_KEY}")
+    # An error that is retried is logged with its text.
+    server.fail("/spend/logs", status=503, message=f"Invalid proxy server token {LITELLM_KEY}")
     told: list[str] = []
     report = Report(progress=told.append)
     settings = {"openai_endpoint": server.url, "anthropic_endpoint": server.url}
@@ -330,6 +331,7 @@ def test_no_secret_appears_in_logs_or_reports(server: Loopback, caplog: pytest.L
     whole = caplog.text + "".join(told) + str([asdict(a) for a in report.asked])
     whole += str(report.remarks) + "".join(f.to_csv() for f in pulled.tables.values())
     assert "[removed]" in whole
+    assert "[removed]" in caplog.text
     for key in (OPENAI_KEY, ANTHROPIC_KEY, LITELLM_KEY):
         assert key not in whole
         assert key[:16] not in whole
