@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import pandas as pd
+
 from connectors.asking import Page, Question, Unanswered, all_pages, ask_all, at_most, patiently
 from connectors.azure.clients import answered, credential
 from connectors.pulled import Pulled, Report, Request
@@ -27,6 +29,40 @@ class Blob(NamedTuple):
 
     name: str
     written: datetime
+
+
+class Exported:
+    """What the FOCUS reader gave: of it, the usage and the meters that no API prices.
+
+    What is held is asked of the APIs, which know it to the hour; the reader infers it.
+    """
+
+    def __init__(self, pulled: Pulled) -> None:
+        empty = pd.DataFrame({"hour": [], "meter": [], "quantity": []})
+        self._usage = pulled.tables.get("usage", empty)
+        self._meters = pulled.tables.get("meters", pd.DataFrame({"meter": []}))
+
+    @property
+    def meters(self) -> list[str]:
+        """The names of the meters that were drawn."""
+        return sorted(set(self._usage["meter"]))
+
+    @property
+    def accounts(self) -> list[str]:
+        """The account paths of the usage."""
+        if "account" not in self._usage:
+            return []
+        return sorted({str(name) for name in self._usage["account"].dropna()})
+
+    def beside(self, priced: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
+        """Return ``usage``, and ``meters``: those the APIs price, and the others as billed."""
+        if priced is None:
+            return {"usage": self._usage, "meters": self._meters}
+        others = self._meters[~self._meters["meter"].isin(priced["meter"])]
+        return {
+            "usage": self._usage,
+            "meters": pd.concat([priced, others], ignore_index=True) if len(others) else priced,
+        }
 
 
 def pull_exports(request: Request, report: Report) -> Pulled:

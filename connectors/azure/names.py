@@ -34,6 +34,11 @@ def is_cloud_service(name: str) -> bool:
     return bool(re.search(r"\bCloud ?Services\b", name))
 
 
+def is_size(name: str) -> bool:
+    """Whether a name is that of a machine's size, whether or not it is known."""
+    return name.lower().startswith(("standard_", "basic_"))
+
+
 def series_of(machine: str) -> str:
     """Return the series of a size: ``NCadsA100v4`` of ``Standard_NC24ads_A100_v4``.
 

@@ -13,14 +13,14 @@ Accounts are subscriptions, or scopes such as
 ``subscription``           whose price sheet and catalogue; default: the first that is known
 ``billing_account``        whose reservation transactions tell what was paid
 ``spot_interruption``      chance per hour that a spot machine is taken: Azure tells none here
-``focus``                  URL of a blob container and prefix with FOCUS exports, as the usage
+``focus``                  URL of a blob container and prefix with FOCUS exports: the usage
 ``at_most``                questions at once, default 8
 =========================  ====================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -29,6 +29,8 @@ import pandas as pd
 from connectors.asking import Question, ask_all, at_most, listed, remark
 from connectors.azure import activity, advice, commitments, offers, prices, tables, usage
 from connectors.azure.clients import Azure, word
+from connectors.azure.exports import Exported, pull_exports
+from connectors.azure.names import is_size
 from connectors.azure.prices import Place
 from connectors.azure.usage import Ran
 from connectors.pulled import Asked, Outcome, Pulled, Report, Request
@@ -47,12 +49,7 @@ def pull_azure(request: Request, report: Report) -> Pulled:
     """
     if not request.accounts:
         raise UsageError("azure needs --account: subscriptions or management group scopes")
-    if "focus" in request.settings:
-        from connectors.azure.exports import pull_exports
-
-        return pull_exports(request, report)
-    pull = _Pull(request, report)
-    return pull.tables()
+    return _Pull(request, report).tables()
 
 
 class _Pull:
@@ -68,7 +65,9 @@ class _Pull:
 
     def tables(self) -> Pulled:
         """Return all tables."""
-        ran = self._usage()
+        exported = self._exports()
+        ran = self._usage() if exported is None else []
+        accounts = [one.account for one in ran] if exported is None else exported.accounts
         subscription = self._subscription(ran)
         found = self._ask(
             commitments.questions(
@@ -79,7 +78,8 @@ class _Pull:
         wanted = {(Place(one.region, one.machine), one.windows) for one in ran}
         wanted |= {(commitments.place_of(row), False) for row in reserved if _is_machine(row)}
         wanted |= {(place, False) for place in _machines(self.request)}
-        wanted |= _kept(self.request)
+        wanted |= _machine_meters(getattr(self.request, "kept_meters", ()))
+        wanted |= _machine_meters(exported.meters if exported else ())
         places = {place for place, _ in wanted}
         retail = prices.retail(
             _flat(self._ask(prices.questions(self.azure, places, self.currency))),
@@ -106,7 +106,7 @@ class _Pull:
         more, drawn = offers.plans(retail, sheets, metered, self.as_of)
         offered, covered = offered + more, covered + drawn
         by_name = {row["offer"]: row for row in offered}
-        known = commitments.Known(by_name, tuple(covered), sizes, _paths(ran), self.now)
+        known = commitments.Known(by_name, tuple(covered), sizes, _paths(accounts), self.now)
         held = commitments.held(reserved, planned, paid, known, self.report)
         advised = self._advice(subscription, by_name, covered)
         made = {
@@ -117,11 +117,20 @@ class _Pull:
             "provider_advice": advised,
         }
         frames = {name: pd.DataFrame(rows) for name, rows in made.items() if rows}
-        frames["usage"] = self._hours(ran)
-        return Pulled(frames)
+        if exported is None:
+            return Pulled({**frames, "usage": self._hours(ran)})
+        return Pulled({**frames, **exported.beside(frames.get("meters"))})
 
     def _ask(self, questions: Sequence[Question[Any]]) -> list[list[Any]]:
         return ask_all(questions, self.report, at_most=self.most)
+
+    def _exports(self) -> Exported | None:
+        """Return the usage of cost exports, if the request names any."""
+        if "focus" not in self.request.settings:
+            return None
+        text = "usage of cost exports in FOCUS; prices, offers and commitments of the APIs"
+        remark(self.report, "azure usage", text)
+        return Exported(pull_exports(self.request, self.report))
 
     def _usage(self) -> list[Ran]:
         rows = _flat(self._ask(usage.questions(self.azure, self.request)))
@@ -196,24 +205,24 @@ def _machines(request: Request) -> list[Place]:
     return found
 
 
-def _kept(request: Request) -> set[tuple[Place, bool]]:
-    """Return what usage that is kept from an earlier pull draws: it needs its prices too."""
+def _machine_meters(names: Iterable[str]) -> set[tuple[Place, bool]]:
+    """Return (place, Windows) of meters that are machines, by their names."""
     found = set()
-    for meter in getattr(request, "kept_meters", ()):
-        parts = meter.split("/")
-        if len(parts) in (3, 4) and parts[0] == "azure":
+    for name in names:
+        parts = name.split("/")
+        machine = len(parts) >= 3 and parts[0] == "azure" and is_size(parts[2])
+        if machine and parts[3:] in ([], ["windows"]):
             found.add((Place(parts[1], parts[2]), parts[3:] == ["windows"]))
     return found
 
 
-def _paths(ran: Sequence[Ran]) -> dict[str, str]:
-    """Return the path of each subscription, with its management group where one is known."""
-    found = {}
-    for one in ran:
-        parts = one.account.split("/")
-        if one.subscription in parts:
-            upto = parts[: parts.index(one.subscription) + 1]
-            found[one.subscription.lower()] = "/".join(upto)
+def _paths(accounts: Iterable[str]) -> dict[str, str]:
+    """Return the account path of every subscription (and of what is above and below it)."""
+    found: dict[str, str] = {}
+    for account in sorted(set(accounts)):
+        parts = account.split("/")
+        for i, part in enumerate(parts):
+            found.setdefault(part.lower(), "/".join(parts[: i + 1]))
     return found
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from connectors.asking import Question, all_pages, exact, remark
 from connectors.azure.clients import Azure, group_of, scope_of, sdk_pages
-from connectors.azure.names import is_low_priority, is_spot, is_windows, region_of
+from connectors.azure.names import is_low_priority, is_size, is_spot, is_windows, region_of
 from connectors.pulled import Report, Request
 
 PERMISSION = "Microsoft.Consumption/usageDetails/read"
@@ -159,8 +159,7 @@ def _machine(values: Mapping[str, Any]) -> str:
     size = str(info.get("ServiceType") or "")
     # Disks and traffic of a machine are told by the usage type, not by the size.
     kind = str(info.get("UsageType") or "ComputeHR").lower()
-    known = size.lower().startswith(("standard_", "basic_")) and kind.startswith("compute")
-    return size if known else ""
+    return size if is_size(size) and kind.startswith("compute") else ""
 
 
 def _ran(group: str, row: Any, values: Mapping[str, Any], machine: str) -> Ran | None:

@@ -6,18 +6,27 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from api.cli import app
 from connectors import azure
+from connectors.azure import clients
 from connectors.azure.exports import Blob, address, newest_runs
 from connectors.pulled import Outcome, Pulled, Report, Request
 from optimizer.errors import UsageError
+from optimizer.tables import write_case
 
+from ..company import LAB, cents, planned, tables
 from ..loopback import Answer, Call, Loopback, serving
+from .cloud import ENROLLMENT, AzureCloud
+from .conftest import Token
 
 BASE = "focus/daily/20261101-20261130"
 FILES = {
@@ -59,8 +68,15 @@ def storage(call: Call) -> Answer | None:
 
 
 @pytest.fixture
-def server() -> Iterator[Loopback]:
-    with serving(storage) as served:
+def server(
+    azure_company: AzureCloud, monkeypatch: pytest.MonkeyPatch, hasty: None
+) -> Iterator[Loopback]:
+    def answer(call: Call) -> Answer | None:
+        return storage(call) if call.path.startswith("/account/") else azure_company.answer(call)
+
+    monkeypatch.setattr(clients, "credential", Token)
+    with serving(answer) as served:
+        azure_company.url = served.url
         yield served
 
 
@@ -69,20 +85,32 @@ def request(server: Loopback) -> Request:
         datetime(2026, 10, 1, tzinfo=UTC),
         datetime(2026, 11, 21, tzinfo=UTC),
         accounts=("sub-prod",),
-        settings={"focus": f"{server.url}/account/costs/focus/daily"},
+        settings={
+            "focus": f"{server.url}/account/costs/focus/daily",
+            "endpoint": server.url,
+            "retail_endpoint": server.url,
+        },
     )
 
 
-def test_the_newest_run_of_each_period_is_read(
-    server: Loopback, hasty: None, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_newest_run_of_each_period_is_read(server: Loopback, monkeypatch: pytest.MonkeyPatch):
     seen: dict[str, bytes] = {}
+    nd = "azure/eastus/Standard_ND96isr_H100_v5"
 
     def reader(asked: Request, report: Report) -> Pulled:
         for file in sorted(Path(asked.accounts[0]).iterdir()):
             seen[file.name] = file.read_bytes()
         assert "focus" not in asked.settings
-        return Pulled({})
+        hour = datetime(2026, 11, 20, 5, tzinfo=UTC).replace(tzinfo=None)
+        used = {"hour": hour, "quantity": "1", "account": "enrolled/sub-prod/rg"}
+        meters = [nd, "azure/eastus/disk"]
+        return Pulled(
+            {
+                "usage": pd.DataFrame([{**used, "meter": meter} for meter in meters]),
+                "meters": pd.DataFrame([{"meter": m, "on_demand": "7"} for m in meters]),
+                "offers": pd.DataFrame([{"offer": "inferred"}]),
+            }
+        )
 
     # Stands for the reader, which is another room's: what matters is what it is handed.
     module: Any = types.ModuleType("connectors.focus")
@@ -90,10 +118,52 @@ def test_the_newest_run_of_each_period_is_read(
     monkeypatch.setitem(sys.modules, "connectors.focus", module)
     server.fail("part_1", kind="status", status=503)
     report = Report()
-    azure.pull(request(server), report)
+    pulled = azure.pull(request(server), report)
     assert seen == {"00000.parquet": b"oct", "00001.csv": b"new", "00002.csv": b"newer"}
-    assert [a.outcome for a in report.asked] == [Outcome.ANSWERED] * 4
+    assert [a.outcome for a in report.asked[:4]] == [Outcome.ANSWERED] * 4
     assert report.asked[0].rows == 5
+    # Usage is the export's; machines are priced by the APIs, the rest as it was billed.
+    assert len(pulled.tables["usage"]) == 2
+    prices = pulled.tables["meters"].set_index("meter")["on_demand"]
+    assert (prices[nd], prices["azure/eastus/disk"]) == ("93.404", "7")
+    assert "inferred" not in set(pulled.tables["offers"]["offer"])
+    (held,) = pulled.tables["commitments"].to_dict("records")
+    assert held["account"] == "enrolled/sub-prod"
+    assert not server.asked("usageDetails")
+
+
+def test_exports_of_the_company_give_its_plan_to_the_cent(
+    azure_company: AzureCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """The bill of the company, written as FOCUS, goes through the real reader."""
+    pytest.importorskip("connectors.focus", reason="the FOCUS reader is another room's")
+    bare = tables("azure")
+    folder, bill = tmp_path / "bill", tmp_path / "bill.csv.gz"
+    write_case(bare, (LAB / "case.toml").read_text("utf-8"), folder)
+    result = CliRunner().invoke(app, ["bill", str(folder), "--focus", str(bill), "--quiet"])
+    assert result.exit_code == 0, result.output
+    files = {"focus/daily/20260823-20261121/run/part_0.csv.gz": bill.read_bytes()}
+    written = "Fri, 20 Nov 2026 06:00:00 GMT"
+    monkeypatch.setattr(sys.modules[__name__], "FILES", {n: (b, written) for n, b in files.items()})
+
+    def answer(call: Call) -> Answer | None:
+        return storage(call) if call.path.startswith("/account/") else azure_company.answer(call)
+
+    monkeypatch.setattr(clients, "credential", Token)
+    with serving(answer) as served:
+        azure_company.url = served.url
+        asked = request(served)
+        settings = {**asked.settings, "billing_account": ENROLLMENT}
+        settings["spot_interruption"] = "0.000182903"
+        report = Report()
+        since = datetime(2026, 8, 23, tzinfo=UTC)
+        pulled = azure.pull(replace(asked, settings=settings, since=since), report)
+    assert not report.partial
+    # FOCUS says nothing of spot tolerance; neither does the company here.
+    for column in ("spot_tolerant", "lost_hours", "restart_cost"):
+        bare["usage"] = bare["usage"].drop(columns=column)
+    ours = planned(dict(pulled.tables), tmp_path / "pulled")
+    assert cents(ours) == cents(planned(bare, tmp_path / "company"))
 
 
 def test_without_the_reader_it_is_said(server: Loopback, monkeypatch: pytest.MonkeyPatch):
