@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
 import stamina
 
 from connectors.pulled import Asked, Outcome, Remark, Report
+from connectors.secrecy import redacted
 from optimizer.errors import DataError, GpuoptError
 
 T = TypeVar("T")
@@ -32,16 +34,6 @@ TIMEOUT = 60.0  # seconds without a byte
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 REFUSED = frozenset({401, 403})
-SECRETS = (
-    # The header, a key in a body or a query, the keys of the LLM providers, a signed token.
-    re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?)(bearer\s+|basic\s+)?[^\s'\",;]+"),
-    re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]+"),
-    re.compile(r"(?i)\b((?:x-)?(?:api[-_]?key|client_secret|access_token|refresh_token|password|sig"
-               r"|subscription-key|key)['\"]?\s*[=:]\s*['\"]?)[^\s&'\",;]+"),
-    re.compile(r"()\bsk-[\w-]{8,}"),
-    re.compile(r"()\beyJ[\w-]+\.[\w-]+\.[\w-]*"),
-    re.compile(r"()\bya29\.[\w.-]+"),
-)  # fmt: skip
 
 
 class Unanswered(GpuoptError):
@@ -90,30 +82,34 @@ class Question(Generic[T]):
     permission: str = ""
 
 
-def redacted(text: str) -> str:
-    """Return a text without anything that looks like a credential."""
-    for pattern in SECRETS:
-        text = pattern.sub(r"\1[removed]", text)
-    return text
-
-
 def asked_wait(headers: Mapping[str, str]) -> float:
     """Return the seconds that a throttled answer asks for: the largest of all its headers.
 
     Azure's cost APIs throttle by several quotas at once and name a time for each in
     ``x-ms-ratelimit-…-retry-after``; the plain ``Retry-After`` may be missing or smaller.
     """
+    lower = {name.lower(): str(value).strip() for name, value in headers.items()}
     waits = [0.0]
-    for name, value in headers.items():
-        lower = name.lower()
-        ours = lower == "retry-after" or (
-            lower.startswith("x-ms-ratelimit-") and lower.endswith("retry-after")
+    for name, value in lower.items():
+        ours = name == "retry-after" or (
+            name.startswith("x-ms-ratelimit-") and name.endswith("retry-after")
         )
-        if ours and re.fullmatch(r"\s*\d+(\.\d+)?\s*", str(value)):
+        if ours and re.fullmatch(r"\d+(\.\d+)?", value):
             waits.append(float(value))
-        elif lower in ("retry-after-ms", "x-ms-retry-after-ms") and str(value).strip().isdigit():
+        elif name == "retry-after":
+            waits.append(_until(value, lower.get("date", "")))
+        elif name in ("retry-after-ms", "x-ms-retry-after-ms") and value.isdigit():
             waits.append(float(value) / 1000)
     return max(waits)
+
+
+def _until(moment: str, sent: str) -> float:
+    """Return the seconds to a date, by the clock that wrote it: this machine's may differ."""
+    try:
+        now = parsedate_to_datetime(sent) if sent else datetime.now(UTC)
+        return max(0.0, (parsedate_to_datetime(moment) - now).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0  # no date and no number: the backoff decides
 
 
 def patiently(call: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
@@ -250,39 +246,6 @@ def at_most(settings: Mapping[str, str]) -> int:
             f"'{text}' is not a number of requests", mend="write at_most as 1 or more", file="pull"
         )
     return int(text)
-
-
-def exact(value: Any) -> Decimal:
-    """Return a provider's number as a decimal, through its text and never through a float sum.
-
-    Raises
-    ------
-    DataError
-        If it is no finite number.
-    """
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        number = Decimal("nan")
-    if not number.is_finite():
-        raise DataError(
-            f"the provider sent {value!r} where a number belongs", mend="pull again", file="pull"
-        )
-    return number
-
-
-def plain(value: Decimal | None, places: int = 12) -> str:
-    """Return a decimal without exponent or trailing zeros; empty if there is none."""
-    if value is None:
-        return ""
-    text = format(round(value, places), "f")
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text in ("-0", "") else text
-
-
-def listed(settings: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Return a setting that is a list: values between semicolons."""
-    return tuple(part.strip() for part in settings.get(name, "").split(";") if part.strip())
 
 
 def remark(report: Report, subject: str, text: str, rows: int = 0) -> None:

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from connectors.asking import TIMEOUT, Unanswered, asked_wait, redacted
+from connectors.asking import TIMEOUT, Unanswered, asked_wait
+from connectors.secrecy import redacted
 from optimizer.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

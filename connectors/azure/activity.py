@@ -15,9 +15,10 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from connectors.asking import Question, exact, patiently
+from connectors.asking import Question, patiently
 from connectors.azure.clients import Azure
 from connectors.azure.usage import Ran
+from connectors.values import exact
 
 PERMISSION = "Microsoft.Insights/Metrics/Read"
 METRIC = "VmAvailabilityMetric"

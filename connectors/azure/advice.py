@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from connectors.asking import Question, all_pages, exact, plain, remark
+from connectors.asking import Question, all_pages, remark
 from connectors.azure.clients import Azure, scope_of, sdk_pages, word
 from connectors.azure.names import region_of
 from connectors.azure.offers import Row
 from connectors.azure.prices import TERMS, Place
 from connectors.azure.usage import meter_name
 from connectors.pulled import Report
+from connectors.values import exact, plain
 
 MONTH = Decimal(730)
 LOOK_BACK = "Last30Days"

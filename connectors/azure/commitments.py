@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from connectors.asking import Question, all_pages, exact, plain, remark
+from connectors.asking import Question, all_pages, remark
 from connectors.azure.clients import Azure, sdk_pages, word
 from connectors.azure.offers import PAYMENTS, YEAR, Row, Size
 from connectors.azure.prices import TERMS, Place
 from connectors.azure.usage import meter_name
 from connectors.pulled import Report
+from connectors.values import exact, plain
 
 RESERVATIONS_READ = "Microsoft.Capacity/reservations/read (role Reservations Reader)"
 PLANS_READ = "Microsoft.BillingBenefits/savingsPlans/read (role Savings plan Reader)"

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from connectors.asking import Question, all_pages, exact, plain, remark
+from connectors.asking import Question, all_pages, remark
 from connectors.azure.clients import Azure, sdk_pages
 from connectors.azure.prices import TERMS, Place, Retail, Sheet
 from connectors.azure.usage import meter_name
 from connectors.pulled import Report
+from connectors.values import exact, plain
 
 YEAR = 8760
 PAYMENTS = {"Monthly": "monthly", "Upfront": "all"}

@@ -16,10 +16,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from connectors.asking import Page, Question, all_pages, exact, remark
+from connectors.asking import Page, Question, all_pages, remark
 from connectors.azure.clients import Azure, answered
 from connectors.azure.names import is_cloud_service, is_low_priority, is_spot, is_windows
 from connectors.pulled import Report
+from connectors.values import exact
 from connectors.web import get_json
 
 API = "2023-01-01-preview"

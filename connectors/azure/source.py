@@ -26,7 +26,7 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.asking import Question, ask_all, at_most, listed, remark
+from connectors.asking import Question, ask_all, at_most, remark
 from connectors.azure import activity, advice, commitments, offers, prices, tables, usage
 from connectors.azure.clients import Azure, word
 from connectors.azure.exports import Exported, pull_exports
@@ -34,6 +34,7 @@ from connectors.azure.names import is_size
 from connectors.azure.prices import Place
 from connectors.azure.usage import Ran
 from connectors.pulled import Asked, Outcome, Pulled, Report, Request
+from connectors.values import listed
 from optimizer.errors import DataError, UsageError
 
 

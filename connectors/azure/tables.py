@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.asking import plain, remark
+from connectors.asking import remark
 from connectors.azure import activity
 from connectors.azure.names import series_of
 from connectors.azure.offers import Size
@@ -19,6 +19,7 @@ from connectors.azure.prices import Place, Price, Retail, Sheet
 from connectors.azure.usage import Ran, meter_name
 from connectors.facts import COLUMNS, chosen, misread, stated
 from connectors.pulled import Report
+from connectors.values import plain
 
 Row = dict[str, str]
 

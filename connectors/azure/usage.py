@@ -14,10 +14,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from connectors.asking import Question, all_pages, exact, remark
+from connectors.asking import Question, all_pages, remark
 from connectors.azure.clients import Azure, group_of, scope_of, sdk_pages
 from connectors.azure.names import is_low_priority, is_size, is_spot, is_windows, region_of
 from connectors.pulled import Report, Request
+from connectors.values import exact
 
 PERMISSION = "Microsoft.Consumption/usageDetails/read"
 # Paid for hours of a commitment in which nothing ran: no usage, though they have a quantity.

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from connectors.asking import Question, all_pages, exact, plain, remark
+from connectors.asking import Question, all_pages, remark
 from connectors.gcp.clients import Google, sdk_pages
 from connectors.gcp.commitments import GIB, PARTS, PLANS, TYPES
 from connectors.gcp.offers import Row, offer_name
 from connectors.gcp.prices import NANO
 from connectors.pulled import Report
+from connectors.values import exact, plain
 
 RECOMMENDER = "google.compute.commitment.UsageCommitmentRecommender"
 PERMISSION = "recommender.usageCommitmentRecommendations.list"

@@ -14,12 +14,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from connectors.asking import Question, all_pages, exact, listed, plain, remark
+from connectors.asking import Question, all_pages, remark
 from connectors.gcp.clients import Google, sdk_pages
 from connectors.gcp.names import kind_of
 from connectors.gcp.offers import NINE, Row, offer_name
 from connectors.gcp.usage import Fee
 from connectors.pulled import Report, Request
+from connectors.values import exact, listed, plain
 from optimizer.errors import DataError
 
 PERMISSION = "compute.commitments.list (role Compute Viewer)"

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from importlib import resources
 
-from connectors.asking import plain
 from connectors.gcp.names import PARTS, Way, meter_name, series_of, smallest
 from connectors.gcp.prices import Prices
+from connectors.values import plain
 
 YEAR = 8760
 TERMS = (1, 3)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from connectors.asking import Question, all_pages, exact, remark
+from connectors.asking import Question, all_pages, remark
 from connectors.gcp.clients import COMPUTE_ENGINE, Google, sdk_pages
 from connectors.gcp.names import (
     Kind,
@@ -23,6 +23,7 @@ from connectors.gcp.names import (
     smallest,
 )
 from connectors.pulled import Report
+from connectors.values import exact
 from optimizer.errors import MissingPrice
 
 PERMISSION = "cloudbilling.services.get (any signed-in account has it)"

@@ -25,13 +25,14 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.asking import Question, ask_all, at_most, listed, plain, remark
+from connectors.asking import Question, ask_all, at_most, remark
 from connectors.gcp import advice, commitments, offers, prices, usage, warehouse
 from connectors.gcp.clients import Google
 from connectors.gcp.names import PARTS, UNITS, Way, meter_name, smallest
 from connectors.gcp.prices import Prices
 from connectors.gcp.usage import Ran
 from connectors.pulled import Pulled, Report, Request
+from connectors.values import listed, plain
 from optimizer.errors import UsageError
 
 # The greatest sustained use discount by family, of those that earn one.

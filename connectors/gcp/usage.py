@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.asking import exact, plain, remark
+from connectors.asking import remark
 from connectors.facts import COLUMNS, chosen, misread, stated
 from connectors.gcp.names import (
     Kind,
@@ -26,6 +26,7 @@ from connectors.gcp.names import (
     meter_name,
 )
 from connectors.pulled import Report
+from connectors.values import exact, plain
 
 
 @dataclass(frozen=True)

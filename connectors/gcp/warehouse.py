@@ -10,9 +10,10 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any
 
-from connectors.asking import PATIENCE, TIMEOUT, EndlessPages, Question, exact, patiently
+from connectors.asking import PATIENCE, TIMEOUT, EndlessPages, Question, patiently
 from connectors.gcp.clients import COMPUTE_ENGINE, Google, answered
 from connectors.pulled import Request
+from connectors.values import exact
 from optimizer.errors import DataError
 
 PERMISSION = "bigquery.jobs.create and bigquery.tables.getData on the export"

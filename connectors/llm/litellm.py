@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from connectors.asking import Question, exact, patiently, remark
+from connectors.asking import Question, patiently, remark
 from connectors.llm.files import read_rows
 from connectors.llm.prices import bare_model
 from connectors.llm.providers import days
 from connectors.llm.tokens import Tokens, hour_of
 from connectors.pulled import Report, Request
+from connectors.values import exact
 from connectors.web import checked_endpoint, get_json
 from optimizer.errors import DataError
 

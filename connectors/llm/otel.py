@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from connectors.asking import Question, exact, remark
+from connectors.asking import Question, remark
 from connectors.llm.files import read_rows
 from connectors.llm.prices import bare_model
 from connectors.llm.tokens import Tokens, hour_of
 from connectors.pulled import Report, Request
+from connectors.values import exact
 
 METRIC = "gen_ai.client.token.usage"
 CUMULATIVE = ("2", "AGGREGATION_TEMPORALITY_CUMULATIVE")

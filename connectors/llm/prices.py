@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from connectors.asking import plain, remark
+from connectors.asking import remark
 from connectors.llm.tokens import KINDS, Tokens
 from connectors.pulled import Asked, Outcome, Report
+from connectors.values import plain
 
 PRICE_KEYS = {
     "input": "input_mtok",

@@ -10,8 +10,9 @@ from decimal import Decimal
 
 import pandas as pd
 
-from connectors.asking import plain, remark
+from connectors.asking import remark
 from connectors.pulled import Report
+from connectors.values import plain
 
 MILLION = Decimal(1_000_000)
 KINDS = ("input", "cached_input", "cache_write", "cache_write_1h", "output")

@@ -20,14 +20,13 @@ from connectors.asking import (
     all_pages,
     ask_all,
     at_most,
-    exact,
     patiently,
-    plain,
 )
 from connectors.azure.activity import days, hours
 from connectors.azure.usage import Ran
 from connectors.facts import chosen, misread, stated
 from connectors.pulled import Outcome, Report
+from connectors.values import exact, plain
 from optimizer.errors import DataError
 
 # A machine that is busy draws slowly; that says nothing about what is tested.

@@ -11,10 +11,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from connectors import asking, web
+from connectors import web
 from connectors.asking import Page, Unanswered, all_pages, asked_wait, patiently
 from connectors.azure import clients
 from connectors.pulled import Outcome, Pulled, Report
+from connectors.secrecy import redacted
 from optimizer.errors import UsageError
 
 from ..loopback import Answer
@@ -75,7 +76,11 @@ def test_the_wait_is_the_largest_of_all_quota_headers():
         )
         == 19
     )
-    assert asked_wait({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}) == 0
+    # A date counts by the clock of who sent it, however far this machine's is off.
+    date = {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}
+    assert asked_wait({**date, "Date": "Wed, 21 Oct 2026 07:27:30 GMT"}) == 30
+    assert asked_wait({**date, "Date": "Wed, 21 Oct 2026 07:30:00 GMT"}) == 0
+    assert asked_wait({"Retry-After": "soon"}) == 0
 
 
 def test_the_quota_s_wait_is_waited(served: Served):
@@ -239,6 +244,6 @@ def test_what_looks_like_a_credential_is_removed():
         "eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl",
         "client_secret=abcd",
     ):
-        clean = asking.redacted(text)
+        clean = redacted(text)
         for secret in ("abc", "QWxh", "ABCD", "eyJ"):
             assert secret not in clean, clean

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from connectors import azure
-from connectors.asking import plain
 from connectors.azure.names import region_of, series_of
 from connectors.azure.prices import Place, retail
 from connectors.pulled import Pulled, Report, Request
+from connectors.values import plain
 
 from ..loopback import Answer
 from .cloud import usage_row
