@@ -65,7 +65,7 @@ def _asking(azure: Azure, resource: str, first: date, last: date) -> Any:
         "api-version": "2018-01-01",
         "metricnames": METRIC,
         "interval": "PT1H",
-        "aggregation": "Total",
+        "aggregation": "Total,Average",
         "timespan": f"{first}T00:00:00Z/{last + timedelta(days=1)}T00:00:00Z",
     }
 
@@ -73,14 +73,25 @@ def _asking(azure: Azure, resource: str, first: date, last: date) -> Any:
         path = f"{resource}/providers/Microsoft.Insights/metrics"
         answer = patiently(lambda: azure.get(path, params))
         return [
-            Minutes(resource, _hour(point["timeStamp"]), exact(point["total"]))
+            Minutes(resource, _hour(point["timeStamp"]), minutes)
             for metric in answer.get("value", ())
             for series in metric.get("timeseries", ())
             for point in series.get("data", ())
-            if point.get("total")
+            if (minutes := _minutes(point)) > 0
         ]
 
     return ask
+
+
+def _minutes(point: Mapping[str, Any]) -> Decimal:
+    """Return the minutes of an hour in which the machine was up; 0 if it has no samples.
+
+    A sample is 1 or 0 and there is one a minute.  Where only their average is told, it
+    stands for the hour: the billed hours of the day set the scale.
+    """
+    if point.get("total") is not None:
+        return exact(point["total"])
+    return exact(point["average"]) * 60 if point.get("average") is not None else Decimal(0)
 
 
 def hours(

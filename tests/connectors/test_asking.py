@@ -22,7 +22,7 @@ from connectors.asking import (
     at_most,
     patiently,
 )
-from connectors.azure.activity import days, hours
+from connectors.azure.activity import _minutes, days, hours
 from connectors.azure.usage import Ran
 from connectors.facts import chosen, misread, stated
 from connectors.pulled import Outcome, Report
@@ -185,6 +185,13 @@ def test_a_whole_day_in_two_rows_needs_no_minutes():
     assert [len(one) for one in found] == [24, 24]
     assert abs(sum(found[0].values()) - 10) < Decimal("0.0000001")
     assert hours(ran(Decimal(10), "/other"), {}, days([ran(Decimal(10), "/other")])) == {}
+
+
+def test_the_availability_metric_in_both_its_forms():
+    assert _minutes({"timeStamp": "t", "total": 30.0, "average": 1.0}) == 30
+    assert _minutes({"timeStamp": "t", "average": 0.25}) == 15
+    assert _minutes({"timeStamp": "t", "total": 0.0, "average": 0.0}) == 0
+    assert _minutes({"timeStamp": "t"}) == 0
 
 
 def test_facts_are_read_from_tags_and_labels():

@@ -340,10 +340,11 @@ class AzureCloud:
 
     def _monitor(self, call: Call) -> Answer:
         assert call.query["metricnames"] == "VmAvailabilityMetric"
+        assert call.query["interval"] == "PT1H"
         first, last = (text[:13] for text in call.query["timespan"].split("/"))
         points = self.minutes.get(call.path.removesuffix(MONITOR), {})
         data: list[Row] = [
-            {"timeStamp": f"{hour}:00:00Z", "total": total}
+            {"timeStamp": f"{hour}:00:00Z", "total": total, "average": 1.0}
             for hour, total in points.items()
             if first <= hour < last
         ]
