@@ -15,7 +15,7 @@ import numpy as np
 from optimizer.program.arrays import Box
 from optimizer.program.cellmeans import Knots
 from optimizer.program.cells import Cells, Refinement
-from optimizer.program.engine import grain_of
+from optimizer.program.grains import grain_of
 from optimizer.program.hours import HourOracle
 from optimizer.program.levels import Levels
 from optimizer.program.master import Master

@@ -17,13 +17,15 @@ import numpy as np
 
 from optimizer.program.branch import certified_bound
 from optimizer.program.cellmeans import Knots
-from optimizer.program.cells import Grain, Refinement
+from optimizer.program.cells import Refinement
 from optimizer.program.certificate import lower_bound, whole_box
+from optimizer.program.grains import grain_of
 from optimizer.program.hours import HourOracle, Hours
 from optimizer.program.levels import Levels
 from optimizer.program.master import Master, Proposal
 from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Floats, Problem
+from optimizer.program.sample import Sample
 from optimizer.program.search import on_step
 from optimizer.program.sparse import Basis
 from optimizer.program.warm import Learnt, WarmStart
@@ -56,8 +58,6 @@ SPLIT_AT_ONCE = 24
 LABELLED = 1_000
 # Cells × pools up to which cells may be split without any being joined.
 SPLIT_BELOW = 1_000_000
-# Units of work (pools × hours) above which line searches look at a sample of the hours.
-SAMPLE_ABOVE = 150_000
 
 
 @dataclass(frozen=True)
@@ -107,32 +107,6 @@ def hours_apart(problem: Problem) -> bool:
     )
 
 
-# Cells by round: far from the optimum, fine cells only make the program larger.
-FINE = (
-    Grain(wide=20, group=8, prices=5, ratios=1, history=2),
-    Grain(wide=30, group=12, prices=8, ratios=2, history=3),
-    Grain(wide=30, group=16, prices=10, ratios=3, history=3),
-    Grain(wide=40, group=16, prices=12, ratios=4, history=3),
-)
-MIDDLE = (Grain(wide=16, group=8, prices=6, ratios=1, history=3, sliver=3e-4),)
-COARSE = (Grain(wide=10, group=5, prices=4, ratios=1, history=2, sliver=1e-3),)
-
-
-def grain_of(problem: Problem, number: int) -> Grain:
-    """Cells of a round that keep the master program within some 60,000 rows."""
-    pools = len(problem.pools)
-    by_round = (
-        FINE
-        if pools <= 100
-        else FINE[:1] + FINE[2:]
-        if pools <= 300
-        else MIDDLE
-        if pools <= 800
-        else COARSE
-    )
-    return by_round[min(number, len(by_round) - 1)]
-
-
 def solve_engine(
     problem: Problem,
     *,
@@ -177,7 +151,7 @@ class _Run:
         self.whole_first = False
         self.unproven: Prices | None = None  # of the last proposal, not yet through the proof
         self.apart = hours_apart(problem)
-        self.sampled = _Sample(problem)
+        self.sampled = Sample(problem)
 
     def solve(self, start: WarmStart | None) -> Engine:
         """Round after round until cost and bound meet."""
@@ -416,24 +390,3 @@ class _Run:
             if len(pairs):
                 source, draw = problem.pair_source[pairs], problem.pair_draw[pairs]
                 self.knots.narrow(pool, [float((b[source] / draw).sum()) for b in bought], spread)
-
-
-class _Sample:
-    """Every so many-th hour of a large problem, weighing as much as all of them."""
-
-    def __init__(self, problem: Problem) -> None:
-        size = len(problem.pools) * problem.hours
-        # A stride that shares no factor with the hours of a week sees every hour of it.
-        stride = next(
-            s
-            for s in range(max(1, size // SAMPLE_ABOVE), 10**9)
-            if s == 1 or (s % 2 and s % 3 and s % 7)
-        )
-        self.hours = np.arange(0, problem.hours, stride)
-        if stride == 1:
-            self.problem = problem
-        else:
-            part = problem.take(self.hours)
-            factor = float(problem.weight.sum() / part.weight.sum())
-            self.problem = replace(part, weight=part.weight * factor)
-        self.oracle = HourOracle(self.problem)
