@@ -8,16 +8,19 @@ from decimal import Decimal
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from optimizer.reporting.beside import beside_the_bill, left_unserved, stopped
+from optimizer.reporting.layout import HALF_CENT, cents, dollars, percent, section
+from optimizer.reporting.layout import table as make_table
 
 Document = Mapping[str, Any]
 
 _MARKS = {"keep": ("=", "dim"), "let_expire": ("-", "red"), "resize": ("~", "yellow")}
 _SHOWN = 12  # losers that are shown without --detail
+SEEN = 5e-5  # a share that two decimals show
 _MONTH = 730  # hours of a month, for display only
-_HALF_CENT = Decimal("0.005")
 
 
 def render(content: RenderableType, *, width: int, colour: bool) -> str:
@@ -37,17 +40,21 @@ def render(content: RenderableType, *, width: int, colour: bool) -> str:
 def plan_page(document: Document, *, detail: bool = False) -> RenderableType:
     """The page of ``gpuopt plan``: headline, figures, what to do, the losers, the proof."""
     parts: list[RenderableType] = [_title("gpuopt plan", document), *_headline(document)]
-    parts += [_section("Key figures"), _figures(document)]
-    parts += [_section("What to do   + buy   - let expire   ~ resize   = keep"), _actions(document)]
+    parts += [section("Key figures"), _figures(document)]
+    parts += [section("What to do   + buy   - let expire   ~ resize   = keep"), _actions(document)]
     if document.get("spot"):
-        parts += [_section("Run on spot"), _spot(document)]
+        parts += [section("Run on spot"), _spot(document)]
     if document["considered"]:
-        parts += [_section("Considered and not bought"), _considered(document, detail=detail)]
-    parts += [_section("The plan's bill, replayed through the providers' own rules")]
+        parts += [section("Considered and not bought"), _considered(document, detail=detail)]
+    parts += [section("The plan's bill, replayed through the providers' own rules")]
     parts += [_bill_table(document["bill"])]
+    parts += beside_the_bill(document)
     if document.get("sensitivity"):
-        parts += [_section("If demand turns out different"), _sensitivity(document)]
-    parts += [_section("How sure"), *_certainty(document), Text(), _closing(document)]
+        parts += [section("If demand turns out different"), _sensitivity(document)]
+        if _beyond(document, "total"):
+            note = "The providers' bill alone, without penalties and shortfalls."
+            parts.append(Text(note, style="dim"))
+    parts += [section("How sure"), *_certainty(document), Text(), _closing(document)]
     return Group(*parts)
 
 
@@ -57,7 +64,7 @@ def bill_page(document: Document, *, detail: bool = False) -> RenderableType:
     rates = document["effective_savings_rate"]
     waterfall: list[RenderableType] = []
     if document["waterfall"]:
-        waterfall = [_section("From list price to what is paid"), _waterfall(document)]
+        waterfall = [section("From list price to what is paid"), _waterfall(document)]
     parts: list[RenderableType] = [
         _title("gpuopt bill", document),
         Text(f"Usage {hours}, replayed hour by hour through the providers' own rules."),
@@ -72,38 +79,23 @@ def bill_page(document: Document, *, detail: bool = False) -> RenderableType:
         *waterfall,
     ]
     if "reconciliation" in document:
-        parts += [_section("Against what the provider billed"), _reconciliation(document)]
+        parts += [section("Against what the provider billed"), _reconciliation(document)]
     if detail:
-        parts += [_section("Lines"), _lines(document["lines"])]
+        parts += [section("Lines"), _lines(document["lines"])]
     return Group(*parts)
 
 
 def infeasible_page(document: Document) -> RenderableType:
     """The page of a case that has no plan."""
-    table = _table("relax", ">by", ">cost")
+    table = make_table("relax", ">by", ">cost")
     for row in document["relaxations"]:
         cost = "no price in the case" if row["cost"] is None else dollars(row["cost"])
         table.add_row(row["limit"], f"{row['amount']:,g}", cost)
     return Group(
         Text("No plan serves the horizon's usage, and that is proven.", style="bold red"),
-        _section("The smallest set of limits to relax"),
+        section("The smallest set of limits to relax"),
         table,
     )
-
-
-def dollars(amount: Decimal | None) -> str:
-    """Money as people read it: whole dollars, a minus sign in front."""
-    if amount is None:
-        return "n/a"
-    value = Decimal(amount)
-    places = 2 if abs(value) < 1000 else 0
-    value = value if abs(value) >= _HALF_CENT else Decimal(0)
-    return f"{'-' if value < 0 else ''}${abs(value):,.{places}f}"
-
-
-def percent(share: float | None) -> str:
-    """A share as a percentage of one decimal; ``n/a`` if it does not exist."""
-    return "n/a" if share is None else f"{share:.1%}"
 
 
 def _title(what: str, document: Document) -> Text:
@@ -130,30 +122,58 @@ def _headline(document: Document) -> list[RenderableType]:
         )
     else:
         lines.append(Text(f"The plan costs {dollars(document['total'])}."))
-    lines.append(
-        Text(
-            f"Proven: no plan is more than {document['gap']:.2%} better "
-            f"({document['status'].replace('_', ' ')})."
-        )
-    )
+    unserved = left_unserved(document)
+    if unserved is not None:
+        lines.append(unserved)
+    lines.append(Text(_proven(document)))
     return list(lines)
+
+
+def _proven(document: Document) -> str:
+    """How much better a plan could be, and whose doing that is."""
+    solver, law = document["gap_solver"], document["gap_law"]
+    told = {
+        "optimal": "the solver left nothing",
+        "within_gap": f"{solver:.2%} left by the solver, as close as was asked for",
+        "stopped": f"{solver:.2%} left by the solver, which stopped early",
+    }[document["status"]]
+    if law >= SEEN:
+        told += f"; {law:.2%} is the order in which providers apply discounts"
+    return f"Proven: no plan is more than {document['gap']:.2%} better ({told})."
+
+
+def _beyond(document: Document, total: str) -> Decimal:
+    """What is paid beside the providers' bill: penalties and shortfalls."""
+    bill = document["bill" if total == "total" else "baseline_bill"]
+    return Decimal(document[total] - bill["total"])
 
 
 def _figures(document: Document) -> Table:
     today, plan = document.get("baseline_bill"), document["bill"]
     kpis = document["kpis"]
-    table = _table("", ">today", ">plan")
+    table = make_table("", ">today", ">plan")
 
     def row(label: str, now: str, then: str) -> None:
         table.add_row(label, now, then)
 
+    row(
+        "total",
+        dollars(document["baseline"]) if today else "n/a",
+        dollars(document["total"]),
+    )
     for label, key in (
-        ("total", "total"),
         ("on demand", "on_demand"),
         ("spot", "spot"),
         ("commitments (amortised)", "commitment_cost"),
     ):
         row(label, dollars(today[key]) if today else "n/a", dollars(plan[key]))
+    now_beyond = _beyond(document, "baseline") if today else Decimal(0)
+    if now_beyond or _beyond(document, "total"):
+        row(
+            "penalties and shortfalls",
+            dollars(now_beyond) if today else "n/a",
+            dollars(_beyond(document, "total")),
+        )
     then, now = kpis["plan"], kpis.get("today", {})
     for label, key in (
         ("coverage", "coverage"),
@@ -168,7 +188,9 @@ def _figures(document: Document) -> Table:
 
 
 def _actions(document: Document) -> Table:
-    table = _table("", "offer or commitment", ">amount", ">upfront", ">per month", "until", "why")
+    table = make_table(
+        "", "offer or commitment", ">amount", ">upfront", ">per month", "until", "why"
+    )
     used = {
         row["commitment"]: row["used"] / (row["used"] + row["unused"])
         for row in document["bill"]["commitments"]
@@ -208,7 +230,7 @@ def _amount(row: Document) -> str:
 
 
 def _spot(document: Document) -> Table:
-    table = _table("meter", "account", ">unit-hours", ">share of usage", ">cost")
+    table = make_table("meter", "account", ">unit-hours", ">share of usage", ">cost")
     for row in document["spot"]:
         table.add_row(
             row["meter"], row["account"] or "", f"{row['quantity']:,.0f}",
@@ -219,7 +241,7 @@ def _spot(document: Document) -> Table:
 
 def _considered(document: Document, *, detail: bool) -> RenderableType:
     rows: Sequence[Document] = document["considered"]
-    table = _table("offer", ">adding some costs", "reason")
+    table = make_table("offer", ">adding some costs", "reason")
     for row in rows if detail else rows[:_SHOWN]:
         table.add_row(row["offer"], dollars(row["cost"]), row["reason"])
     if detail or len(rows) <= _SHOWN:
@@ -230,7 +252,7 @@ def _considered(document: Document, *, detail: bool) -> RenderableType:
 
 
 def _bill_table(bill: Document) -> Table:
-    table = _table("", ">used", ">cost")
+    table = make_table("", ">used", ">cost")
     table.add_row("on demand", "", dollars(bill["on_demand"]))
     table.add_row("spot", "", dollars(bill["spot"]))
     for row in bill["commitments"]:
@@ -242,7 +264,7 @@ def _bill_table(bill: Document) -> Table:
 
 
 def _sensitivity(document: Document) -> Table:
-    table = _table(">demand", ">bill without the plan", ">with the plan", ">saves")
+    table = make_table(">demand", ">bill without the plan", ">with the plan", ">saves")
     for row in document["sensitivity"]:
         table.add_row(
             f"{row['demand'] - 1:+.0%}" if row["demand"] != 1 else "as planned",
@@ -261,7 +283,11 @@ def _certainty(document: Document) -> list[RenderableType]:
     checks = document["checks"]
     failed = [check["check"] for check in checks if not check["ok"]]
     proof = f"{len(checks) - len(failed)} of {len(checks)} independent checks hold."
-    lines = [Text(bound), Text(proof + (f" Failed: {', '.join(failed)}." if failed else ""))]
+    lines = [
+        *stopped(document),
+        Text(bound),
+        Text(proof + (f" Failed: {', '.join(failed)}." if failed else "")),
+    ]
     notes = [line for line in document["explanation"] if line.startswith(("Demand:", "Terms"))]
     return [*lines, *(Text(note, style="dim") for note in notes)]
 
@@ -284,11 +310,11 @@ def _closing(document: Document) -> Text:
 def _waterfall(document: Document) -> Table:
     """One column per provider: each step from the list price down to the bill."""
     falls: Sequence[Document] = document["waterfall"]
-    table = _table("", *(f">{fall['provider']}" for fall in falls), ">all")
+    table = make_table("", *(f">{fall['provider']}" for fall in falls), ">all")
 
     def row(label: str, amounts: Sequence[Decimal], style: str = "") -> None:
         whole = sum(amounts, Decimal(0))
-        if style or any(abs(amount) >= _HALF_CENT for amount in amounts):
+        if style or any(abs(amount) >= HALF_CENT for amount in amounts):
             table.add_row(label, *(dollars(amount) for amount in (*amounts, whole)), style=style)
 
     row("usage at list price", [fall["list_price"] for fall in falls], "bold")
@@ -308,7 +334,7 @@ def _waterfall(document: Document) -> Table:
 
 def _reconciliation(document: Document) -> RenderableType:
     found = document["reconciliation"]
-    table = _table("provider", "account", "paid by", ">billed - replayed", "reason")
+    table = make_table("provider", "account", "paid by", ">billed - replayed", "reason")
     for row in found["by_law"]:
         table.add_row(
             row["provider"],
@@ -324,35 +350,11 @@ def _reconciliation(document: Document) -> RenderableType:
     return Group(table, Text(closing, style="bold"))
 
 
-def cents(amount: Decimal) -> str:
-    """Money to the cent."""
-    value = Decimal(amount).quantize(Decimal("0.01"))
-    return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
-
-
 def _lines(rows: Sequence[Document]) -> Table:
-    table = _table("meter", "account", "zone", ">units", ">covered", ">on demand", ">spot")
+    table = make_table("meter", "account", "zone", ">units", ">covered", ">on demand", ">spot")
     for row in rows:
         table.add_row(
             row["meter"], row["account"] or "", row["zone"] or "", f"{row['quantity']:,.1f}",
             f"{row['covered']:,.1f}", dollars(row["on_demand"]), dollars(row["spot"]),
         )  # fmt: skip
-    return table
-
-
-def _section(title: str) -> RenderableType:
-    return Padding(Text(title, style="bold"), (1, 0, 0, 0))
-
-
-def _table(*headings: str) -> Table:
-    """A plain table; a heading that begins with > is aligned to the right."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in headings:
-        right = heading.startswith(">")
-        table.add_column(
-            heading.removeprefix(">"),
-            justify="right" if right else "left",
-            no_wrap=right,
-            overflow="fold",
-        )
     return table
