@@ -19,8 +19,9 @@ import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
 
+from connectors.asking import EndlessPages, Question
 from connectors.aws import pull
-from connectors.aws.ask import CutOff, Endless, Job, Patience, ask_all, pages
+from connectors.aws.ask import CutOff, Patience, ask_all, pages
 from connectors.aws.exports import newest_delivery
 from connectors.aws.prices import mean_price
 from connectors.aws.session import Options, open_cloud
@@ -267,7 +268,7 @@ def test_a_token_that_repeats_forever_is_an_error_that_says_so(aws: Aws, calm: P
     found, report = november()
     failed = [a for a in report.asked if a.outcome is Outcome.FAILED]
     assert {a.operation for a in failed} == {"describe_reserved_instances_offerings"}
-    assert all("token repeats" in a.detail for a in failed)
+    assert all("token came a second time" in a.detail for a in failed)
     assert not any(
         "/ri-" in offer for offer in offers(found) - {o for o in offers(found) if "held" in o}
     )
@@ -481,7 +482,7 @@ def test_an_answer_without_its_rows_is_no_empty_answer():
 
 def test_tokens_that_go_round_in_a_ring_are_seen():
     ring = {"": "a", "a": "b", "b": "a"}
-    with pytest.raises(Endless, match="repeats after 3 pages"):
+    with pytest.raises(EndlessPages, match="second time after 3 pages"):
         pages(lambda Next="": {"rows": [], "Next": ring[Next]}, "rows", Patience(), "Next")  # noqa: N803
 
 
@@ -490,7 +491,7 @@ def test_a_defect_of_our_own_is_not_taken_for_a_failed_question():
         raise KeyError("a defect")
 
     with pytest.raises(KeyError):
-        ask_all([Job("s", "o", "p", broken, "x")], Report(), 2)
+        ask_all([Question("s", "o", "p", broken, "x")], Report(), 2)
 
 
 def test_waits_grow_and_end():

@@ -136,7 +136,6 @@ def test_exports_of_the_company_give_its_plan_to_the_cent(
     azure_company: AzureCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     """The bill of the company, written as FOCUS, goes through the real reader."""
-    pytest.importorskip("connectors.focus", reason="the FOCUS reader is another room's")
     bare = tables("azure")
     folder, bill = tmp_path / "bill", tmp_path / "bill.csv.gz"
     write_case(bare, (LAB / "case.toml").read_text("utf-8"), folder)
