@@ -17,6 +17,7 @@ import boto3
 import duckdb
 import pandas as pd
 import pytest
+from botocore.client import ClientCreator
 from botocore.exceptions import ClientError
 
 from connectors.asking import EndlessPages, Question
@@ -46,6 +47,22 @@ QUICK = {"wait": "0.01", "attempts": "4", "tags": "team;purpose", "block_days": 
 def s3() -> Iterator[tuple[Any, str]]:
     with storage() as found:
         yield found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def classes_made_once() -> Iterator[None]:
+    """botocore writes the class of a client, a method for each operation, for every client."""
+    made: dict[str, Any] = {}
+    write = ClientCreator._create_client_class
+
+    def once(self: ClientCreator, name: str, model: Any) -> Any:
+        if name not in made:
+            made[name] = write(self, name, model)
+        return made[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientCreator, "_create_client_class", once)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,14 @@ from connectors.redact import redact
 from optimizer.errors import UsageError
 
 from ..loopback import Answer
-from .cloud import GROUP, SECRET
+from .cloud import GROUP, SECRET, AzureCloud
 from .conftest import WEEK, Served
+
+
+@pytest.fixture(scope="session")
+def azure_company() -> AzureCloud:
+    """What goes wrong shows in a week: no more is served here."""
+    return AzureCloud(f"{WEEK:%Y-%m-%d}")
 
 
 def same(one: Any, two: Any) -> bool:
