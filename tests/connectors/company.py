@@ -57,12 +57,12 @@ def tables(
 def planned(made: dict[str, pd.DataFrame], folder: Path) -> dict[str, Any]:
     """Write a case with the company's settings and return its plan, as the command gives it.
 
-    Two weeks ahead, so that it takes seconds; ``make bench`` plans the year of all clouds.
+    A week ahead, so that it takes seconds; ``make bench`` plans the year of all clouds.
     """
     shutil.rmtree(folder, ignore_errors=True)
     toml = (LAB / "case.toml").read_text("utf-8")
-    toml = re.sub(r"horizon_hours = \d+", "horizon_hours = 336", toml)
-    toml = re.sub(r"gap = [\d.]+", "gap = 0.02", toml)
+    toml = re.sub(r"horizon_hours = \d+", "horizon_hours = 168", toml)
+    toml = re.sub(r"gap = [\d.]+", "gap = 0.05", toml)
     write_case(made, toml, folder)
     output = folder.with_suffix(".json")
     result = CliRunner().invoke(app, ["plan", str(folder), "-o", str(output), "--quiet"])
