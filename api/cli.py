@@ -145,14 +145,22 @@ def pull(
         str | None, typer.Option("--until", help="the hour that ends the window; default now")
     ] = None,
     regions: Annotated[
-        list[str] | None, typer.Option("--regions", help="a,b or aws=a,b; default: all")
+        list[str] | None, typer.Option("--regions", help="a,b or aws=a,b; default: all there are")
     ] = None,
     accounts: Annotated[
         list[str] | None,
-        typer.Option("--account", help="role, subscription, project or file, or aws=ROLE"),
+        typer.Option(
+            "--account",
+            help="role, subscription, project or file; for one of several: aws=ROLE; repeat",
+        ),
     ] = None,
     values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="as aws.export=s3://…")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="a setting, as export=s3://… or aws.export=s3://…; repeat",
+        ),
     ] = None,
     settings: Annotated[
         Path | None,
@@ -163,7 +171,15 @@ def pull(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Pull usage, prices, offers and commitments into a snapshot that can be planned."""
+    """Pull usage, prices, offers and commitments into a snapshot that can be planned.
+
+    Several providers make one snapshot. Accounts are read, never changed; credentials are those
+    of each cloud's own tools. stdout is the snapshot's folder.
+
+    Exit codes: 0 done, 1 error, 2 usage or no credentials, 13 data refused, 14 written but partial.
+
+    What each provider can tell, its settings and permissions: docs/connectors.md.
+    """
     with _Errors(machine=as_json):
         from api import pull as pulling
 

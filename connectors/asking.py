@@ -8,6 +8,7 @@ the report: half an answer is never taken for an answer.
 from __future__ import annotations
 
 import functools
+import logging
 import re
 import threading
 import time
@@ -19,9 +20,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
 import stamina
+import stamina.instrumentation
 
 from connectors.pulled import Asked, Outcome, Remark, Report
-from connectors.secrecy import redacted
+from connectors.redact import redact
 from optimizer.errors import DataError, GpuoptError
 
 T = TypeVar("T")
@@ -31,6 +33,7 @@ ATTEMPTS = 6
 PATIENCE = 300.0  # seconds for one question with all its retries
 LONGEST_WAIT = 60.0  # seconds between two attempts, where the provider names no time
 TIMEOUT = 60.0  # seconds without a byte
+MOST_PAGES = 100_000
 
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 REFUSED = frozenset({401, 403})
@@ -46,7 +49,7 @@ class Unanswered(GpuoptError):
     """
 
     def __init__(self, problem: str, *, status: int = 0, wait: float = 0.0) -> None:
-        super().__init__(redacted(problem))
+        super().__init__(redact(problem))
         self.status = status
         self.wait = wait
 
@@ -73,6 +76,7 @@ class Question(Generic[T]):
     """What is asked, for the report, and the call that asks it.
 
     ``permission`` is named in the report if the provider refuses.
+    ``optional`` questions are skipped, not failed, where a thing is not offered.
     """
 
     service: str
@@ -80,6 +84,24 @@ class Question(Generic[T]):
     place: str
     ask: Callable[[], Sequence[T]]
     permission: str = ""
+    optional: bool = False
+
+
+Judge = Callable[[Exception, Question[Any]], tuple[Outcome, str] | None]
+
+
+def _tell(details: stamina.instrumentation.RetryDetails) -> None:
+    """Log a retry without secrets: stamina's own hook logs arguments and errors as they are."""
+    _log.info(
+        "asked again in %.1f s after attempt %d: %s",
+        details.wait_for,
+        details.retry_num,
+        redact(repr(details.caused_by)),
+    )
+
+
+_log = logging.getLogger(__name__)
+stamina.instrumentation.set_on_retry_hooks([_tell])
 
 
 def asked_wait(headers: Mapping[str, str]) -> float:
@@ -174,17 +196,41 @@ def all_pages(
             return items
         if page.token in tokens:
             raise EndlessPages(
-                f"the page token came a second time after {len(tokens)} pages: the provider"
+                f"the page token came a second time after {len(tokens) + 1} pages: the provider"
                 " would go on forever"
             )
+        if len(tokens) == MOST_PAGES:
+            raise EndlessPages(f"more than {MOST_PAGES} pages")
         tokens.add(page.token)
         token = page.token
 
 
+def judged(error: Exception, question: Question[Any]) -> tuple[Outcome, str] | None:
+    """Say how a question ended that did not answer, and why; none if it is no such error."""
+    if isinstance(error, Unanswered | EndlessPages | DataError):
+        denied = isinstance(error, Unanswered) and error.denied
+        detail = redact(str(error))
+        if denied and question.permission:
+            detail = f"permission {question.permission} is missing: {detail}"
+        if isinstance(error, Unanswered) and error.wait:
+            detail += f" (asks to wait {error.wait:g} seconds)"
+        return (Outcome.DENIED if denied else Outcome.FAILED), detail
+    if isinstance(error, LookupError | TypeError | ValueError | AttributeError):
+        text = f"the answer is not of the documented shape: {type(error).__name__}: {error}"
+        return Outcome.FAILED, redact(text)
+    return None
+
+
 def ask_all(
-    questions: Iterable[Question[T]], report: Report, *, at_most: int = AT_MOST
+    questions: Iterable[Question[T]],
+    report: Report,
+    *,
+    at_most: int = AT_MOST,
+    judge: Judge = judged,
 ) -> list[list[T]]:
     """Ask several questions, at most so many at once; keep every answer that comes.
+
+    ``judge`` says which errors are a provider's; any other is a defect and raised.
 
     Returns
     -------
@@ -195,19 +241,18 @@ def ask_all(
     said = threading.Lock()
 
     def one(question: Question[T]) -> tuple[list[T], Asked]:
+        rows: list[T] = []
+        outcome, detail = Outcome.ANSWERED, ""
         try:
             rows = list(question.ask())
-        except (Unanswered, EndlessPages, DataError) as error:
-            asked = _failed(question, error)
-            rows = []
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            text = f"the answer is not of the documented shape: {type(error).__name__}: {error}"
-            asked = _failed(question, GpuoptError(text))
-            rows = []
-        else:
-            asked = Asked(
-                question.service, question.operation, question.place, Outcome.ANSWERED, len(rows)
-            )
+        except Exception as error:
+            verdict = judge(error, question)
+            if verdict is None:
+                raise
+            outcome, detail = verdict
+        asked = Asked(
+            question.service, question.operation, question.place, outcome, len(rows), detail
+        )
         with said:  # the progress line is not made for threads
             report.progress(
                 f"{asked.service} {asked.operation} {asked.place}: {asked.outcome},"
@@ -219,17 +264,6 @@ def ask_all(
         answers = list(pool.map(one, waiting))
     report.asked.extend(asked for _, asked in answers)
     return [rows for rows, _ in answers]
-
-
-def _failed(question: Question[Any], error: GpuoptError) -> Asked:
-    denied = isinstance(error, Unanswered) and error.denied
-    detail = redacted(str(error))
-    if denied and question.permission:
-        detail = f"permission {question.permission} is missing: {detail}"
-    if isinstance(error, Unanswered) and error.wait:
-        detail += f" (asks to wait {error.wait:g} seconds)"
-    outcome = Outcome.DENIED if denied else Outcome.FAILED
-    return Asked(question.service, question.operation, question.place, outcome, 0, detail)
 
 
 def at_most(settings: Mapping[str, str]) -> int:
@@ -250,4 +284,4 @@ def at_most(settings: Mapping[str, str]) -> int:
 
 def remark(report: Report, subject: str, text: str, rows: int = 0) -> None:
     """Add a remark to a report, unless there is nothing to remark on."""
-    report.remarks.append(Remark(subject, redacted(text), rows))
+    report.remarks.append(Remark(subject, redact(text), rows))

@@ -10,6 +10,7 @@ import pandas as pd
 from connectors.charges import ROLES, Charges
 from connectors.gpus import gpu_of, looks_like_gpu
 from connectors.pulled import Remark, Report
+from connectors.values import plain_or_none
 
 _WEEK = "INTERVAL 7 DAY"
 
@@ -142,14 +143,6 @@ def unit_of(machine: str, unit: str) -> str:
     return "Instance-Hours" if machine else (unit or "Units")
 
 
-def text_of(value: Decimal | None) -> str | None:
-    """Return a decimal without the zeros that a column's scale pads it with."""
-    if value is None:
-        return None
-    text = format(value, "f")
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
-
-
 def _newest_prices(charges: Charges, report: Report) -> dict[str, tuple[str | None, str | None]]:
     """The unit prices by meter in the newest hour that states one; of several, the commonest."""
     found: dict[str, tuple[str | None, str | None]] = {}
@@ -163,7 +156,7 @@ def _newest_prices(charges: Charges, report: Report) -> dict[str, tuple[str | No
         "  QUALIFY hour = max(hour) OVER (PARTITION BY meter)"
         ") GROUP BY meter ORDER BY meter"
     ):
-        found[meter] = (text_of(contracted), text_of(listed))
+        found[meter] = (plain_or_none(contracted), plain_or_none(listed))
         several += count > 1
     if several:
         report.remarks.append(
@@ -175,14 +168,14 @@ def _newest_prices(charges: Charges, report: Report) -> dict[str, tuple[str | No
         " AND listed IS NOT NULL GROUP BY meter ORDER BY meter"
     ):
         if meter not in found:
-            found[meter] = (None, text_of(listed))
+            found[meter] = (None, plain_or_none(listed))
     return found
 
 
 def _spot_prices(charges: Charges) -> dict[str, str | None]:
     """What a unit on spot cost in the last week in which there was any."""
     return {
-        row[0]: text_of(Decimal(row[1]).quantize(Decimal("0.000000001")))
+        row[0]: plain_or_none(Decimal(row[1]).quantize(Decimal("0.000000001")))
         for row in charges.rows(
             "SELECT meter, sum(billed) / sum(quantity) FROM charges JOIN ("
             "  SELECT meter AS m, max(hour) AS last FROM charges WHERE pricing = 'Dynamic'"

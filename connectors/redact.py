@@ -11,12 +11,17 @@ HIDDEN = "***"
 
 _NAMES = "(?:secret|token|password|passwd|api[-_]?key|access[-_]?key|signature|sig|credential)"
 _PATTERNS = (
+    # the header with whatever scheme it has
+    re.compile(r"(?i)(authorization[\"']?\s*[=:]\s*[\"']?(?:bearer\s+|basic\s+)?)([^\s\"',;]+)"),
     # name=value and "name": "value", in URLs, headers and settings
     re.compile(rf"(?i)([\w.-]*{_NAMES}[\w.-]*[\"']?\s*[=:]\s*[\"']?)([^\s\"'&,;}}]+)"),
-    re.compile(r"(?i)(\b(?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})"),
+    re.compile(r"(?i)(\bkey[\"']?\s*[=:]\s*[\"']?)([^\s\"'&,;}]+)"),
+    re.compile(r"(?i)(\bbearer\s+)([A-Za-z0-9._~+/=-]+)"),
+    re.compile(r"(?i)(\bbasic\s+)([A-Za-z0-9._~+/=-]{8,})"),
     re.compile(r"(\b)((?:AKIA|ASIA|AROA)[A-Z0-9]{8,})"),
     re.compile(r"(\b)(sk-[A-Za-z0-9_-]{8,})"),
-    re.compile(r"(\b)(eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]+)"),  # a JSON web token
+    re.compile(r"(\b)(eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+)"),  # a JSON web token
+    re.compile(r"(\b)(ya29\.[A-Za-z0-9_.-]+)"),  # a token of Google's
     re.compile(r"(://)([^/\s:@]+:[^/\s@]+)(?=@)"),  # user and password in an address
 )
 _SECRET_SETTING = re.compile(rf"(?i){_NAMES}")

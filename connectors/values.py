@@ -38,6 +38,11 @@ def plain(value: Decimal | None, places: int = 12) -> str:
     return "0" if text in ("-0", "") else text
 
 
+def plain_or_none(value: Decimal | None) -> str | None:
+    """Return a decimal as :func:`plain` does; none where a table's cell is to stay empty."""
+    return None if value is None else plain(value)
+
+
 def listed(settings: Mapping[str, str], name: str) -> tuple[str, ...]:
     """Return a setting that is a list: values between semicolons."""
     return tuple(part.strip() for part in settings.get(name, "").split(";") if part.strip())

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from connectors.asking import TIMEOUT, Unanswered, asked_wait
-from connectors.secrecy import redacted
+from connectors.redact import redact
 from optimizer.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -26,7 +26,7 @@ def checked_endpoint(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
         return url.rstrip("/")
-    raise UsageError(f"'{redacted(url)}' is neither https:// nor on this machine")
+    raise UsageError(f"'{redact(url)}' is neither https:// nor on this machine")
 
 
 def get_json(

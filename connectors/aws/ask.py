@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import stamina
-import stamina.instrumentation
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -25,7 +23,9 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from connectors.pulled import Asked, Outcome, Report
+from connectors import asking
+from connectors.asking import EndlessPages, Page, Question, all_pages
+from connectors.pulled import Outcome, Report
 from connectors.redact import redact
 
 T = TypeVar("T")
@@ -67,18 +67,10 @@ NOT_OFFERED = {
     "UnsupportedOperation",
     "InvalidInstanceType",
 }
-MOST_PAGES = 100_000
-
-# Its default hook logs the arguments of what is retried.
-stamina.instrumentation.set_on_retry_hooks([])
 
 
 class CutOff(Exception):
     """An answer without the part that it has to have: its body was cut off."""
-
-
-class Endless(Exception):
-    """A token of a page came a second time: following it would never end."""
 
 
 @dataclass(frozen=True)
@@ -88,22 +80,6 @@ class Patience:
     attempts: int = 8
     first: float = 0.5
     longest: float = 30.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """One question: what the manifest says of it, and how it is asked.
-
-    ``call`` returns the rows of all pages. ``permission`` names what IAM has to allow.
-    ``optional`` jobs are skipped, not failed, where a thing is not offered.
-    """
-
-    service: str
-    operation: str
-    place: str
-    call: Callable[[], list[Any]]
-    permission: str
-    optional: bool = False
 
 
 def worth_retrying(error: BaseException) -> bool:
@@ -153,30 +129,30 @@ def pages(
 
     Raises
     ------
-    Endless
+    EndlessPages
         If a token repeats.
     CutOff
         If an answer lacks its items after every retry.
     """
-    found: dict[str, Any] = {}
-    seen: set[str] = set()
-    token = ""
-    for _ in range(MOST_PAGES):
+
+    def fetch(token: str | None) -> Page[tuple[str, Any]]:
         given = {**arguments, token_in: token} if token else arguments
-        answer = attempt(lambda: _whole(operation(**given), items), patience)  # noqa: B023
-        before: dict[str, int] = {}
-        for item in answer[items]:
-            name = json.dumps(item, sort_keys=True, default=str)
-            # Equal items on one page are two; on a page served twice they are one.
-            before[name] = before.get(name, 0) + 1
-            found.setdefault(f"{name}#{before[name]}", item)
-        token = answer.get(token_out or token_in) or ""
-        if not token:
-            return list(found.values())
-        if token in seen:
-            raise Endless(f"the page token repeats after {len(seen) + 1} pages")
-        seen.add(token)
-    raise Endless(f"more than {MOST_PAGES} pages")
+        answer = attempt(lambda: _whole(operation(**given), items), patience)
+        return Page(_named(answer[items]), answer.get(token_out or token_in) or None)
+
+    return [item for _, item in all_pages(fetch, identity=lambda named: named[0])]
+
+
+def _named(items: Iterable[Any]) -> list[tuple[str, Any]]:
+    """Name items by all they hold, and by which of equal ones on the page they are."""
+    before: dict[str, int] = {}
+    found = []
+    for item in items:
+        name = json.dumps(item, sort_keys=True, default=str)
+        # Equal items on one page are two; on a page served twice they are one.
+        before[name] = before.get(name, 0) + 1
+        found.append((f"{name}#{before[name]}", item))
+    return found
 
 
 def _whole(answer: dict[str, Any], items: str) -> dict[str, Any]:
@@ -186,43 +162,19 @@ def _whole(answer: dict[str, Any], items: str) -> dict[str, Any]:
     return answer
 
 
-def ask_all(jobs: Sequence[Job], report: Report, parallel: int) -> list[list[Any]]:
+def ask_all(questions: Sequence[Question[Any]], report: Report, parallel: int) -> list[list[Any]]:
     """Ask all questions, at most ``parallel`` at once; return the rows of each, in order.
 
     What is denied or fails gives no rows and a line of the report; the others are kept.
     """
-    results: list[list[Any]] = [[] for _ in jobs]
-    asked: list[Asked | None] = [None] * len(jobs)
-    if not jobs:
-        return results
-    with ThreadPoolExecutor(max_workers=parallel) as pool:
-        running: dict[Future[list[Any]], int] = {
-            pool.submit(job.call): i for i, job in enumerate(jobs)
-        }
-        done = 0
-        try:
-            while running:
-                ended, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    i = running.pop(future)
-                    results[i], asked[i] = _settle(jobs[i], future)
-                    done += 1
-                    if done == len(jobs) or done % max(1, len(jobs) // 5) == 0:
-                        report.progress(f"{jobs[i].operation}: {done} of {len(jobs)} answered")
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    report.asked += [line for line in asked if line is not None]
-    return results
+    return asking.ask_all(questions, report, at_most=parallel, judge=_judged)
 
 
-def _settle(job: Job, future: Future[list[Any]]) -> tuple[list[Any], Asked]:
-    try:
-        rows = future.result()
-    except (BotoCoreError, ClientError, CutOff, Endless, ResponseParserError) as error:
-        outcome, detail = judge(error, job.permission, optional=job.optional)
-        return [], Asked(job.service, job.operation, job.place, outcome, 0, detail)
-    return rows, Asked(job.service, job.operation, job.place, Outcome.ANSWERED, len(rows))
+def _judged(error: Exception, question: Question[Any]) -> tuple[Outcome, str] | None:
+    """Say how a question ended; a defect of our own is not taken for an answer of AWS's."""
+    if isinstance(error, BotoCoreError | ClientError | CutOff | EndlessPages | ResponseParserError):
+        return judge(error, question.permission, optional=question.optional)
+    return None
 
 
 def judge(error: Exception, permission: str, *, optional: bool = False) -> tuple[Outcome, str]:

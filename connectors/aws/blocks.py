@@ -7,11 +7,13 @@ from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from connectors.aws.ask import Job, ask_all, pages
+from connectors.asking import Question
+from connectors.aws.ask import ask_all, pages
 from connectors.aws.offers import Shelf
 from connectors.aws.session import Cloud
-from connectors.aws.words import Row, Wanted, gpu_machines, hour, meter_of, plain
+from connectors.aws.words import Row, Wanted, gpu_machines, hour, meter_of
 from connectors.pulled import Remark, Report, Request
+from connectors.values import plain_or_none
 
 _NINE = Decimal("0.000000001")
 AHEAD = timedelta(weeks=8)
@@ -47,7 +49,7 @@ def add_blocks(
             dearest = max(price, before[3]) if before else price
             found[name] = (row, meter, count, dearest)
     for row, meter, count, price in found.values():
-        row["upfront"], row["maximum"] = plain(price), str(count)
+        row["upfront"], row["maximum"] = plain_or_none(price), str(count)
         shelf.put(row, {meter: Decimal(1)})
     if found:
         text = "quotes of capacity blocks hold for minutes: ask again before buying"
@@ -62,7 +64,7 @@ def _job(
     days: int,
     count: int,
     request: Request,
-) -> Job:
+) -> Question[Any]:
     def call() -> list[Any]:
         return pages(
             client.describe_capacity_block_offerings,
@@ -75,7 +77,7 @@ def _job(
             EndDateRange=request.until + AHEAD + timedelta(days=days),
         )
 
-    return Job(
+    return Question(
         "ec2",
         "describe_capacity_block_offerings",
         f"{region}/{machine}/{days}d/{count}",

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from connectors.aws.ask import Job, ask_all, pages
+from connectors.asking import Question
+from connectors.aws.ask import ask_all, pages
 from connectors.aws.holdings import Holdings
 from connectors.aws.offers import (
     PLANS,
@@ -110,7 +111,7 @@ def _reserved(
     }
 
 
-def _rates_job(cloud: Cloud, account: str, item: Row) -> Job:
+def _rates_job(cloud: Cloud, account: str, item: Row) -> Question[Any]:
     owner = next(known for known in cloud.accounts if known.id == account)
     client = cloud.client("savingsplans", account=owner)
 
@@ -126,7 +127,7 @@ def _rates_job(cloud: Cloud, account: str, item: Row) -> Job:
 
     permission = "savingsplans:DescribeSavingsPlanRates"
     place = f"{account}/{item['savingsPlanId']}"
-    return Job("savingsplans", "describe_savings_plan_rates", place, call, permission)
+    return Question("savingsplans", "describe_savings_plan_rates", place, call, permission)
 
 
 def _plan(

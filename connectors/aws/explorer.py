@@ -14,11 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.aws.ask import Job, ask_all, pages
+from connectors.asking import Question
+from connectors.aws.ask import ask_all, pages
 from connectors.aws.session import Cloud
-from connectors.aws.words import IDLE, Row, meter_of, plain
+from connectors.aws.words import IDLE, Row, meter_of
 from connectors.months import months_of
 from connectors.pulled import Remark, Report, Request
+from connectors.values import plain_or_none
 
 SERVICE = "Amazon Elastic Compute Cloud - Compute"
 _TYPE = re.compile(r"(?:[A-Z0-9]+-)?(Box|Spot|UnusedBox|Dedicated)(?:Usage)?:([a-z0-9.-]+)")
@@ -50,7 +52,7 @@ def explorer_usage(
                 )
 
             place = f"{region}/{start:%Y-%m}"
-            jobs.append(Job("ce", "get_cost_and_usage", place, call, "ce:GetCostAndUsage"))
+            jobs.append(Question("ce", "get_cost_and_usage", place, call, "ce:GetCostAndUsage"))
     rows: dict[tuple[str, str, str, str], Row] = {}
     unknown = 0
     for job, periods in zip(jobs, ask_all(jobs, report, cloud.options.parallel), strict=True):
@@ -107,10 +109,10 @@ def _add(rows: dict[tuple[str, str, str, str], Row], period: Row, group: Row, re
     rows[key] = {
         "hour": pd.Timestamp(day),
         "meter": meter,
-        "quantity": plain(total),
+        "quantity": plain_or_none(total),
         "account": account,
         "spot_share": float(spot / total) if spot else None,
         "grain": "day",
-        "_spot": plain(spot),
+        "_spot": plain_or_none(spot),
     }
     return True

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.aws.ask import Job, ask_all, attempt, pages
+from connectors.asking import Question
+from connectors.aws.ask import ask_all, attempt, pages
 from connectors.aws.session import Account, Cloud
 from connectors.aws.words import Row, hour
 from connectors.pulled import Remark, Report
@@ -31,7 +32,7 @@ def find_holdings(cloud: Cloud, regions: list[str], report: Report) -> Holdings:
     cost is in the usage, not in a term.
     """
     found = Holdings()
-    parts: list[tuple[Job, Callable[[Account, str, list[Any]], None], Account, str]] = []
+    parts: list[tuple[Question[Any], Callable[[Account, str, list[Any]], None], Account, str]] = []
     for account in cloud.accounts:
         parts.append((_plans_job(cloud, account), _keep_plans(found), account, ""))
         for region in regions:
@@ -49,7 +50,7 @@ def find_holdings(cloud: Cloud, regions: list[str], report: Report) -> Holdings:
     return found
 
 
-def _plans_job(cloud: Cloud, account: Account) -> Job:
+def _plans_job(cloud: Cloud, account: Account) -> Question[Any]:
     client = cloud.client("savingsplans", account=account)
 
     def call() -> list[Any]:
@@ -63,20 +64,20 @@ def _plans_job(cloud: Cloud, account: Account) -> Job:
         )
 
     permission = "savingsplans:DescribeSavingsPlans"
-    return Job("savingsplans", "describe_savings_plans", account.id, call, permission)
+    return Question("savingsplans", "describe_savings_plans", account.id, call, permission)
 
 
-def _reserved_job(cloud: Cloud, client: Any, place: str) -> Job:
+def _reserved_job(cloud: Cloud, client: Any, place: str) -> Question[Any]:
     def call() -> list[Any]:
         # This one operation has no pages.
         answer = attempt(client.describe_reserved_instances, cloud.options.patience)
         return list(answer["ReservedInstances"])
 
     permission = "ec2:DescribeReservedInstances"
-    return Job("ec2", "describe_reserved_instances", place, call, permission)
+    return Question("ec2", "describe_reserved_instances", place, call, permission)
 
 
-def _capacity_job(cloud: Cloud, client: Any, place: str) -> Job:
+def _capacity_job(cloud: Cloud, client: Any, place: str) -> Question[Any]:
     def call() -> list[Any]:
         return pages(
             client.describe_capacity_reservations,
@@ -85,10 +86,10 @@ def _capacity_job(cloud: Cloud, client: Any, place: str) -> Job:
         )
 
     permission = "ec2:DescribeCapacityReservations"
-    return Job("ec2", "describe_capacity_reservations", place, call, permission)
+    return Question("ec2", "describe_capacity_reservations", place, call, permission)
 
 
-def _bedrock_job(cloud: Cloud, client: Any, place: str) -> Job:
+def _bedrock_job(cloud: Cloud, client: Any, place: str) -> Question[Any]:
     def call() -> list[Any]:
         return pages(
             client.list_provisioned_model_throughputs,
@@ -98,7 +99,7 @@ def _bedrock_job(cloud: Cloud, client: Any, place: str) -> Job:
         )
 
     permission = "bedrock:ListProvisionedModelThroughputs"
-    return Job("bedrock", "list_provisioned_model_throughputs", place, call, permission)
+    return Question("bedrock", "list_provisioned_model_throughputs", place, call, permission)
 
 
 def _keep_plans(found: Holdings) -> Callable[[Account, str, list[Any]], None]:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from connectors.aws.ask import Job, ask_all, chunks, pages
+from connectors.asking import Question
+from connectors.aws.ask import ask_all, chunks, pages
 from connectors.aws.session import Cloud
 from connectors.aws.words import Wanted
 from connectors.gpus import Gpu, gpu_of, looks_like_gpu
@@ -38,7 +39,7 @@ def machine_gpus(cloud: Cloud, sold: Wanted, report: Report) -> dict[str, Gpu]:
                 )
 
             permission = "ec2:DescribeInstanceTypes"
-            jobs.append(Job("ec2", "describe_instance_types", region, call, permission))
+            jobs.append(Question("ec2", "describe_instance_types", region, call, permission))
     for rows in ask_all(jobs, report, cloud.options.parallel):
         for row in rows:
             gpu = _gpu(row)

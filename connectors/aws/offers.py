@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from connectors.aws.ask import Job, ask_all, chunks, pages
+from connectors.asking import Question
+from connectors.aws.ask import ask_all, chunks, pages
 from connectors.aws.session import Cloud
 from connectors.aws.words import (
     LINUX,
     PAYMENTS,
     Row,
     Wanted,
-    exact,
     meter_of,
-    plain,
     reserved_draws,
     term_of,
 )
 from connectors.pulled import Report
+from connectors.values import exact, plain_or_none
 
 PLANS = {"Compute": "aws.savings.compute", "EC2Instance": "aws.savings.instance"}
 _HALF = Decimal("0.5")
@@ -76,8 +76,8 @@ def reserved_row(item: Mapping[str, Any], region: str, as_of: str, source: str) 
         "measure": "units",
         "term_hours": hours,
         "payment": payment,
-        "upfront": plain(upfront) if upfront else None,
-        "hourly": plain(hourly) if hourly or not upfront else None,
+        "upfront": plain_or_none(upfront) if upfront else None,
+        "hourly": plain_or_none(hourly) if hourly or not upfront else None,
         "minimum": "1",
         "step": "1",
         "scope": "shared",
@@ -105,8 +105,8 @@ def plan_row(name: str, kind: str, seconds: int, payment: str, as_of: str, sourc
         "measure": "money",
         "term_hours": hours,
         "payment": payment,
-        "upfront": plain(share * hours) if share else None,
-        "hourly": plain(1 - share) if share < 1 else None,
+        "upfront": plain_or_none(share * hours) if share else None,
+        "hourly": plain_or_none(1 - share) if share < 1 else None,
         "minimum": "0.001",
         "step": "0.001",
         "scope": "shared",
@@ -145,7 +145,7 @@ def add_reserved(cloud: Cloud, wanted: Wanted, shelf: Shelf, as_of: str, report:
                 )
 
             jobs.append(
-                Job(
+                Question(
                     "ec2",
                     "describe_reserved_instances_offerings",
                     region,
@@ -220,7 +220,7 @@ def add_plans(cloud: Cloud, wanted: Wanted, shelf: Shelf, as_of: str, report: Re
                 )
 
             jobs.append(
-                Job(
+                Question(
                     "savingsplans",
                     "describe_savings_plans_offering_rates",
                     region,

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from connectors.aws.ask import Job, ask_all, attempt, pages
+from connectors.asking import Question
+from connectors.aws.ask import ask_all, attempt, pages
 from connectors.aws.session import Cloud
 from connectors.pulled import Outcome, Remark, Report
 
@@ -18,7 +19,7 @@ def regions_of(cloud: Cloud, wanted: tuple[str, ...], report: Report) -> list[st
     if wanted:
         return list(wanted)
     client = cloud.client("ec2")
-    job = Job(
+    job = Question(
         "ec2",
         "describe_regions",
         cloud.home.id,
@@ -63,7 +64,7 @@ def account_paths(cloud: Cloud, report: Report) -> dict[str, str]:
 
     permission = "organizations:ListRoots, ListAccountsForParent, ListOrganizationalUnitsForParent"
     own = Report(progress=report.progress)
-    (found,) = ask_all([Job("organizations", "list", cloud.home.id, walk, permission)], own, 1)
+    (found,) = ask_all([Question("organizations", "list", cloud.home.id, walk, permission)], own, 1)
     (asked,) = own.asked
     if asked.outcome is not Outcome.ANSWERED:
         report.remarks.append(

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from connectors.aws.ask import Job, ask_all, attempt, chunks, pages
+from connectors.asking import Question
+from connectors.aws.ask import ask_all, attempt, chunks, pages
 from connectors.aws.session import Cloud
 from connectors.aws.words import LINUX, Wanted, gpu_machines, moment
 from connectors.pulled import Remark, Report, Request
@@ -61,7 +62,7 @@ def list_prices(cloud: Cloud, wanted: Wanted, report: Report) -> dict[Place, Dec
                     MaxResults=100,
                 )
 
-            jobs.append(Job("pricing", "get_products", region, call, "pricing:GetProducts"))
+            jobs.append(Question("pricing", "get_products", region, call, "pricing:GetProducts"))
     found: dict[Place, set[Decimal]] = {}
     for rows in ask_all(jobs, report, cloud.options.parallel):
         for text in rows:
@@ -116,7 +117,7 @@ def spot_prices(
                 )
 
             permission = "ec2:DescribeSpotPriceHistory"
-            jobs.append(Job("ec2", "describe_spot_price_history", region, call, permission))
+            jobs.append(Question("ec2", "describe_spot_price_history", region, call, permission))
     answers = ask_all(jobs, report, cloud.options.parallel)
     bands = _advisor(cloud, report)
     found = {}
@@ -175,7 +176,7 @@ def _advisor(cloud: Cloud, report: Report) -> dict[Place, Decimal]:
         return [attempt(read, cloud.options.patience)]
 
     own = Report()
-    answer = ask_all([Job("s3", "get_object", key, call, "none: public")], own, 1)[0]
+    answer = ask_all([Question("s3", "get_object", key, call, "none: public")], own, 1)[0]
     if not answer:
         text = f"the spot advisor did not answer ({own.asked[0].detail}): no interruption bands"
         report.remarks.append(Remark("spot", text))
@@ -210,7 +211,7 @@ def placement_scores(cloud: Cloud, wanted: Wanted, report: Report) -> None:
             )
 
         permission = "ec2:GetSpotPlacementScores"
-        jobs.append(Job("ec2", "get_spot_placement_scores", region, call, permission))
+        jobs.append(Question("ec2", "get_spot_placement_scores", region, call, permission))
     for job, rows in zip(jobs, ask_all(jobs, report, cloud.options.parallel), strict=True):
         for row in rows:
             text = (

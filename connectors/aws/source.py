@@ -19,9 +19,10 @@ from connectors.aws.places import account_paths, regions_of
 from connectors.aws.prices import Place, Spot, list_prices, placement_scores, spot_prices
 from connectors.aws.session import Cloud, Options, open_cloud
 from connectors.aws.usage import read_usage
-from connectors.aws.words import IDLE, Row, Wanted, machines_of, meter_of, plain, read_on, size_of
+from connectors.aws.words import IDLE, Row, Wanted, machines_of, meter_of, read_on, size_of
 from connectors.gpus import gpu_types
 from connectors.pulled import Pulled, Remark, Report, Request
+from connectors.values import plain_or_none
 
 # Regional reservations and plans apply to idle capacity reservations too; zonal ones do not.
 ON_IDLE = ("aws.reserved.regional", "aws.savings.compute", "aws.savings.instance")
@@ -134,14 +135,14 @@ def meter_rows(
             )
             price = listed.get((region, machine))
             if price is not None:
-                row["list_price"] = plain(price)
+                row["list_price"] = plain_or_none(price)
             if not row.get("on_demand") and price is not None:
-                row["on_demand"] = plain(price)
+                row["on_demand"] = plain_or_none(price)
                 at_list.append(name)
             offered = spot.get((region, machine))
             if offered is not None and offered.interruption is not None:
-                row["spot"] = plain(offered.price)
-                row["spot_interruption"] = plain(offered.interruption)
+                row["spot"] = plain_or_none(offered.price)
+                row["spot_interruption"] = plain_or_none(offered.interruption)
             size = size_of(machine)
             row["size"] = None if size is None else float(size)
             gpu = gpus.get(machine)
@@ -167,7 +168,7 @@ def _tables(
 ) -> dict[str, pd.DataFrame]:
     """Return the tables; an offer covers only meters of the case, and at least one."""
     covers = [
-        {"offer": offer, "meter": name, "draw": plain(draw)}
+        {"offer": offer, "meter": name, "draw": plain_or_none(draw)}
         for offer, draws in shelf.draws.items()
         for meter, draw in draws.items()
         for name in (meter, *([meter + IDLE] if shelf.offers[offer]["law"] in ON_IDLE else ()))

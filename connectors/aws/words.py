@@ -87,19 +87,6 @@ def term_of(seconds: int) -> tuple[str, int]:
     return (f"{years}y" if years and not rest else f"{hours}h"), hours
 
 
-def exact(value: Any) -> Decimal:
-    """Return a number of an answer exactly as it was written; botocore gives some as floats."""
-    return Decimal(repr(value)) if isinstance(value, float) else Decimal(str(value))
-
-
-def plain(value: Decimal | None) -> str | None:
-    """Return a decimal without an exponent or zeros that pad it."""
-    if value is None:
-        return None
-    text = format(value, "f")
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
-
-
 def moment(value: Any) -> datetime:
     """Return a time of an answer in UTC; savings plans state it as text."""
     found = datetime.fromisoformat(value) if isinstance(value, str) else value

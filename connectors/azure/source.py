@@ -79,7 +79,7 @@ class _Pull:
         wanted = {(Place(one.region, one.machine), one.windows) for one in ran}
         wanted |= {(commitments.place_of(row), False) for row in reserved if _is_machine(row)}
         wanted |= {(place, False) for place in _machines(self.request)}
-        wanted |= _machine_meters(getattr(self.request, "kept_meters", ()))
+        wanted |= _machine_meters(self.request.kept_meters)
         wanted |= _machine_meters(exported.meters if exported else ())
         places = {place for place, _ in wanted}
         retail = prices.retail(

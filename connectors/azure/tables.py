@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +17,7 @@ from connectors.azure.offers import Size
 from connectors.azure.prices import Place, Price, Retail, Sheet
 from connectors.azure.usage import Ran, meter_name
 from connectors.facts import COLUMNS, chosen, misread, stated
+from connectors.gpus import gpu_of, looks_like_gpu
 from connectors.pulled import Report
 from connectors.values import plain
 
@@ -68,14 +68,10 @@ def meters(
 
 def _gpus(machine: str, report: Report) -> Row:
     """Return model and count of a machine's GPUs, as the house's list of GPUs has them."""
-    try:
-        known = importlib.import_module("connectors.gpus")
-    except ModuleNotFoundError:
-        return {}  # an installation without the list: the columns are absent, not wrong
-    found = known.gpu_of("azure", machine)
+    found = gpu_of("azure", machine)
     if found is not None:
         return {"gpu": found.model, "gpus": plain(found.count)}
-    if known.looks_like_gpu("azure", machine):
+    if looks_like_gpu("azure", machine):
         remark(report, "azure machines", f"{machine} looks like a GPU machine of unknown GPUs", 1)
     return {"gpu": "", "gpus": ""}
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.charge_tables import text_of
 from connectors.charges import Charges
 from connectors.pulled import Remark, Report
+from connectors.values import plain_or_none
 
 YEAR = 8760
 _NINE = Decimal("0.000000001")
@@ -67,7 +67,7 @@ def commitment_tables(
             "measure": "money" if held.money else "units",
             "term_hours": hours,
             "payment": "none",
-            "hourly": text_of(held.rate),
+            "hourly": plain_or_none(held.rate),
             # Held, not on sale: its window is over before the plan begins.
             "available_until": start,
             "scope": "shared",
@@ -76,12 +76,12 @@ def commitment_tables(
             "as_of": as_of,
         }
         for meter, draw in held.draws.items():
-            covers[offer, meter] = {"offer": offer, "meter": meter, "draw": text_of(draw)}
+            covers[offer, meter] = {"offer": offer, "meter": meter, "draw": plain_or_none(draw)}
         rows.append(
             {
                 "commitment": held.name,
                 "offer": offer,
-                "quantity": text_of(held.quantity),
+                "quantity": plain_or_none(held.quantity),
                 "start": start,
                 "end": start + timedelta(hours=hours),
                 "account": held.account or None,

@@ -110,7 +110,7 @@ def _wanted(
     """Return (region, family, part, unused) of every meter that is drawn, held or kept."""
     wanted = {(one.region, one.family, one.part, one.unused) for one in ran}
     wanted |= {(one.region, one.family, one.part, False) for one in held}
-    for meter in getattr(request, "kept_meters", ()):
+    for meter in request.kept_meters:
         parts = meter.split("/")
         if len(parts) in (4, 5) and parts[0] == "gcp":
             wanted.add((parts[1], parts[2], parts[3], parts[4:] == ["unused"]))

@@ -66,8 +66,11 @@ def environment(url: str, s3: str, secrets: Mapping[str, str] = SECRETS) -> dict
 
 
 @contextmanager
-def storage() -> Iterator[tuple[Any, str]]:
-    """Moto's S3 with the company's export and the spot advisor: a client and its address."""
+def storage(months: tuple[str, ...] = ()) -> Iterator[tuple[Any, str]]:
+    """Moto's S3 with the company's export and the spot advisor: a client and its address.
+
+    ``months`` are the billing periods of the export; default: all.
+    """
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -75,7 +78,7 @@ def storage() -> Iterator[tuple[Any, str]]:
         _, port = server.get_host_and_port()
         client = s3_client(f"http://127.0.0.1:{port}")
         with tempfile.TemporaryDirectory() as folder:
-            write_export(client, Path(folder))
+            write_export(client, Path(folder), months)
         write_advisor(client)
         yield client, f"http://127.0.0.1:{port}"
     finally:

@@ -6,11 +6,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +24,7 @@ from optimizer.errors import DataError, UsageError
 from optimizer.tables import parse_settings, read_case
 
 from .conftest import hours, write_rows
+from .nursery import Nursery, nursery
 
 SINCE = datetime(2026, 9, 1, tzinfo=UTC)
 UNTIL = datetime(2026, 11, 21, tzinfo=UTC)
@@ -308,75 +305,58 @@ def visible(folder: Path) -> list[Path]:
     return [p for p in folder.iterdir() if not p.name.startswith(".")] if folder.is_dir() else []
 
 
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Nursery]:
+    with nursery() as found:
+        yield found
+
+
+def from_focus(folder: Path, export: Path) -> list[str]:
+    """The command that pulls a file."""
+    return ["pull", "focus", "--account", str(export), "--since", "90d", "--until", "2026-11-21",
+            "--to", str(folder), "--quiet"]  # fmt: skip
+
+
 @pytest.mark.parametrize("seed", [11])
-def test_killed_at_twenty_random_points_nothing_half_is_seen(tmp_path: Path, seed: int):
+def test_killed_at_twenty_random_points_nothing_half_is_seen(
+    tmp_path: Path, forks: Nursery, seed: int
+):
     export = write_rows(tmp_path / "export.csv", hours(SINCE + timedelta(days=1), 1500))
     folder = tmp_path / "to"
-    command = [
-        sys.executable, "-m", "api.cli", "pull", "focus", "--account", str(export),
-        "--since", "90d", "--until", "2026-11-21", "--to", str(folder),
-    ]  # fmt: skip
-    root = Path(__file__).parents[2]
-
-    def start() -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            command, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-
-    began = time.monotonic()
-    whole = start()
-    assert whole.communicate()[1]
-    took = time.monotonic() - began
-    assert whole.returncode == 0
+    command = from_focus(folder, export)
+    forks.run([*command[:-2], str(tmp_path / "warm"), "--quiet"])  # the first reads from the disk
+    whole = forks.run(command)
+    assert whole.code == 0
     (expected,) = (path.name for path in visible(folder))
+    assert whole.stdout.strip() == str(folder / expected)
     shutil.rmtree(folder)
     chance = random.Random(seed)
     killed = 0
-    for point in range(20):
-        process = start()
-        # The first half of the time goes into starting Python; most kills are to hit the rest.
-        time.sleep(took * chance.uniform(0.0 if point < 4 else 0.4, 1.0))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        killed += process.returncode == -signal.SIGKILL
+    for _ in range(20):
+        killed += forks.run(command, after=whole.seconds * chance.uniform(0.0, 1.0)).killed
         for path in visible(folder):
             assert snapshot_name(read_case(path).snapshot) == path.name == expected
             assert json.loads((path / "manifest.json").read_text())["snapshot"]
             shutil.rmtree(path)  # so that the next one has to write again
-    assert killed >= 10
-    last = start()
-    out, _ = last.communicate()
-    assert last.returncode == 0
-    assert Path(out.strip()).name == expected
+    assert killed >= 15
+    last = forks.run(command)
+    assert last.code == 0
+    assert Path(last.stdout.strip()).name == expected
     assert {p.name for p in folder.iterdir()} == {expected, ".lock"}
 
 
 @pytest.mark.parametrize("stage", ["write_case", "write_usage", "read_case", "_publish", "rename"])
 def test_killed_at_every_stage_of_writing_nothing_half_is_seen(
-    tmp_path: Path, given: Sources, stage: str
+    tmp_path: Path, forks: Nursery, stage: str
 ):
     """The same without chance: the process ends without any clean-up at a stage."""
-    script = (
-        "import os, signal, sys, connectors.snapshot as s, connectors.focus.source\n"
-        "from pathlib import Path\n"
-        f"stage = {stage!r}\n"
-        "def die(*a, **k): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "if stage == 'rename': Path.rename = die\n"
-        "else: setattr(s, stage, die)\n"
-        "from api.cli import app\n"
-        "app(sys.argv[1:])\n"
-    )
     export = write_rows(tmp_path / "export.csv", hours(SINCE + timedelta(days=1), 10))
-    arguments = ["pull", "focus", "--account", str(export), "--until", "2026-11-21"]
     folder = tmp_path / "to"
-    arguments += ["--to", str(folder), "--quiet"]
-    root = Path(__file__).parents[2]
-    dead = subprocess.run([sys.executable, "-c", script, *arguments], cwd=root, check=False)
-    assert dead.returncode == -signal.SIGKILL
+    assert forks.run(from_focus(folder, export), stage=stage).killed
     assert visible(folder) == []
     assert any(p.name.startswith(".pull-") for p in folder.iterdir())
-    command = [sys.executable, "-m", "api.cli", *arguments]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    done = forks.run(from_focus(folder, export))
+    assert done.code == 0
     (written,) = visible(folder)
     assert Path(done.stdout.strip()) == written
     assert not any(p.name.startswith(".pull-") for p in folder.iterdir())

@@ -41,13 +41,13 @@ def meter_id(name: str) -> str:
 class AzureCloud:
     """Answers of management.azure.com and prices.azure.com; ``url`` is set once it is served."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: str = "2000-01-01") -> None:
         self.url = ""
         self.meters = company.rows("meters", "azure")
         self.offers = {row["offer"]: row for row in company.rows("offers", "azure")}
         self.covers = company.rows("covers", "azure")
         self.minutes: dict[str, dict[str, float]] = {}
-        self.usage = [*_machines(self.minutes), *_other_usage()]
+        self.usage = [*_machines(self.minutes, since), *_other_usage()]
         self.retail = [row for meter in self.meters for row in self._retail(meter)]
         self.sheet = [row for meter in self.meters for row in self._sheet(meter)]
         self.plans: list[Row] = []
@@ -354,13 +354,13 @@ class AzureCloud:
         return Answer({"timespan": "", "interval": "PT1H", "value": value})
 
 
-def _machines(minutes: dict[str, dict[str, float]]) -> list[Row]:
+def _machines(minutes: dict[str, dict[str, float]], since: str) -> list[Row]:
     """Return the usage details of every machine, a row for each of its days.
 
     A fleet of 2.4 units is two whole machines and a third for 0.4 of the hour.  Its minutes
     go to ``minutes``; they are not rounded to whole ones, as Azure's would be.
     """
-    used = company.usage("azure")
+    used = company.usage("azure", since)
     stated = ("spot_tolerant", "lost_hours", "restart_cost")
     names = ["meter", "account", "workload", "tag_team", "tag_purpose", *stated]
     rows = []

@@ -136,8 +136,7 @@ def test_exports_of_the_company_give_its_plan_to_the_cent(
     azure_company: AzureCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     """The bill of the company, written as FOCUS, goes through the real reader."""
-    pytest.importorskip("connectors.focus", reason="the FOCUS reader is another room's")
-    bare = tables("azure")
+    bare = tables("azure", since="2026-11-07")
     folder, bill = tmp_path / "bill", tmp_path / "bill.csv.gz"
     write_case(bare, (LAB / "case.toml").read_text("utf-8"), folder)
     result = CliRunner().invoke(app, ["bill", str(folder), "--focus", str(bill), "--quiet"])
@@ -156,7 +155,7 @@ def test_exports_of_the_company_give_its_plan_to_the_cent(
         settings = {**asked.settings, "billing_account": ENROLLMENT}
         settings["spot_interruption"] = "0.000182903"
         report = Report()
-        since = datetime(2026, 8, 23, tzinfo=UTC)
+        since = datetime(2026, 11, 7, tzinfo=UTC)
         pulled = azure.pull(replace(asked, settings=settings, since=since), report)
     assert not report.partial
     # FOCUS says nothing of spot tolerance; neither does the company here.

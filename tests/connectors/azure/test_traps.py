@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 from connectors import azure
 from connectors.azure.names import region_of, series_of
 from connectors.azure.prices import Place, retail
-from connectors.pulled import Pulled, Report, Request
+from connectors.pulled import Pulled, Report
 from connectors.values import plain
 
 from ..loopback import Answer
@@ -284,13 +284,7 @@ def test_two_pulls_give_the_same_tables(served: Served, week: Pulled):
 
 
 def test_what_an_earlier_pull_kept_is_priced_too(served: Served):
-    @dataclass(frozen=True)
-    class Again(Request):
-        """A request of a pull that keeps closed months from before."""
-
-        kept_meters: tuple[str, ...] = ()
-
     asked = served.request(since=WEEK, accounts=("sub-research",))
     kept = ("azure/westus3/Standard_ND96isr_H200_v5",)
-    pulled = azure.pull(Again(**vars(asked), kept_meters=kept), Report())
+    pulled = azure.pull(replace(asked, kept_meters=kept), Report())
     assert kept[0] in set(pulled.tables["meters"]["meter"])

@@ -115,7 +115,8 @@ def sku(
 class GoogleCloud:
     """Answers of cloudbilling, compute, recommender and bigquery .googleapis.com."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: str = "2000-01-01") -> None:
+        self.since = since
         self.meters = company.rows("meters", "gcp")
         self.offers = {row["offer"]: row for row in company.rows("offers", "gcp")}
         self.skus = self._catalogue()
@@ -324,7 +325,7 @@ class GoogleCloud:
 
     def _fill(self) -> None:
         """Make the exports: the company's hours, in parts that come late, with credits."""
-        used = company.usage("gcp")
+        used = company.usage("gcp", self.since)
         parts = used["meter"].str.split("/", expand=True)
         used["family"], used["part"] = parts[2], parts[3]
         prices = {row["meter"]: row["on_demand"] for row in self.meters}
