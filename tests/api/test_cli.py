@@ -295,3 +295,37 @@ def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
         assert answer.returncode == 0, answer.stderr
     assert (tmp_path / "plan.json").exists()
     assert (tmp_path / "bill.parquet").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Query interrupted")])
+def test_interrupted_reading_is_no_defect(
+    case: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """DuckDB tells of a Ctrl-C with a RuntimeError."""
+
+    def interrupted(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("optimizer.tables.reader.Store.run", interrupted)
+    for command in ("plan", "bill", "check"):
+        answer = run(command, case)
+        assert answer.returncode == 130
+        assert "interrupted" in answer.stderr
+        assert "defect" not in answer.stderr
+
+
+@pytest.mark.parametrize("amount", ["NaN", "Infinity", 1e308, -1])
+def test_start_refuses_what_is_no_amount(case: Path, tmp_path: Path, amount: object) -> None:
+    start = tmp_path / "start.json"
+    start.write_text(json.dumps({"purchases": [{"offer": "sp", "quantity": amount}]}))
+    answer = run("plan", case, "--start", start)
+    assert answer.returncode == 2
+    assert "start.json, purchase 1 (sp)" in answer.stderr
+
+
+def test_start_tells_of_an_unknown_offer(case: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start.json"
+    start.write_text(json.dumps({"purchases": [{"offer": "gone", "quantity": 1}]}))
+    answer = run("plan", case, "--quiet", "--start", start)
+    assert answer.returncode == 0
+    assert "no offer 'gone'" in answer.stderr
