@@ -6,6 +6,7 @@ Heavy libraries are imported inside the commands, so that ``gpuopt --help`` answ
 
 from __future__ import annotations
 
+import decimal
 import json
 import os
 import signal
@@ -32,6 +33,7 @@ EXIT_CHANGES = 10
 EXIT_STOPPED = 12
 EXIT_PARTIAL = 14
 EXIT_INTERRUPTED = 130
+_DIGITS = 64
 _MOST_START = Decimal(10) ** 12
 _PROVIDERS = "aws, azure, gcp, focus, llm: one or several"
 
@@ -50,6 +52,14 @@ class Format(StrEnum):
 
     table = "table"
     json = "json"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        _print(f"gpuopt {version('gpuopt')}\n")
+        raise typer.Exit
 
 
 CaseArgument = Annotated[Path, typer.Argument(metavar="CASE", help="folder of tables")]
@@ -77,6 +87,16 @@ ReconcileOption = Annotated[
 ExitOption = Annotated[
     bool, typer.Option("--detailed-exitcode", help="10: changes advised, 12: stopped at a limit")
 ]
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="print the version", is_eager=True, callback=_version),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -412,11 +432,14 @@ class _Errors:
         self.machine = machine
 
     def __enter__(self) -> None:
-        """Nothing to set up."""
+        """Widen decimals: 28 digits, of which twelve are places, end at money of 1e16."""
+        self.before = decimal.getcontext()
+        decimal.setcontext(decimal.Context(prec=_DIGITS))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: Any
     ) -> None:
+        decimal.setcontext(self.before)
         if error is None or isinstance(error, typer.Exit):
             return
         if isinstance(error, GpuoptError):

@@ -329,3 +329,19 @@ def test_start_tells_of_an_unknown_offer(case: Path, tmp_path: Path) -> None:
     answer = run("plan", case, "--quiet", "--start", start)
     assert answer.returncode == 0
     assert "no offer 'gone'" in answer.stderr
+
+
+def test_money_from_1e16_on(case: Path) -> None:
+    """Six units at 1e16 each are more than 28 digits with twelve places."""
+    (case / "meters.csv").write_text(METERS.replace("1.00", "1" + "0" * 16))
+    answer = run("bill", case, "--json")
+    assert answer.returncode == 0, answer.stderr
+    assert Decimal(json.loads(answer.stdout)["on_demand"]) == Decimal(6 * 10**16)
+    answer = run("bill", case)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_version() -> None:
+    answer = run("--version")
+    assert answer.returncode == 0
+    assert re.fullmatch(r"gpuopt \d+\.\d+\.\d+\n", answer.stdout)

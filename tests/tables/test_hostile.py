@@ -42,3 +42,11 @@ def test_settings_with_a_bom():
 def test_mends_of_money(line, words):
     with pytest.raises(DataError, match=words):
         parse_settings(f"{TOML}[limits]\n{line}\n")
+
+
+@pytest.mark.parametrize(("mark", "word"), [(";", "semicolons"), ("\t", "tabs")])
+def test_another_separator_is_named(make, mark, word):
+    text = "offer,meter,draw\no1,m1,1.75\n".replace(",", mark)
+    with pytest.raises(DataError, match=f"separated by {word}") as caught:
+        read_case(make(covers__csv=text))
+    assert caught.value.file == "covers.csv"
