@@ -6,6 +6,7 @@ Heavy libraries are imported inside the commands, so that ``gpuopt --help`` answ
 
 from __future__ import annotations
 
+import decimal
 import json
 import os
 import signal
@@ -31,6 +32,9 @@ EXIT_INFEASIBLE = 11
 EXIT_CHANGES = 10
 EXIT_STOPPED = 12
 EXIT_PARTIAL = 14
+EXIT_INTERRUPTED = 130
+_DIGITS = 64
+_MOST_START = Decimal(10) ** 12
 _PROVIDERS = "aws, azure, gcp, focus, llm: one or several"
 
 app = typer.Typer(
@@ -48,6 +52,14 @@ class Format(StrEnum):
 
     table = "table"
     json = "json"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        _print(f"gpuopt {version('gpuopt')}\n")
+        raise typer.Exit
 
 
 CaseArgument = Annotated[Path, typer.Argument(metavar="CASE", help="folder of tables")]
@@ -75,6 +87,16 @@ ReconcileOption = Annotated[
 ExitOption = Annotated[
     bool, typer.Option("--detailed-exitcode", help="10: changes advised, 12: stopped at a limit")
 ]
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="print the version", is_eager=True, callback=_version),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -280,6 +302,11 @@ def _plan(
         raise UsageError(f"{msg}. To mend it: name a file such as {output.name}.json")
     opened = read_case(case)
     previous = None if start is None else _purchases_of(start)
+    if previous is not None:
+        offers = set(opened.table("offers")["offer"])
+        for offer in sorted(previous.keys() - offers):
+            sys.stderr.write(f"{start}: the case has no offer '{offer}': it is ignored\n")
+        previous = {offer: amount for offer, amount in previous.items() if offer in offers}
     try:
         with _Interrupt(progress) as interrupt:
             watch = Watch(tell=lambda told: progress(str(told)), cancelled=interrupt.asked)
@@ -337,11 +364,17 @@ def _purchases_of(file: Path) -> dict[str, Decimal]:
     mend = "To mend it: name a file that gpuopt plan -o wrote"
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        return {row["offer"]: Decimal(str(row["quantity"])) for row in document["purchases"]}
+        rows = [(str(row["offer"]), Decimal(str(row["quantity"]))) for row in document["purchases"]]
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}. {mend}") from None
     except (ValueError, KeyError, TypeError, ArithmeticError):
         raise UsageError(f"{file} is not a plan. {mend}") from None
+    for number, (offer, amount) in enumerate(rows, start=1):
+        if not amount.is_finite() or not 0 <= amount < _MOST_START:
+            msg = f"{file}, purchase {number} ({offer}): the quantity {amount} is no amount"
+            mend = f"write a number of at least 0 and below {_MOST_START:f}, or remove the entry"
+            raise UsageError(f"{msg}. To mend it: {mend}")
+    return dict(rows)
 
 
 def _demo_folder() -> Path:
@@ -415,15 +448,21 @@ class _Errors:
         self.machine = machine
 
     def __enter__(self) -> None:
-        """Nothing to set up."""
+        """Widen decimals: 28 digits, of which twelve are places, end at money of 1e16."""
+        self.before = decimal.getcontext()
+        decimal.setcontext(decimal.Context(prec=_DIGITS))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: Any
     ) -> None:
+        decimal.setcontext(self.before)
         if error is None or isinstance(error, typer.Exit):
             return
         if isinstance(error, GpuoptError):
             self._fail(error, error.exit_code)
+        if isinstance(error, KeyboardInterrupt) or error.args == ("Query interrupted",):
+            # DuckDB raises a RuntimeError of these words in place of the KeyboardInterrupt.
+            self._fail(error, EXIT_INTERRUPTED, "interrupted. To mend it: run it again")
         if isinstance(error, MemoryError):
             self._fail(error, 1, "out of memory. To mend it: plan a shorter horizon")
         if isinstance(error, Exception) and "GPUOPT_DEBUG" not in os.environ:

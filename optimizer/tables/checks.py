@@ -213,6 +213,36 @@ def check_offer_amounts(store: Store, settings: Settings) -> None:
         raise _at(store, "offers", row, "maximum", problem, "exchange the two")
 
 
+def check_offer_terms(store: Store, settings: Settings) -> None:
+    """Refuse a term of more than thirty years, whose hours would fill the memory."""
+    if "offers" not in store.tables:
+        return
+    found = store.rows(
+        f"SELECT _row, term_hours FROM offers WHERE term_hours > {MOST_USAGE_HOURS}"
+        " ORDER BY _row LIMIT 1"
+    )
+    if found:
+        row, hours = found[0]
+        problem = f"the term of {hours} hours is longer than 30 years"
+        raise _at(store, "offers", row, "term_hours", problem, "write hours; a year has 8760")
+
+
+def check_agreement_providers(store: Store, settings: Settings) -> None:
+    """Refuse an agreement with a provider of which there is no meter."""
+    if "agreements" not in store.tables:
+        return
+    found = store.rows(
+        "SELECT _row, provider FROM agreements WHERE provider IS NOT NULL"
+        " AND provider NOT IN (SELECT provider FROM meters) ORDER BY _row LIMIT 1"
+    )
+    if found:
+        row, provider = found[0]
+        known = store.rows("SELECT DISTINCT provider FROM meters ORDER BY 1")
+        problem = f"no meter has the provider '{provider}'"
+        mend = f"use one of {', '.join(name for (name,) in known)}, or remove the agreement"
+        raise _at(store, "agreements", row, "provider", problem, mend)
+
+
 def check_usage_quantity(store: Store, settings: Settings) -> None:
     """Refuse a quantity too large to be summed exactly."""
     if "usage" not in store.tables:
@@ -294,6 +324,8 @@ CHECKS: tuple[Callable[[Store, Settings], Any], ...] = (
     check_offer_prices,
     check_offer_coverage,
     check_offer_amounts,
+    check_offer_terms,
+    check_agreement_providers,
     check_usage_quantity,
     check_usage_days,
     check_usage_span,

@@ -34,6 +34,13 @@ def header(path: Path) -> list[str]:
         If the file is empty, is not UTF-8 there, or its first line is blank.
     """
     for record in _records(path):
+        for mark, word in ((";", "semicolons"), ("\t", "tabs")):
+            if len(record) == 1 and mark in record[0]:
+                raise DataError(
+                    f"the columns are separated by {word}",
+                    mend="save it with commas between the columns and a point in decimals",
+                    file=path.name,
+                )
         return [name.strip() for name in record]
     raise empty(path)
 

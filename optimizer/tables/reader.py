@@ -250,6 +250,8 @@ def explain(column: Column, text: str) -> tuple[str, str]:
     if number in (float("inf"), float("-inf")) or text.lower() in ("nan", "-nan", "+nan"):
         return f"'{text}' is not a finite number", "write a number, or leave it empty if absent"
     if re.fullmatch(PATTERNS.get(column.kind, ".*"), text) is None:
+        if column.kind == "integer":
+            mend = "write a whole number such as 8760, without thousands separators"
         kind = {"integer": "a whole number", "decimal": "a plain decimal"}
         return f"'{text}' is not {kind.get(column.kind, 'a number')}", mend
     if column.kind == "share":

@@ -131,7 +131,7 @@ def parse_settings(text: str) -> Settings:
         unknown or has a wrong value; the key is the error's column.
     """
     try:
-        document = tomllib.loads(text)
+        document = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"not valid TOML: {error}", mend="correct the line", file=FILE) from None
     top = _Section("", document)
@@ -296,6 +296,11 @@ class _Section:
             return Decimal(value)
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return Decimal(value)
+        if isinstance(value, str):
+            mend = f'write plain digits without sign or exponent, as in {key} = "0.08"'
+            raise self.error(key, f"is {value!r}, not a plain decimal", mend)
+        if isinstance(value, int | float) and value < 0:
+            raise self.error(key, f"is {value!r}, below 0", "write an amount of at least 0")
         # A float has lost the decimals that were written: 0.1 is not a tenth.
         raise self.error(
             key, f"is {value!r}, not an exact decimal", f'write it in quotes, as in {key} = "0.08"'

@@ -295,3 +295,53 @@ def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
         assert answer.returncode == 0, answer.stderr
     assert (tmp_path / "plan.json").exists()
     assert (tmp_path / "bill.parquet").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Query interrupted")])
+def test_interrupted_reading_is_no_defect(
+    case: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """DuckDB tells of a Ctrl-C with a RuntimeError."""
+
+    def interrupted(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("optimizer.tables.reader.Store.run", interrupted)
+    for command in ("plan", "bill", "check"):
+        answer = run(command, case)
+        assert answer.returncode == 130
+        assert "interrupted" in answer.stderr
+        assert "defect" not in answer.stderr
+
+
+@pytest.mark.parametrize("amount", ["NaN", "Infinity", 1e308, -1])
+def test_start_refuses_what_is_no_amount(case: Path, tmp_path: Path, amount: object) -> None:
+    start = tmp_path / "start.json"
+    start.write_text(json.dumps({"purchases": [{"offer": "sp", "quantity": amount}]}))
+    answer = run("plan", case, "--start", start)
+    assert answer.returncode == 2
+    assert "start.json, purchase 1 (sp)" in answer.stderr
+
+
+def test_start_tells_of_an_unknown_offer(case: Path, tmp_path: Path) -> None:
+    start = tmp_path / "start.json"
+    start.write_text(json.dumps({"purchases": [{"offer": "gone", "quantity": 1}]}))
+    answer = run("plan", case, "--quiet", "--start", start)
+    assert answer.returncode == 0
+    assert "no offer 'gone'" in answer.stderr
+
+
+def test_money_from_1e16_on(case: Path) -> None:
+    """Six units at 1e16 each are more than 28 digits with twelve places."""
+    (case / "meters.csv").write_text(METERS.replace("1.00", "1" + "0" * 16))
+    answer = run("bill", case, "--json")
+    assert answer.returncode == 0, answer.stderr
+    assert Decimal(json.loads(answer.stdout)["on_demand"]) == Decimal(6 * 10**16)
+    answer = run("bill", case)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_version() -> None:
+    answer = run("--version")
+    assert answer.returncode == 0
+    assert re.fullmatch(r"gpuopt \d+\.\d+\.\d+\n", answer.stdout)
