@@ -8,7 +8,8 @@ tell is assumed and said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import calendar
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,6 +23,8 @@ from connectors.values import plain_or_none
 
 YEAR = 8760
 _NINE = Decimal("0.000000001")
+_LATE = timedelta(days=1)
+_NEARLY = Decimal("0.0001")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Held:
     zone: str
     account: str
     first: datetime
-    last: datetime
+    ended: datetime | None
     quantity: Decimal
     rate: Decimal
     term: tuple[datetime, int] | None
@@ -56,9 +59,15 @@ def commitment_tables(
     covers: dict[tuple[str, str], dict[str, Any]] = {}
     rows = []
     assumed = 0
+    ended = []
     for held in _held(charges, report):
         start, hours = held.term or (held.first, term)
-        assumed += held.term is None
+        end = start + timedelta(hours=hours)
+        if held.ended is not None and held.ended < end:
+            end = held.ended
+            ended += [held.name] if held.term is not None else []
+        elif held.term is None:
+            assumed += 1
         offer = f"held/{held.name}"
         offers[offer] = {
             "offer": offer,
@@ -83,7 +92,7 @@ def commitment_tables(
                 "offer": offer,
                 "quantity": plain_or_none(held.quantity),
                 "start": start,
-                "end": start + timedelta(hours=hours),
+                "end": end,
                 "account": held.account or None,
                 "scope": "shared",
             }
@@ -92,6 +101,11 @@ def commitment_tables(
         report.remarks.append(
             Remark("commitments", f"billing rows do not tell when these end: a term of {term} hours"
                    " from the first row is assumed (setting term_hours)", assumed)
+        )  # fmt: skip
+    if ended:
+        report.remarks.append(
+            Remark("commitments", "their rows stop before the term of their purchase, so that they"
+                   f" are taken to have ended there: {', '.join(ended)}", len(ended))
         )  # fmt: skip
     if not rows:
         return {}
@@ -109,9 +123,12 @@ def _held(charges: Charges, report: Report) -> list[Held]:
     drawn = f"coalesce(held_quantity, {spent}, 0)"
     found = []
     unsaid = []
+    newest = dict(
+        charges.rows("SELECT provider, max(hour) FROM charges WHERE is_usage GROUP BY provider")
+    )
     for row in charges.rows(
         "SELECT held, min(provider), max(held_type), max(held_category), max(law), max(offer),"
-        " min(hour), max(hour), max(amount), sum(effective), sum(amount * hours),"
+        " min(hour), max(hour + to_hours(hours)), max(amount), sum(effective), sum(amount * hours),"
         " max(zone) FROM ("
         "  SELECT held, provider, hour, max(held_type) AS held_type,"
         "   max(held_category) AS held_category, max(law) AS law, max(offer) AS offer,"
@@ -123,7 +140,7 @@ def _held(charges: Charges, report: Report) -> list[Held]:
         "  GROUP BY held, provider, hour, grain"
         ") GROUP BY held ORDER BY held"
     ):
-        name, provider, kind, category, law, offer, first, last, amount, paid, total = row[:11]
+        name, provider, kind, category, law, offer, first, until, amount, paid, total = row[:11]
         if not amount or not total:
             continue
         draws = _draws(charges, name, drawn)
@@ -142,7 +159,8 @@ def _held(charges: Charges, report: Report) -> list[Held]:
                 zone=row[11] or "",
                 account=_owner(charges, name),
                 first=first,
-                last=last,
+                # In force it has rows, used or unused; the newest hours may be still to come.
+                ended=until if provider in newest and newest[provider] - until >= _LATE else None,
                 quantity=amount.quantize(_NINE),
                 rate=Decimal(paid / total if paid else 0).quantize(_NINE),
                 term=_term(charges, name, amount),
@@ -183,14 +201,70 @@ def _owner(charges: Charges, name: str) -> str:
 
 def _term(charges: Charges, name: str, hourly: Decimal) -> tuple[datetime, int] | None:
     """Start and hours of the term, if a one-time purchase in the window states its amount."""
-    found = charges.rows(
+    start, upfront = charges.rows(
         "SELECT min(hour), sum(held_quantity) FROM charges WHERE held = ?"
         " AND category = 'Purchase' AND frequency = 'One-Time'",
         [name],
     )[0]
-    if not found[0] or not found[1]:
+    if not start or not upfront:
         return None
-    return found[0], int((found[1] / hourly).to_integral_value())
+    first = charges.rows(
+        "SELECT held_quantity FROM charges WHERE held = ? AND category = 'Purchase'"
+        " AND frequency = 'Recurring' AND held_quantity > 0 AND hour = ("
+        "  SELECT min(hour) FROM charges WHERE held = ? AND category = 'Purchase'"
+        "   AND frequency = 'Recurring' AND hour >= ?)",
+        [name, name, start],
+    )
+    return start, term_of(hourly, upfront, [amount for (amount,) in first], start)
+
+
+def term_of(hourly: Decimal, upfront: Decimal, first: Sequence[Decimal], start: datetime) -> int:
+    """Hours of a term, by the quantities of its purchases.
+
+    FOCUS gives a one-time purchase what is eligible over the whole term, a recurring one
+    what is eligible in its period.  Where both exist, some exports (ours too) divide the
+    eligible amount between them as the money is divided, others repeat it.
+
+    Parameters
+    ----------
+    hourly
+        The amount in force.
+    upfront
+        Quantity of the one-time purchases.
+    first
+        Quantities of the first recurring payments: of an hour if no more than ``hourly``,
+        else of a month.
+    start
+        When the term starts.
+    """
+    repeated = upfront / hourly
+    # What of the amount the payment of an hour stands for leaves the rest to the upfront one.
+    rest = hourly - sum((amount for amount in first if amount <= hourly), Decimal(0))
+    monthly = sum((amount for amount in first if amount > hourly), Decimal(0))
+    month = _hours_of_month(start)
+    if rest > 0 and monthly and upfront + monthly <= rest * month:
+        return int(((upfront + monthly) / rest).to_integral_value())  # ends with this month
+    rest -= monthly / month
+    if rest <= _NEARLY * hourly:
+        return int(repeated.to_integral_value())
+    divided = upfront / rest
+    # Years are the likelier reading: a month's payment may be for less than a month.
+    hours = repeated if _years(repeated) and not _years(divided) else divided
+    return int(hours.to_integral_value())
+
+
+def _hours_of_month(start: datetime) -> int:
+    """Hours from a moment to the same day of the next month, or to that month's last day."""
+    year, month = start.year + start.month // 12, start.month % 12 + 1
+    days = calendar.monthrange(year, month)[1]
+    then = start.replace(year=year, month=month, day=min(start.day, days))
+    return int((then - start) / timedelta(hours=1))
+
+
+def _years(hours: Decimal) -> bool:
+    """Whether it is one to five years, with or without leap days."""
+    years = round(hours / YEAR)
+    return 1 <= years <= 5 and abs(hours - years * YEAR) <= 24 * (1 + years // 4) + 1
 
 
 def law_of(provider: str, kind: str, covered: set[str]) -> str:

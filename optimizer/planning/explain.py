@@ -180,6 +180,7 @@ def explain(plan: Plan, document: dict[str, Any]) -> list[str]:
     lines += _expiries(plan)
     lines += _idle(plan)
     lines += _spot_line(plan)
+    lines += _sustained_line(plan)
     lines += tail_lines(plan, document)
     lines += [f"Demand: {note}." for note in plan.demand.notes]
     return lines
@@ -264,5 +265,19 @@ def _spot_line(plan: Plan) -> list[str]:
     text = (
         f"Spot runs {money(plan.bill.spot)} of tolerant usage; interruptions are in the "
         "objective (work lost and restarts), not in the bill."
+    )
+    return [text]
+
+
+def _sustained_line(plan: Plan) -> list[str]:
+    meters = plan.catalogue.meters
+    names = sorted(name for name in set(plan.demand.usage.meter) if meters[name].sustained_use)
+    if not names:
+        return []
+    several = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    text = (
+        f"Purchases for {names[0]}{several} are weighed against on-demand at the full sustained "
+        "use discount, so that buying more may pay where usage does not fill its months; what "
+        "they do not earn of it is in the gap, as the part of the providers' order."
     )
     return [text]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from optimizer.errors import DataError
-from optimizer.tables import Case
+from optimizer.tables import Case, format_hour
 
 _TABLES = {
     "workloads": "routing",
@@ -38,6 +38,7 @@ def refuse_unplanned(case: Case) -> None:
                     row=int(row),
                     column=column,
                 )
+    _refuse_renewing(case)
     settings = case.settings
     if settings.risk.queueing != "off":
         raise DataError(
@@ -62,3 +63,24 @@ def refuse_unplanned(case: Case) -> None:
             file="case.toml",
             column="risk.measure",
         )
+
+
+def _refuse_renewing(case: Case) -> None:
+    """Refuse what renews itself within the horizon: whether it runs on is not ours to guess."""
+    if not case.has("commitments"):
+        return
+    held = case.table("commitments")
+    until = case.settings.as_of + case.settings.horizon_hours
+    for row, name, end, renews in zip(
+        held.index, held["commitment"], held["end"], held["auto_renew"], strict=True
+    ):
+        if renews is True and end < until:
+            raise DataError(
+                f"{name} renews itself at {format_hour(int(end))}, before the horizon ends, and "
+                "auto_renew is not planned yet",
+                mend="set auto_renew to false if it will be cancelled in time; else set end to "
+                "the end of the term it renews for",
+                file=case.file("commitments"),
+                row=int(row),
+                column="auto_renew",
+            )

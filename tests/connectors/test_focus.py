@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from connectors.focus import pull
+from connectors.focus.commitments import term_of
 from connectors.pulled import Report, Request
 from connectors.snapshot import read_settings
 from connectors.sources import pull_snapshot
@@ -254,6 +255,102 @@ def test_our_own_export_gives_back_the_bill(tmp_path: Path):
     # Draws are those of quantities with nine places, over 90 days.
     assert abs(again.total - bill.total) < Decimal("0.001")
     assert abs(again.commitment_cost - bill.commitment_cost) < Decimal("0.001")
+
+
+PAYMENTS = {
+    "all": {"upfront": "8760"},
+    "partial": {"upfront": "3504", "hourly": "0.6"},
+    "none": {"hourly": "1"},
+    "monthly": {"monthly": "730"},
+    "upfront and monthly": {"upfront": "2628", "monthly": "511"},
+    "all three": {"upfront": "876", "hourly": "0.5", "monthly": "292"},
+}
+
+
+def round_trip(folder: Path, offer: dict[str, str], start: str, end: str) -> dict[str, Any]:
+    """A case of 60 days with one commitment, exported and pulled: bills, term, start, end."""
+    case = folder / "case"
+    case.mkdir()
+    (case / "case.toml").write_text(
+        'currency = "USD"\nas_of = "2026-03-02T00:00:00Z"\nhorizon_hours = 8760\n'
+    )
+    made = {"source": "made up", "as_of": "2026-01"}
+    times = pd.date_range("2026-01-01", periods=60 * 24, freq="h").strftime("%Y-%m-%dT%H:%M:%SZ")
+    tables: dict[str, Any] = {
+        "meters": [{"meter": "aws/us-east-1/p5.48xlarge", "provider": "aws", "region": "us-east-1",
+                    "product": "instance", "unit": "Instance-Hours", "on_demand": "2.5", **made}],
+        "usage": {"hour": times, "meter": "aws/us-east-1/p5.48xlarge",
+                  "quantity": [n % 5 for n in range(len(times))]},
+        "offers": [{"offer": "ri", "law": "aws.reserved.regional", "measure": "units",
+                    "term_hours": "8760", "payment": "none", **made, **offer}],
+        "covers": [{"offer": "ri", "meter": "aws/us-east-1/p5.48xlarge", "draw": "1"}],
+        "commitments": [{"commitment": "held", "offer": "ri", "quantity": "3",
+                         "start": start, "end": end}],
+    }  # fmt: skip
+    for name, rows in tables.items():
+        pd.DataFrame(rows).to_csv(case / f"{name}.csv", index=False)
+    read = read_case(case)
+    bill = bill_case(read)
+    write_focus(read, bill, folder / "focus.csv")
+    since, until = pd.Timestamp("2026-01-01", tz="UTC"), pd.Timestamp("2026-03-02", tz="UTC")
+    request = Request(since, until, accounts=(str(folder / "focus.csv"),))
+    settings = read_settings(case / "case.toml", None, until)
+    pulled = pull_snapshot({"focus": request}, folder / "to", settings, lambda _: None)
+    again = read_case(pulled.folder)
+    held = only(again.table("commitments"))
+    term = only(again.table("offers"))["term_hours"]
+    return {"bills": (bill, bill_case(again)), "term": term} | {
+        name: (pd.Timestamp(0) + pd.Timedelta(hours=held[name])) for name in ("start", "end")
+    }
+
+
+@pytest.mark.parametrize("payment", PAYMENTS)
+def test_every_payment_comes_back_to_the_cent_with_its_term(tmp_path: Path, payment: str):
+    start, end = "2026-01-31T05:00:00Z", "2027-01-31T05:00:00Z"
+    found = round_trip(tmp_path, PAYMENTS[payment], start, end)
+    bill, again = found["bills"]
+    assert abs(again.total - bill.total) < Decimal("0.005")
+    assert abs(again.commitment_cost - bill.commitment_cost) < Decimal("0.005")
+    assert found["term"] == 8760
+    assert (found["start"], found["end"]) == (
+        pd.Timestamp("2026-01-31T05:00"), pd.Timestamp("2027-01-31T05:00"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("payment", PAYMENTS)
+def test_what_ends_in_the_window_comes_back_to_the_cent_and_has_ended(tmp_path: Path, payment: str):
+    offer = {
+        name: str(Decimal(value) * (10 if name == "upfront" else 1) / 365)
+        if name != "hourly"
+        else value
+        for name, value in PAYMENTS[payment].items()
+    } | {"term_hours": "240"}
+    start, end = "2026-01-05T05:00:00Z", "2026-01-15T05:00:00Z"
+    found = round_trip(tmp_path, offer, start, end)
+    bill, again = found["bills"]
+    assert abs(again.total - bill.total) < Decimal("0.005")
+    assert (found["start"], found["end"]) == (
+        pd.Timestamp("2026-01-05T05:00"), pd.Timestamp("2026-01-15T05:00"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("years", [1, 3])
+@pytest.mark.parametrize("first", [[], ["2"], ["1488"], ["1000"]])
+def test_the_term_where_every_payment_repeats_the_quantity(years: int, first: list[str]):
+    """Also where the first month's payment is for the rest of a calendar month."""
+    payments = [Decimal(amount) for amount in first]
+    hours = years * 8760
+    assert term_of(Decimal(2), Decimal(2 * hours), payments, pd.Timestamp("2026-03-01")) == hours
+
+
+@pytest.mark.parametrize("years", [1, 3])
+@pytest.mark.parametrize("first", [[], ["1.2"], ["372"], ["0.5", "372"]])
+def test_the_term_where_payments_divide_the_quantity(years: int, first: list[str]):
+    payments = [Decimal(amount) for amount in first]
+    hours = years * 8760
+    hourly = sum(n if n <= 2 else n / 744 for n in payments)
+    upfront = (2 - hourly) * hours
+    assert term_of(Decimal(2), upfront, payments, pd.Timestamp("2026-03-01")) == hours
 
 
 MEASURE = """

@@ -163,6 +163,24 @@ def test_spot_and_commitments(document: dict[str, Any]) -> None:
     assert any(line.startswith("c ends 2026-11-21") for line in document["explanation"])
 
 
+@pytest.mark.parametrize(("meters", "said"), [((), 0), (("tpu",), 0), (("gpu", "cpu"), 1)])
+def test_sustained_use_in_the_horizon_is_explained(
+    build: Build, meters: tuple[str, ...], said: int
+) -> None:
+    """Nobody uses the TPU."""
+    rows = [
+        row | {"sustained_use": "0.3" if row["meter"] in meters else ""}
+        for row in tables()["meters"]
+    ]
+    case = build(meters=rows)
+    plan = make_plan(case)
+    lines = [
+        line for line in plan_document(plan)["explanation"] if "full sustained use discount" in line
+    ]
+    assert len(lines) == said
+    assert not said or lines[0].startswith("Purchases for cpu and 1 more are weighed")
+
+
 def test_the_same_case_has_the_same_plan(build: Build) -> None:
     one, two = (to_json(plan_document(make_plan(build()))) for _ in range(2))
     assert one == two

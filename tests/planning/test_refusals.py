@@ -8,11 +8,12 @@ from decimal import Decimal
 
 import pytest
 
+from optimizer.billing import bill_case
 from optimizer.errors import DataError, Infeasible, MissingPrice
 from optimizer.planning import make_plan
 from optimizer.tables import Limits, read_case
 
-from .conftest import Build, Row, at, tables
+from .conftest import HOURS, Build, Row, at, tables
 
 TABLES: dict[str, Row] = {
     "initiatives": {"initiative": "i", "stage": "explore", "meter": "gpu", "quantity": 1},
@@ -65,6 +66,24 @@ def test_refused_queueing(build: Build) -> None:
     with pytest.raises(DataError, match=r"risk\.queueing") as caught:
         make_plan(build('[risk]\nqueueing = "mgc"\n'))
     assert caught.value.file == "case.toml"
+
+
+@pytest.mark.parametrize("cancel_until", ["", at(0), at(2)])
+def test_what_renews_within_the_horizon_is_refused(build: Build, cancel_until: str) -> None:
+    held = tables()["commitments"][0] | {"auto_renew": "true", "cancel_until": cancel_until}
+    case = build(commitments=[held])
+    with pytest.raises(DataError, match="c renews itself at 2026-11-21T03:00") as caught:
+        make_plan(case)
+    assert caught.value.exit_code == 13
+    assert (caught.value.file, caught.value.row) == ("commitments.csv", 1)
+    assert caught.value.column == "auto_renew"
+    assert bill_case(case).total  # what was is not concerned
+
+
+@pytest.mark.parametrize("change", [{"auto_renew": "false"}, {"end": at(HOURS)}])
+def test_what_renews_behind_the_horizon_is_planned(build: Build, change: Row) -> None:
+    held = tables()["commitments"][0] | {"auto_renew": "true"} | change
+    assert make_plan(build(commitments=[held])).total
 
 
 @pytest.mark.parametrize("limit", REFUSED)
