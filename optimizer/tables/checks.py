@@ -227,22 +227,6 @@ def check_offer_terms(store: Store, settings: Settings) -> None:
         raise _at(store, "offers", row, "term_hours", problem, "write hours; a year has 8760")
 
 
-def check_agreement_providers(store: Store, settings: Settings) -> None:
-    """Refuse an agreement with a provider of which there is no meter."""
-    if "agreements" not in store.tables:
-        return
-    found = store.rows(
-        "SELECT _row, provider FROM agreements WHERE provider IS NOT NULL"
-        " AND provider NOT IN (SELECT provider FROM meters) ORDER BY _row LIMIT 1"
-    )
-    if found:
-        row, provider = found[0]
-        known = store.rows("SELECT DISTINCT provider FROM meters ORDER BY 1")
-        problem = f"no meter has the provider '{provider}'"
-        mend = f"use one of {', '.join(name for (name,) in known)}, or remove the agreement"
-        raise _at(store, "agreements", row, "provider", problem, mend)
-
-
 def check_usage_quantity(store: Store, settings: Settings) -> None:
     """Refuse a quantity too large to be summed exactly."""
     if "usage" not in store.tables:
@@ -325,7 +309,6 @@ CHECKS: tuple[Callable[[Store, Settings], Any], ...] = (
     check_offer_coverage,
     check_offer_amounts,
     check_offer_terms,
-    check_agreement_providers,
     check_usage_quantity,
     check_usage_days,
     check_usage_span,

@@ -21,16 +21,6 @@ def test_terms(make, term, words):
     assert (caught.value.row, caught.value.column) == (1, "term_hours")
 
 
-def test_agreement_of_a_provider_without_meters(make):
-    table = (
-        "agreement,provider,start,end,committed,shortfall_share\n"
-        "a,awz,2026-01-01T00:00:00Z,2027-01-01T00:00:00Z,1,1\n"
-    )
-    with pytest.raises(DataError, match="use one of aws") as caught:
-        read_case(make(agreements__csv=table))
-    assert (caught.value.row, caught.value.column) == (1, "provider")
-
-
 def test_settings_with_a_bom():
     assert parse_settings("\ufeff" + TOML).currency == "USD"
 
