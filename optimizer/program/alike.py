@@ -12,6 +12,9 @@ import numpy as np
 
 from optimizer.program.problem import Floats, Ints, Problem
 
+# Relative excess of a price over what its purchase costs that is a solver's tolerance.
+TOLERANCE = 1e-6
+
 
 def first_alike(problem: Problem) -> Ints:
     """For each source the first one that covers the same pools at the same draws; (S,).
@@ -60,3 +63,23 @@ def member_entries(
     cell, at = np.unique(np.concatenate(cells), return_inverse=True)
     value = np.bincount(at.reshape(-1), np.concatenate(values), minlength=len(cell))
     return cell // count, cell % count, np.asarray(value, dtype=np.float64)
+
+
+def within_cost(problem: Problem, first: Ints, prices: Floats) -> Floats:
+    """Prices (S, N) of sources alike, lowered where a solver's tolerance put them above cost.
+
+    Each column whose price exceeds its cost takes the excess, times all that may be bought,
+    off the bound: of a thousand that are alike a thousand times one tolerance.  Any prices
+    prove a bound, so lowering them together loses one tolerance once.
+    """
+    each = np.einsum("sn,sn,n->s", prices, problem.active, problem.weight)
+    worth = np.bincount(
+        problem.member_column,
+        problem.member_ratio * each[problem.member_source],
+        minlength=len(problem.columns),
+    )
+    over = worth / np.where(problem.cost > 0, problem.cost, np.inf) - 1.0
+    slight = ((over > 0) & (over <= TOLERANCE))[problem.member_column]
+    most = np.zeros(len(problem.sources))
+    np.maximum.at(most, first[problem.member_source[slight]], over[problem.member_column[slight]])
+    return np.asarray(prices / (1.0 + most[first])[:, None])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
-from optimizer.program.alike import first_alike, member_entries
+from optimizer.program.alike import first_alike, member_entries, within_cost
 from optimizer.program.arrayrows import (
     Cells,
     availability_rows,
@@ -99,7 +99,7 @@ class ArrayProgram:
         draws, limited = len(self.draw[0]), len(self.limit_at[0])
         prices = np.zeros((len(self.problem.sources), self.problem.hours))
         prices[self.draw] = duals[:draws] / self.problem.weight[self.draw[1]]
-        prices = prices[self.first]
+        prices = within_cost(self.problem, self.first, prices[self.first])
         limits = np.zeros((len(self.problem.limits.names), self.problem.hours))
         limits[self.limit_at] = (
             duals[draws : draws + limited] / self.problem.weight[self.limit_at[1]]

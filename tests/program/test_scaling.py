@@ -124,10 +124,8 @@ def test_a_thousand_near_copies_are_fast() -> None:
     bound = certified_bound(problem, program, lambda p: p, target=best * (1 - 1e-7), nodes=50).bound
     reference = solve_reference(problem)
     took = time.perf_counter() - start
-    for found in (answer.objective, reference.objective):
+    for found in (answer.objective, bound, reference.objective):
         assert found == pytest.approx(best, rel=1e-6)
-    # Each of the thousand may fall short of its cost by the solver's tolerance.
-    assert bound == pytest.approx(best, rel=1e-5)
     assert bound <= best * (1 + 1e-9)
     assert took < 60, "about 5 s; a search among copies would take hours"
 
