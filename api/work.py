@@ -137,9 +137,10 @@ def run_job(store: Store, tenant: str, job: str, *, seconds: float | None = None
 
 def works() -> dict[str, Work]:
     """What performs each kind of job."""
+    from api.compare import compare_job
     from api.plans import plan_job
 
-    return {"plan": plan_job}
+    return {"plan": plan_job, "comparison": compare_job}
 
 
 def problem_of(error: GpuoptError, status: int = 422) -> dict[str, Any]:

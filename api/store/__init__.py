@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select
 
 from api.store.audit import SERVICE, Actor, AuditTrail, note
 from api.store.database import EVERYONE, Database, new_id, now
@@ -117,10 +117,11 @@ class Store:
         """Return (tenant, job) of all jobs that are queued or running, oldest first."""
         return unfinished(self.database)
 
-    def answers(self) -> bool:
-        """Whether the database answers at all."""
-        with self.database.engine.connect() as connection:
-            return connection.execute(text("SELECT 1")).scalar() == 1
+    def job_counts(self) -> list[tuple[str, str, int]]:
+        """Return (kind, status, count) over all tenants."""
+        query = select(Job.kind, Job.status, func.count()).group_by(Job.kind, Job.status)
+        with self.database.read(EVERYONE) as session:
+            return [(kind, status, count) for kind, status, count in session.execute(query)]
 
     def close(self) -> None:
         """Close the connections."""

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from api.store.audit import Actor, note
 from api.store.database import EVERYONE, Database, new_id, now, writes
 from api.store.errors import NotFound, TooMany
-from api.store.models import Document, Event, Job, JobStatus
+from api.store.models import Document, Event, Job, JobStatus, Once
 
 _UNFINISHED = (JobStatus.queued, JobStatus.running)
 PREFIXES = {
@@ -50,6 +50,7 @@ class Jobs:
         *,
         snapshot: str | None = None,
         most: int | None = None,
+        once: tuple[str, str] | None = None,
     ) -> Job:
         """Keep a request as a queued job; from here on it is not lost.
 
@@ -61,6 +62,8 @@ class Jobs:
             What ``api.work`` performs, as JSON.
         most
             Unfinished jobs that the tenant may have.
+        once
+            Who asked, and the ``Idempotency-Key`` of the request: the job is noted with it.
 
         Raises
         ------
@@ -93,6 +96,9 @@ class Jobs:
             session.flush()
             _tell(session, job, "queued", {"status": JobStatus.queued})
             note(session, self._tenant, actor, f"{kind}.asked", job.id)
+            if once is not None:
+                mine = (Once.actor == once[0], Once.key == once[1])
+                session.execute(update(Once).where(*mine).values(subject=job.id))
         return job
 
     def get(self, job: str, kind: str | None = None) -> Job:

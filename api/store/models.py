@@ -236,7 +236,10 @@ class Audit(Tenanted, Base):
 
 
 class Once(Tenanted, Base):
-    """A request that was sent with an ``Idempotency-Key``, and its answer."""
+    """A request that was sent with an ``Idempotency-Key``, and its answer.
+
+    ``subject`` is the job that it made, written in the transaction that made it.
+    """
 
     __tablename__ = "once"
     __table_args__ = (UniqueConstraint("tenant", "actor", "key"),)
@@ -246,6 +249,7 @@ class Once(Tenanted, Base):
     actor: Mapped[str]
     key: Mapped[str]
     fingerprint: Mapped[str]
+    subject: Mapped[str | None]
     status: Mapped[int | None]
     headers: Mapped[dict[str, Any] | None]
     body: Mapped[str | None] = mapped_column(Text)

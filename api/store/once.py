@@ -41,7 +41,7 @@ class Answers:
             with self._database.write(self._tenant) as session:
                 session.execute(delete(Once).where(*mine, Once.created_at < now() - KEPT))
                 left = now() - ABANDONED
-                gone = (Once.status.is_(None), Once.created_at < left)
+                gone = (Once.status.is_(None), Once.subject.is_(None), Once.created_at < left)
                 session.execute(delete(Once).where(*mine, *gone))
                 found = session.scalar(select(Once).where(*mine))
                 if found is None:
@@ -66,5 +66,10 @@ class Answers:
         """Give a key back: its request changed nothing, and may be sent again."""
         with self._database.write(self._tenant) as session:
             session.execute(
-                delete(Once).where(Once.actor == actor, Once.key == key, Once.status.is_(None))
+                delete(Once).where(
+                    Once.actor == actor,
+                    Once.key == key,
+                    Once.status.is_(None),
+                    Once.subject.is_(None),
+                )
             )

@@ -65,6 +65,7 @@ def upgrade() -> None:
         sa.Column("actor", NAME, nullable=False),
         sa.Column("key", NAME, nullable=False),
         sa.Column("fingerprint", NAME, nullable=False),
+        sa.Column("subject", NAME, nullable=True),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("headers", sa.JSON(), nullable=True),
         sa.Column("body", sa.Text(), nullable=True),
