@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -14,7 +14,17 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from api.access import derived, service_secret
-from api.http import comparisons, health, keys, kpis, plans, problems, recommendations, snapshots
+from api.http import (
+    comparisons,
+    health,
+    keys,
+    kpis,
+    plans,
+    problems,
+    pulls,
+    recommendations,
+    snapshots,
+)
 from api.http.gate import Gate
 from api.http.guard import Figures, Guard
 from api.http.problems import Problem, responses
@@ -27,6 +37,7 @@ from api.work import JobRunner
 VERSION = "1.0"
 ROUTERS: tuple[APIRouter, ...] = (
     snapshots.router,
+    pulls.router,
     plans.router,
     comparisons.router,
     recommendations.router,
@@ -56,6 +67,23 @@ def create_app(
         yield
         runner.close()
 
+    app = _with_routes(life)
+    registry = CollectorRegistry()
+    registry.register(_Jobs(store))
+    app.state.settings, app.state.store, app.state.runner = settings, store, runner
+    app.state.secret, app.state.page_secret = secret, derived(secret, "page token")
+    app.state.gate = Gate(store, settings, secret)
+    app.state.registry, app.state.again = registry, again
+    app.add_middleware(Guard, settings=settings, figures=Figures(registry))
+    return app
+
+
+def bare_app() -> FastAPI:
+    """Make the application without anything behind it: for its OpenAPI document."""
+    return _with_routes(None)
+
+
+def _with_routes(life: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None) -> FastAPI:
     app = FastAPI(
         title="gpuopt",
         version=VERSION,
@@ -65,17 +93,10 @@ def create_app(
         lifespan=life,
         redirect_slashes=False,
     )
-    registry = CollectorRegistry()
-    registry.register(_Jobs(store))
-    app.state.settings, app.state.store, app.state.runner = settings, store, runner
-    app.state.secret, app.state.page_secret = secret, derived(secret, "page token")
-    app.state.gate = Gate(store, settings, secret)
-    app.state.registry, app.state.again = registry, again
     problems.install(app)
     for router in (*ROUTERS, _own()):
         app.include_router(router)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
-    app.add_middleware(Guard, settings=settings, figures=Figures(registry))
     return app
 
 
