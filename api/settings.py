@@ -73,9 +73,11 @@ class ServiceSettings(BaseSettings):
         default=24, ge=0, le=720, description="hours that the old key stays valid after a rotation"
     )
     advice_days: int = Field(
-        default=30, ge=1, le=365, description="days that a recommendation waits to be decided, and then "
-        "to be seen in a snapshot"
-    )  # fmt: skip
+        default=30,
+        ge=1,
+        le=365,
+        description="days that a recommendation waits to be decided, and then to be seen",
+    )
     realised_hours: int = Field(
         default=720,
         ge=1,
