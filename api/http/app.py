@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -93,28 +94,40 @@ def _with_routes(life: Callable[[FastAPI], AbstractAsyncContextManager[None]] | 
         lifespan=life,
         redirect_slashes=False,
     )
+    app.state.methods = _methods
     problems.install(app)
-    for router in (*ROUTERS, _own()):
+    for router in (*ROUTERS, _SELF):
         app.include_router(router)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 
 
-def _own() -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["service"], route_class=Route)
-
-    @router.get(
-        "/openapi.json",
-        responses=responses(),
-        operation_id="openapi",
-        summary="This document",
-        openapi_extra=scope_of("service:read"),
+def _methods(path: str) -> list[str]:
+    """Return what may be done at a path."""
+    routes = (route for router in (*ROUTERS, _SELF) for route in router.routes)
+    return sorted(
+        {
+            method
+            for route in routes
+            if isinstance(route, APIRoute) and route.path_regex.match(path)
+            for method in route.methods or ()
+        }
     )
-    def document(request: Request) -> dict[str, Any]:
-        """Read the OpenAPI 3.1 document of this service."""
-        return openapi(request.app)
 
-    return router
+
+_SELF = APIRouter(prefix="/v1", tags=["service"], route_class=Route)
+
+
+@_SELF.get(
+    "/openapi.json",
+    responses=responses(),
+    operation_id="openapi",
+    summary="This document",
+    openapi_extra=scope_of("service:read"),
+)
+def own_document(request: Request) -> dict[str, Any]:
+    """Read the OpenAPI 3.1 document of this service."""
+    return openapi(request.app)
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:
