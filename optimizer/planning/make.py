@@ -34,6 +34,7 @@ from optimizer.planning.replayed import (
     planned_holdings,
     replay_plan,
 )
+from optimizer.planning.reuse import Earlier, part_name
 from optimizer.planning.scope import refuse_unplanned
 from optimizer.planning.shortfall import shortfalls, todays_shortfalls
 from optimizer.program.build import build_problem
@@ -69,7 +70,8 @@ def make_plan(
         Amounts by offer of an earlier plan of a similar case, to start from.
     base
         The plan of a similar case that was made in this process: parts whose offers and hours
-        are the same start where its solver ended.
+        are the same start where its solver ended, and parts that are the same to the last
+        number are taken as they are.
 
     Raises
     ------
@@ -98,13 +100,18 @@ def make_plan(
     together = limits.together(catalogue, demand.usage, columns)
     split = split_case(settings, catalogue, demand, holdings, columns, together, movable.joined)
     advice = _advice(case)
-    if base is not None and previous is None:
-        previous = base.bought
+    previous = base.bought if base is not None and previous is None else previous
     watch = watch or Watch(tell=lambda told: progress(str(told)))
-    parts = []
+    parts: list[Part] = []
+    earlier = Earlier(base)
     for number, component in enumerate(split.components, start=1):
         progress(f"part {number} of {len(split.components)}: {_title(component)}")
         moving = movable.part(component.lines, component.demand)
+        name = part_name(settings, catalogue, component, limits, moving, advice)
+        same = earlier.same(name, component)
+        if same is not None:
+            parts.append(same)
+            continue
         if moving.works or moving.jobs:
             simple: dict[str, Mapping[str, Decimal]] = {"the providers' advice": advice}
             if previous is not None:
@@ -119,12 +126,9 @@ def make_plan(
             parts.append(
                 _solve_part(case, catalogue, component, limits, known, _of_part(case, watch))
             )
+        parts[-1] = replace(parts[-1], name=name)
     refuse_infeasible(case, parts, ways_of_part)
-    bought = {
-        name: amount
-        for part in parts
-        for name, amount in amounts_of(part.columns, part.bought).items()
-    }
+    bought = {n: q for part in parts for n, q in amounts_of(part.columns, part.bought).items()}
     for column in split.idle_columns:
         for offer, _ in column.members:
             closed[offer.name] = "nothing that it covers is used in the horizon"
