@@ -156,7 +156,8 @@ def _amounts(
 
 def _why(before: Document, after: Document) -> list[dict[str, Any]]:
     """The change of the total, cause by cause; the largest first."""
-    was, now = _costs(before), _costs(after)
+    by_line = all("lines" in document["bill"] for document in (before, after))
+    was, now = (_costs(document, by_line=by_line) for document in (before, after))
     changes = [
         (now.get(cause, _ZERO) - was.get(cause, _ZERO), *cause) for cause in was.keys() | now.keys()
     ]
@@ -167,7 +168,7 @@ def _why(before: Document, after: Document) -> list[dict[str, Any]]:
     ]
 
 
-def _costs(document: Document) -> dict[tuple[str, str], Decimal]:
+def _costs(document: Document, *, by_line: bool) -> dict[tuple[str, str], Decimal]:
     """What the total is made of: (kind, name) → dollars."""
     bill = document["bill"]
     costs: dict[tuple[str, str], Decimal] = {}
@@ -175,14 +176,14 @@ def _costs(document: Document) -> dict[tuple[str, str], Decimal]:
     def add(kind: str, name: str, amount: Any) -> None:
         costs[kind, name] = costs.get((kind, name), _ZERO) + _money(amount)
 
-    lines = bill.get("lines")
-    if lines is None:
+    if by_line:
+        for line in bill["lines"]:
+            add("on demand", line["meter"], line["on_demand"])
+            add("spot", line["meter"], line["spot"])
+    else:
         add("on demand", "all meters", bill["on_demand"])
-    for line in lines or ():
-        add("on demand", line["meter"], line["on_demand"])
-    spot = lines if lines is not None else document.get("spot", [])
-    for line in spot:
-        add("spot", line["meter"], line["spot"] if lines is not None else line["cost"])
+        for line in document.get("spot", []):
+            add("spot", line["meter"], line["cost"])
     for row in bill["commitments"]:
         name = str(row["commitment"])
         bought = name.startswith(_PLANNED)

@@ -22,6 +22,7 @@ from optimizer.planning.documents import (
 )
 from optimizer.planning.plan import Plan
 from optimizer.planning.whatif import EditError, what_if, what_if_document
+from optimizer.planning.whatif.answer import plan_summary
 from optimizer.planning.whatif.sweep import parse_sweep, sweep_document
 from optimizer.tables import read_case
 
@@ -110,6 +111,7 @@ def test_diff_and_explain_need_documents_alone(base, tmp_path):
     found = diff_document(before, after)
     assert sum(row["change"] for row in found["why"]) == pytest.approx(found["change"])
     assert not diff_document(before, before)["why"]
+    assert not diff_document(before, plan_summary(base))["why"]
     assert {row["action"] for row in found["purchases"]} <= {"buy", "do_not_buy", "resize"}
     offer = before["purchases"][0]["offer"]
     assert "replay uses" in " ".join(explanation_of(before, offer)["explanation"])
