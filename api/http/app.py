@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The application: what it is made of, and its OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.utils import get_openapi
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from api.access import derived, service_secret
+from api.http import comparisons, health, keys, kpis, plans, problems, recommendations, snapshots
+from api.http.gate import Gate
+from api.http.guard import Figures, Guard
+from api.http.problems import Problem, responses
+from api.http.route import Route, scope_of
+from api.http.solves import again
+from api.settings import ServiceSettings
+from api.store import Store
+from api.work import JobRunner
+
+VERSION = "1.0"
+ROUTERS: tuple[APIRouter, ...] = (
+    snapshots.router,
+    plans.router,
+    comparisons.router,
+    recommendations.router,
+    kpis.router,
+    keys.router,
+    health.router,
+)
+_ABOUT = (
+    "Plans commitments for GPU and LLM work. Nothing here ever buys anything. Errors are RFC 9457 "
+    "problems; money is a decimal string; within /v1 keys are added and never taken away."
+)
+
+
+def create_app(
+    settings: ServiceSettings, store: Store, runner: JobRunner, secret: bytes | None = None
+) -> FastAPI:
+    """Make the application over a store that has been migrated.
+
+    The runner is told to recover what was left when the application starts, and is closed
+    when it ends; the store is the caller's.
+    """
+    secret = secret or service_secret(settings)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        runner.recover()
+        yield
+        runner.close()
+
+    app = FastAPI(
+        title="gpuopt",
+        version=VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=life,
+        redirect_slashes=False,
+    )
+    registry = CollectorRegistry()
+    registry.register(_Jobs(store))
+    app.state.settings, app.state.store, app.state.runner = settings, store, runner
+    app.state.secret, app.state.page_secret = secret, derived(secret, "page token")
+    app.state.gate = Gate(store, settings, secret)
+    app.state.registry, app.state.again = registry, again
+    problems.install(app)
+    for router in (*ROUTERS, _own()):
+        app.include_router(router)
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(Guard, settings=settings, figures=Figures(registry))
+    return app
+
+
+def _own() -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["service"], route_class=Route)
+
+    @router.get(
+        "/openapi.json",
+        responses=responses(),
+        operation_id="openapi",
+        summary="This document",
+        openapi_extra=scope_of("service:read"),
+    )
+    def document(request: Request) -> dict[str, Any]:
+        """Read the OpenAPI 3.1 document of this service."""
+        return openapi(request.app)
+
+    return router
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=_ABOUT, routes=app.routes
+        )
+        parts = document.setdefault("components", {})
+        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = parts.setdefault("schemas", {})
+        schemas.update(schema.pop("$defs", {}))
+        schemas["Problem"] = schema
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        parts["securitySchemes"] = {
+            "key": {"type": "http", "scheme": "bearer", "description": "an API key, gpk_…"}
+        }
+        document["security"] = [{"key": []}]
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+class _Jobs(Collector):
+    """Jobs by status, counted when ``/metrics`` is read."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Say what there is, without counting."""
+        return [GaugeMetricFamily("gpuopt_jobs", "Jobs", labels=("kind", "status"))]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Count."""
+        family = GaugeMetricFamily("gpuopt_jobs", "Jobs", labels=("kind", "status"))
+        for kind, status, count in self._store.job_counts():
+            family.add_metric((kind, status), count)
+        return [family]

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lets callers in: a key or a token of the identity provider, at a bearable rate."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+
+from api.access import Caller, Unauthenticated, check_key
+from api.http.limits import Rates
+from api.http.problems import ProblemError
+from api.settings import ServiceSettings
+from api.store import Store
+
+if TYPE_CHECKING:
+    from api.oidc import Oidc
+
+
+class Gate:
+    """Authenticates requests and counts them."""
+
+    def __init__(self, store: Store, settings: ServiceSettings, secret: bytes) -> None:
+        self._store = store
+        self._secret = secret
+        self._callers = Rates(settings.requests_per_minute)
+        self._strangers = Rates(settings.requests_per_minute)
+        self._oidc: Oidc | None = None
+        if settings.oidc_issuer:
+            from api.oidc import Oidc
+
+            self._oidc = Oidc(store, settings)
+
+    def admit(self, request: Request) -> Caller:
+        """Return who asks.
+
+        Raises
+        ------
+        Unauthenticated
+            If nobody known does.
+        ProblemError
+            If they ask too often.
+        """
+        address = request.client.host if request.client else ""
+        self._refuse_often(self._strangers.empty(address))
+        try:
+            caller = self._authenticate(request.headers.get("authorization", ""))
+        except Unauthenticated:
+            self._strangers.take(address)
+            raise
+        self._refuse_often(self._callers.take(f"{caller.tenant} {caller.name}"))
+        return caller
+
+    def _authenticate(self, header: str) -> Caller:
+        scheme, _, text = header.partition(" ")
+        if scheme.lower() != "bearer" or not text.strip():
+            raise Unauthenticated(
+                "the request has no key. To mend it: send the header Authorization: Bearer gpk_…"
+            )
+        text = text.strip()
+        if self._oidc is not None and not text.startswith("gpk_"):
+            return self._oidc.caller(text)
+        return check_key(self._store, self._secret, text)
+
+    @staticmethod
+    def _refuse_often(seconds: float) -> None:
+        if seconds:
+            raise ProblemError(
+                "too-many",
+                "more requests than one caller may send in a minute. To mend it: wait as long as "
+                "Retry-After says",
+                headers={"Retry-After": str(math.ceil(seconds))},
+            )

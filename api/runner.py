@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs jobs in threads of this process: for tests, and for one machine without DBOS.
+
+What is unfinished when the process ends is in the store and is run again at the next start.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from api.store import Store
+from api.work import run_job
+
+
+class ThreadRunner:
+    """Runs at most so many jobs at once, each in a thread."""
+
+    def __init__(self, store: Store, workers: int = 2, seconds: float | None = None) -> None:
+        self._store = store
+        self._seconds = seconds
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="gpuopt-job")
+        self._lock = threading.Lock()
+        self._taken: set[str] = set()
+        self._open = True
+
+    def submit(self, tenant: str, job: str) -> None:
+        """Run a job as soon as a thread is free; one that was submitted before is not."""
+        with self._lock:
+            if not self._open or job in self._taken:
+                return
+            self._taken.add(job)
+            self._pool.submit(self._run, tenant, job)
+
+    def recover(self) -> None:
+        """Submit all that is unfinished."""
+        for tenant, job in self._store.unfinished():
+            self.submit(tenant, job)
+
+    def ready(self) -> bool:
+        """Whether jobs are being taken."""
+        return self._open
+
+    def close(self) -> None:
+        """Take no more jobs, ask what runs to stop, and wait for it."""
+        with self._lock:
+            self._open = False
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, tenant: str, job: str) -> None:
+        try:
+            run_job(self._store, tenant, job, seconds=self._seconds)
+        finally:
+            with self._lock:
+                self._taken.discard(job)

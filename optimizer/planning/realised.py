@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a purchase saved: the bill of what ran, replayed with it and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from optimizer.billing import make_bill, read_holdings
+from optimizer.billing.fit import open_catalogue
+from optimizer.tables import Case, UsageLines, decimal_string, format_hour
+
+
+@dataclass(frozen=True)
+class Realised:
+    """The bill of the hours ``[start, start + hours)`` with some commitments, and without."""
+
+    start: int
+    hours: int
+    with_it: Decimal
+    without_it: Decimal
+
+    @property
+    def saving(self) -> Decimal:
+        """Dollars that the commitments saved in those hours; below 0 if they cost more."""
+        return self.without_it - self.with_it
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: money as decimal strings."""
+        return {
+            "start": format_hour(self.start),
+            "hours": self.hours,
+            "bill": decimal_string(self.with_it),
+            "bill_without": decimal_string(self.without_it),
+            "saving": decimal_string(self.saving),
+        }
+
+
+def realised_saving(case: Case, commitments: Collection[str]) -> Realised | None:
+    """Replay the history since the first of some commitments began, with and without them.
+
+    The hours are those from that moment to ``as_of``, or to the last hour of usage before it;
+    costs are amortised, so that an upfront payment counts for the hours that have passed.
+    ``None`` where the case has no such commitment, or no usage since.
+
+    Raises
+    ------
+    MissingPrice
+        If usage needs an on-demand price that the case does not have.
+    """
+    if not case.has("commitments") or not case.has("usage"):
+        return None
+    catalogue = open_catalogue(case)
+    holdings = list(read_holdings(case, catalogue))
+    chosen = [holding for holding in holdings if holding.name in commitments]
+    if not chosen:
+        return None
+    usage = case.usage_lines()
+    start = max(min(holding.start for holding in chosen), usage.first_hour)
+    end = min(case.settings.as_of, usage.first_hour + usage.quantity.shape[1])
+    if end <= start:
+        return None
+    since = _hours(usage, start, end)
+    rest = [holding for holding in holdings if holding.name not in commitments]
+    return Realised(
+        start,
+        end - start,
+        make_bill(case, catalogue, since, holdings).total,
+        make_bill(case, catalogue, since, rest).total,
+    )
+
+
+def _hours(usage: UsageLines, start: int, end: int) -> UsageLines:
+    """The usage of the hours ``[start, end)``, which it has."""
+    part = slice(start - usage.first_hour, end - usage.first_hour)
+    return replace(
+        usage,
+        first_hour=start,
+        quantity=usage.quantity[:, part],
+        spot=usage.spot[:, part],
+        spot_taken=usage.spot_taken[:, part],
+        tolerant=usage.tolerant[:, part],
+        present=usage.present[:, part],
+    )
