@@ -32,20 +32,36 @@ def worker_count() -> int:
 
 @contextmanager
 def open_executor() -> Iterator[tuple[Executor, int]]:
-    """An executor and how many workers it has.
+    """An executor and how many workers it has: the cluster's, else processes here.
 
     Raises
     ------
     UsageError
         If a setting is wrong, the cluster is not there, or its extra is not installed.
     """
-    address = os.environ.get(CLUSTER, "")
-    if not address:
+    with cluster_executor() as (cluster, workers):
+        if cluster is not None:
+            yield cluster, workers
+            return
         count = worker_count()
         # Forked children would share locks of solver threads that are not there any more.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(count, mp_context=context) as pool:
             yield pool, count
+
+
+@contextmanager
+def cluster_executor() -> Iterator[tuple[Executor | None, int]]:
+    """The executor of the Dask cluster that is set; ``None`` where none is.
+
+    Raises
+    ------
+    UsageError
+        If the cluster is not there, or its extra is not installed.
+    """
+    address = os.environ.get(CLUSTER, "")
+    if not address:
+        yield None, 1
         return
     try:
         from distributed import Client

@@ -8,8 +8,9 @@ neighbours, so that a plan starts where the one before it ended.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from optimizer.planning.whatif.answer import plan_summary
 from optimizer.planning.whatif.apply import apply_edits
 from optimizer.planning.whatif.edits import EditError
 from optimizer.planning.whatif.grammar import parse_edits
-from optimizer.tables import decimal_string, read_case
+from optimizer.program.watch import Watch
+from optimizer.tables import Case, Settings, decimal_string, read_case
 
 MOST_POINTS = 200
 _RANGE = re.compile(r"(.*?)([+-]|x)?(\d+(?:\.\d+)?)(%?)\.\.([+-]|x)?(\d+(?:\.\d+)?)(%?):(\d+)")
@@ -78,50 +80,94 @@ def parse_sweep(sweep: str) -> list[str]:
 def sweep_document(
     folder: Path,
     steps: Sequence[str],
-    beside: Sequence[str],
-    executor: Executor,
+    beside: Sequence[str | Mapping[str, Any]],
+    executor: Executor | None,
     progress: Callable[[str], None] = lambda _: None,
     *,
     workers: int = 1,
+    settings: Settings | None = None,
+    watch: Watch | None = None,
+    base: Plan | None = None,
 ) -> dict[str, Any]:
-    """Plan a case with each edit of a sweep (and the same edits ``beside``), by an executor.
+    """Plan a case with each edit of a sweep, and the same edits ``beside`` it.
 
-    ``workers`` is how many of the executor's workers to share the points out to.
+    Parameters
+    ----------
+    executor
+        Runs the points; ``None``: they are planned here, one after the other.
+    workers
+        How many of the executor's workers to share the points out to.
+    settings
+        In the place of the case's own.
+    watch, base
+        Where points are planned here: told of each, and the plan that the first starts from.
     """
-    case = read_case(folder)
+    case = _opened(str(folder), settings)
     for step in steps:
         parse_edits([*beside, step])
     apply_edits(case, parse_edits([*beside, steps[0]]))  # refused before the work
-    size = -(-len(steps) // max(1, workers))
-    shares = [list(steps[at : at + size]) for at in range(0, len(steps), size)]
-    waiting = [executor.submit(plan_points, str(folder), share, list(beside)) for share in shares]
     points: list[dict[str, Any]] = []
-    for share, future in zip(shares, waiting, strict=True):
-        points += future.result()
-        progress(f"{len(points)} of {len(steps)} points, the last {share[-1]}")
+    if executor is None:
+        for number, step in enumerate(steps, start=1):
+            if watch is not None and watch.cancelled():
+                break
+            progress(f"point {number} of {len(steps)}: {step}")
+            base, point = _planned(case, step, beside, base, watch)
+            points.append(point)
+    else:
+        size = -(-len(steps) // max(1, workers))
+        shares = [list(steps[at : at + size]) for at in range(0, len(steps), size)]
+        waiting = [
+            executor.submit(plan_points, str(folder), share, list(beside), settings)
+            for share in shares
+        ]
+        for share, future in zip(shares, waiting, strict=True):
+            points += future.result()
+            progress(f"{len(points)} of {len(steps)} points, the last {share[-1]}")
     return {
         **head(case),
         "base": {"plan": plan_id(case), "snapshot": case.snapshot},
-        "edits": list(beside),
+        "edits": [edit if isinstance(edit, str) else dict(edit) for edit in beside],
         "sweep": f"{steps[0]} to {steps[-1]}",
         "points": points,
     }
 
 
-def plan_points(folder: str, steps: Sequence[str], beside: Sequence[str]) -> list[dict[str, Any]]:
+def plan_points(
+    folder: str,
+    steps: Sequence[str],
+    beside: Sequence[str | Mapping[str, Any]],
+    settings: Settings | None = None,
+) -> list[dict[str, Any]]:
     """The points of one worker, each planned from where the last one ended."""
-    case = read_case(folder)
+    case = _opened(folder, settings)
     base: Plan | None = None
     points = []
     for step in steps:
-        edited = apply_edits(case, parse_edits([*beside, step])).case
-        try:
-            base = make_plan(edited, base=base)
-        except InfeasibleCase as error:
-            points.append({"edit": step, "status": "infeasible", "explanation": [str(error)]})
-            continue
-        points.append(_point(step, plan_summary(base)))
+        base, point = _planned(case, step, beside, base, None)
+        points.append(point)
     return points
+
+
+def _opened(folder: str, settings: Settings | None) -> Case:
+    case = read_case(folder)
+    return case if settings is None else replace(case, settings=settings)
+
+
+def _planned(
+    case: Case,
+    step: str,
+    beside: Sequence[str | Mapping[str, Any]],
+    base: Plan | None,
+    watch: Watch | None,
+) -> tuple[Plan | None, dict[str, Any]]:
+    """One point, and the plan that the next one starts from."""
+    edited = apply_edits(case, parse_edits([*beside, step])).case
+    try:
+        plan = make_plan(edited, watch=watch, base=base)
+    except InfeasibleCase as error:
+        return base, {"edit": step, "status": "infeasible", "explanation": [str(error)]}
+    return plan, _point(step, plan_summary(plan))
 
 
 def _point(step: str, document: dict[str, Any]) -> dict[str, Any]:
