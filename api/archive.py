@@ -21,12 +21,11 @@ from optimizer.tables import schema
 SETTINGS = "case.toml"
 MANIFEST = "manifest.json"
 NAMES = frozenset(
-    {SETTINGS, MANIFEST}
-    | {f"{table}.{end}" for table in schema.TABLES for end in ("csv", "parquet")}
+    {SETTINGS} | {f"{table}.{end}" for table in schema.TABLES for end in ("csv", "parquet")}
 )
 MOST_FILES = 1000  # with the months that a pulled snapshot keeps, which are left out
 _CHUNK = 1 << 20
-_USAGE = "usage"  # closed months of a pulled snapshot, which only the next pull needs
+_MONTHS = "months"  # closed months of a pulled snapshot, which only the next pull needs
 
 
 class ArchiveRefused(GpuoptError):
@@ -137,8 +136,8 @@ def _take(members: Iterable[_Member], place: Path, room: Room) -> None:
             raise ArchiveRefused(
                 f"'{parts[-1][:80]}' is a link or a device. To mend it: send the file itself"
             )
-        if len(parts) >= 3 and parts[-3] == _USAGE:
-            continue
+        if parts[-1] == MANIFEST or _MONTHS in parts[:-1]:
+            continue  # what a pull knows of itself is not believed of an upload
         if len(parts) > 2:
             raise ArchiveRefused(
                 f"'{parts[-1][:80]}' lies too deep. To mend it: send the files of one folder"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from api import serve as serving
 from api import whatif
 from api.terminal import Terminal
 from optimizer.errors import DataError, GpuoptError, UsageError
@@ -250,6 +251,11 @@ def check(
             from api.check import check_page
 
             _show(check_page(document), no_color)
+
+
+app.command()(serving.serve)
+app.command()(serving.tenant)
+app.command()(serving.openapi)
 
 
 @app.command()

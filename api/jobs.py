@@ -15,13 +15,13 @@ import re
 import secrets
 import socket
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 from sqlalchemy.engine import make_url
 
-from api.pool import Pool, WorkerDied, given_of
+from api.pool import Pool, WorkerDied
 from api.settings import ServiceSettings
 from api.store import JobStatus, Store
 from api.store.database import now
@@ -71,14 +71,7 @@ class Jobs:
         self._open = False
         self._stop = threading.Event()
         self.worker = executor_id(settings)
-        memory = settings.worker_memory_bytes
-        given = given_of(
-            settings.url,
-            store.folder,
-            seconds=float(settings.solve_seconds),
-            memory=memory or None,
-        )
-        self.pool = Pool(given, settings.workers)
+        self.pool = Pool(settings)
         self._keeper = threading.Thread(target=self._keep, name="gpuopt-jobs", daemon=True)
 
     def recover(self) -> None:
@@ -175,7 +168,7 @@ class Jobs:
             elif workflow.status in ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"):
                 jobs.finish(job, JobStatus.failed, problem=died("its server ended with it"))
             elif workflow.status == "SUCCESS" and not JobStatus(jobs.get(job).status).final:
-                run_job(self._store, tenant, job)  # restored from a backup older than the queue
+                run_job(self._store, tenant, job, settings=self._settings)  # restored from a backup older than the queue
 
 
 def died(how: str) -> dict[str, Any]:
@@ -221,7 +214,3 @@ def _config(settings: ServiceSettings, worker: str) -> DBOSConfig:
         config["dbos_system_schema"] = "gpuopt_jobs"
     return config
 
-
-def moment_of(scheduled: datetime) -> str:
-    """A schedule's moment as part of the ids of its jobs."""
-    return scheduled.strftime("%Y%m%dT%H%M%S")

@@ -10,18 +10,15 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import Any
 
-from api.worker import Given, serve_jobs
+from api.settings import ServiceSettings
+from api.worker import serve_jobs
 
 _log = logging.getLogger("gpuopt.pool")
 GRACE_SECONDS = 30.0  # after the time limit of a solve, to write its best plan down
-_START_SECONDS = 120.0
 _CLOSE_SECONDS = 5.0
 
 
@@ -42,15 +39,13 @@ class Pool:
 
     Parameters
     ----------
-    given
-        What a worker needs to open the store, and its limits.
-    workers
-        Processes, and so jobs that run at once.
+    settings
+        Where the store is, how many ``workers``, and what each may take.
     """
 
-    def __init__(self, given: Given, workers: int) -> None:
-        self._given = given
-        self._most = workers
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._settings = settings
+        self._most = settings.workers
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
         self._free = threading.Condition()
@@ -69,9 +64,9 @@ class Pool:
         worker = self._take(near)
         try:
             worker.pipe.send((tenant, job))
-            limit = self._given.seconds
-            if limit is not None and not worker.pipe.poll(limit + GRACE_SECONDS):
-                raise WorkerDied(f"it did not stop within {limit + GRACE_SECONDS:g} seconds")
+            limit = self._settings.solve_seconds + GRACE_SECONDS
+            if not worker.pipe.poll(limit):
+                raise WorkerDied(f"it did not stop within {limit:g} seconds")
             worker.solved = worker.pipe.recv()
         except (EOFError, OSError, WorkerDied) as error:
             self._replace(worker)
@@ -115,7 +110,7 @@ class Pool:
     def _start(self) -> _Worker:
         mine, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=serve_jobs, args=(theirs, self._given), name="gpuopt-worker", daemon=True
+            target=serve_jobs, args=(theirs, self._settings), name="gpuopt-worker", daemon=True
         )
         process.start()
         theirs.close()
@@ -140,10 +135,3 @@ def _end(worker: _Worker) -> None:
     worker.process.join(_CLOSE_SECONDS)
     worker.pipe.close()
 
-
-def given_of(url: str, folder: Path, **limits: Any) -> Given:
-    """What workers are given, for a store."""
-    return Given(url=url, folder=str(folder.absolute()), **limits)
-
-
-Run = Callable[[str, str], None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from api.settings import ServiceSettings
 from api.store import Store
 from api.work import run_job
 
@@ -16,9 +17,11 @@ from api.work import run_job
 class ThreadRunner:
     """Runs at most so many jobs at once, each in a thread."""
 
-    def __init__(self, store: Store, workers: int = 2, seconds: float | None = None) -> None:
+    def __init__(
+        self, store: Store, workers: int = 2, settings: ServiceSettings | None = None
+    ) -> None:
         self._store = store
-        self._seconds = seconds
+        self._settings = settings
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="gpuopt-job")
         self._lock = threading.Lock()
         self._taken: set[str] = set()
@@ -49,7 +52,7 @@ class ThreadRunner:
 
     def _run(self, tenant: str, job: str) -> None:
         try:
-            run_job(self._store, tenant, job, seconds=self._seconds)
+            run_job(self._store, tenant, job, settings=self._settings)
         finally:
             with self._lock:
                 self._taken.discard(job)

@@ -22,83 +22,109 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GPUOPT_", extra="ignore", frozen=True)
 
     data_dir: Path = Field(
-        Path("gpuopt-data"), description="folder of the snapshots, the secret and SQLite's file"
+        default=Path("gpuopt-data"),
+        description="folder of the snapshots, the secret and SQLite's file",
     )
     database_url: SecretStr | None = Field(
-        None,
+        default=None,
         description="SQLAlchemy URL such as postgresql+psycopg://…; default: SQLite in data_dir",
     )
     secret: SecretStr | None = Field(
-        None,
+        default=None,
         min_length=32,
         description="keys the hashes of API keys and signs page tokens; default: a file in "
         "data_dir that is made once; servers that share a database need the same one",
     )
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8642, ge=0, le=65535, description="port to listen on; 0: any free one")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="the least that is logged"
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(
+        default=8642, ge=0, le=65535, description="port to listen on; 0: any free one"
     )
-    workers: int = Field(2, ge=1, le=256, description="solves that run at once")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least that is logged"
+    )
+    workers: int = Field(default=2, ge=1, le=256, description="solves that run at once")
     tenant_workers: int = Field(
-        2, ge=1, le=256, description="solves of one tenant that run at once, over all servers"
+        default=2,
+        ge=1,
+        le=256,
+        description="solves of one tenant that run at once, over all servers",
     )
     solve_seconds: int = Field(
-        1800, ge=1, description="longest time of one job; then its best plan so far is its answer"
+        default=1800,
+        ge=1,
+        description="longest time of one job; then its best plan so far is its answer",
     )
     worker_memory_bytes: int = Field(
-        0, ge=0, description="address space of a worker process; 0: not limited"
+        default=0, ge=0, description="address space of a worker process; 0: not limited"
     )
     worker_name: str = Field(
-        "",
+        default="",
         max_length=100,
         pattern=r"^[A-Za-z0-9._-]*$",
         description="name of this server among those that share a database; default: made up, "
         "with SQLite local",
     )
-    max_body_bytes: int = Field(MIB, ge=1024, description="largest JSON body")
-    max_upload_bytes: int = Field(256 * MIB, ge=1024, description="largest upload, compressed")
+    max_body_bytes: int = Field(default=MIB, ge=1024, description="largest JSON body")
+    max_upload_bytes: int = Field(
+        default=256 * MIB, ge=1024, description="largest upload, compressed"
+    )
     max_snapshot_bytes: int = Field(
-        2048 * MIB, ge=1024, description="largest snapshot once it is unpacked"
+        default=2048 * MIB, ge=1024, description="largest snapshot once it is unpacked"
     )
     max_queued: int = Field(
-        64, ge=1, description="jobs of a tenant that may wait or run; more are refused with 429"
+        default=64,
+        ge=1,
+        description="jobs of a tenant that may wait or run; more are refused with 429",
     )
     requests_per_minute: int = Field(
-        1200, ge=1, description="requests of one key, or of one stranger's address, in a minute"
+        default=1200,
+        ge=1,
+        description="requests of one key, or of one stranger's address, in a minute",
     )
     max_wait_seconds: int = Field(
-        60, ge=0, le=600, description="longest wait that Prefer: wait is granted"
+        default=60, ge=0, le=600, description="longest wait that Prefer: wait is granted"
     )
     key_days: int = Field(
-        365, ge=1, le=3650, description="days that a new key is valid if its maker states none"
+        default=365,
+        ge=1,
+        le=3650,
+        description="days that a new key is valid if its maker states none",
     )
     rotation_hours: int = Field(
-        24, ge=0, le=720, description="hours that the old key stays valid after a rotation"
+        default=24, ge=0, le=720, description="hours that the old key stays valid after a rotation"
     )
     advice_days: int = Field(
-        30, ge=1, le=365, description="days that a recommendation waits to be decided, and then "
-        "to be seen in a snapshot"
-    )  # fmt: skip
+        default=30,
+        ge=1,
+        le=365,
+        description="days that a recommendation waits to be decided, and then to be seen",
+    )
     realised_hours: int = Field(
-        720, ge=1, description="hours of usage after a purchase before its saving is measured"
+        default=720,
+        ge=1,
+        description="hours of usage after a purchase before its saving is measured",
     )
     sources: Path | None = Field(
-        None, description="TOML file of the sources that tenants may pull from; default: none"
+        default=None,
+        description="TOML file of the sources that tenants may pull from; default: none",
     )
     oidc_issuer: str | None = Field(
-        None, description="issuer of the tokens that are accepted beside API keys (extra oidc)"
+        default=None,
+        description="issuer of the tokens that are accepted beside API keys (extra oidc)",
     )
     oidc_audience: str | None = Field(
-        None, description="audience that those tokens are made out for; needed with the issuer"
+        default=None,
+        description="audience that those tokens are made out for; needed with the issuer",
     )
     oidc_jwks_url: str | None = Field(
-        None, description="where the issuer's keys are; default: asked of the issuer"
+        default=None, description="where the issuer's keys are; default: asked of the issuer"
     )
-    oidc_tenant_claim: str = Field("gpuopt_tenant", description="claim that names the tenant")
-    oidc_role_claim: str = Field("gpuopt_role", description="claim that names the role")
+    oidc_tenant_claim: str = Field(
+        default="gpuopt_tenant", description="claim that names the tenant"
+    )
+    oidc_role_claim: str = Field(default="gpuopt_role", description="claim that names the role")
     oidc_algorithms: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("RS256", "ES256"), description="signatures that are accepted; commas between them"
+        default=("RS256", "ES256"), description="signatures that are accepted; commas between them"
     )
 
     @field_validator("oidc_algorithms", mode="before")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from api.settings import ServiceSettings
 from api.store import Job, JobStatus, Store, TenantStore
 from optimizer.errors import DataError, GpuoptError
 from optimizer.program.watch import Progress, Watch
@@ -60,9 +61,18 @@ class Answer:
 class Task:
     """A job while it runs: what was asked, whom to tell, and when to stop."""
 
-    def __init__(self, store: TenantStore, job: Job, seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        store: TenantStore,
+        job: Job,
+        settings: ServiceSettings,
+        tenant_name: str,
+        seconds: float | None = None,
+    ) -> None:
         self.store = store
         self.job = job
+        self.settings = settings
+        self.tenant_name = tenant_name
         self.request: Mapping[str, Any] = job.request
         self._part: dict[str, int] = {}
         self._told = 0.0
@@ -104,19 +114,29 @@ class Task:
 Work = Callable[[Task], Answer]
 
 
-def run_job(store: Store, tenant: str, job: str, *, seconds: float | None = None) -> None:
+def run_job(
+    store: Store,
+    tenant: str,
+    job: str,
+    *,
+    seconds: float | None = None,
+    settings: ServiceSettings | None = None,
+) -> None:
     """Run a job from its beginning to its end, once.
 
     Parameters
     ----------
     seconds
         After so long a solve is stopped and answers with its best plan so far.
+    settings
+        Those of the service; default: of the environment.
     """
     mine = store.of(tenant)
     begun = mine.jobs.start(job)
     if begun is None:
         return
-    task = Task(mine, begun, seconds)
+    settings = settings or ServiceSettings()
+    task = Task(mine, begun, settings, store.tenant(tenant).name, seconds)
     context = decimal.getcontext()
     decimal.setcontext(decimal.Context(prec=DIGITS))
     try:
@@ -139,11 +159,13 @@ def works() -> dict[str, Work]:
     """What performs each kind of job."""
     from api.compare import compare_job
     from api.plans import plan_job
+    from api.pulls import pull_job
     from api.whatifs import sweep_job, what_if_job
 
     return {
         "plan": plan_job,
         "comparison": compare_job,
+        "pull": pull_job,
         "what_if": what_if_job,
         "sweep": sweep_job,
     }

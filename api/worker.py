@@ -9,51 +9,35 @@ import resource
 import signal
 import sys
 import threading
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
+
+from api.settings import ServiceSettings
 
 _PR_SET_PDEATHSIG = 1
 _WATCH_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Given:
-    """Where the store is, and what a worker may take.
-
-    Attributes
-    ----------
-    seconds
-        Wall time of a solve; then it answers with its best plan so far.
-    memory
-        Bytes of address space of the process; then the job fails.
-    """
-
-    url: str
-    folder: str
-    seconds: float | None = None
-    memory: int | None = None
-
-
-def serve_jobs(pipe: Connection, given: Given) -> None:
+def serve_jobs(pipe: Connection, settings: ServiceSettings) -> None:
     """Run jobs until the server is gone."""
     _end_with_the_server()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's; it ends the workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if given.memory is not None and sys.platform != "darwin":  # which does not hold to it
-        resource.setrlimit(resource.RLIMIT_AS, (given.memory, given.memory))
-    from pathlib import Path
-
+    memory = settings.worker_memory_bytes
+    if memory and sys.platform != "darwin":  # which does not hold to it
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    from api.logs import configure
     from api.solved import held
     from api.store import Store
     from api.work import run_job
 
-    store = Store(given.url, Path(given.folder))
+    configure(settings.log_level)
+    store = Store(settings.url, settings.data_dir)
     while True:
         try:
             tenant, job = pipe.recv()
         except EOFError:
             os._exit(0)
-        run_job(store, tenant, job, seconds=given.seconds)
+        run_job(store, tenant, job, seconds=float(settings.solve_seconds), settings=settings)
         pipe.send(held())
 
 

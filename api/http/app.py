@@ -3,18 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from api.access import derived, service_secret
-from api.http import comparisons, health, keys, kpis, plans, problems, recommendations, snapshots
+from api.http import (
+    comparisons,
+    health,
+    keys,
+    kpis,
+    plans,
+    problems,
+    pulls,
+    recommendations,
+    snapshots,
+)
 from api.http.gate import Gate
 from api.http.guard import Figures, Guard
 from api.http.problems import Problem, responses
@@ -27,6 +38,7 @@ from api.work import JobRunner
 VERSION = "1.0"
 ROUTERS: tuple[APIRouter, ...] = (
     snapshots.router,
+    pulls.router,
     plans.router,
     comparisons.router,
     recommendations.router,
@@ -56,6 +68,23 @@ def create_app(
         yield
         runner.close()
 
+    app = _with_routes(life)
+    registry = CollectorRegistry()
+    registry.register(_Jobs(store))
+    app.state.settings, app.state.store, app.state.runner = settings, store, runner
+    app.state.secret, app.state.page_secret = secret, derived(secret, "page token")
+    app.state.gate = Gate(store, settings, secret)
+    app.state.registry, app.state.again = registry, again
+    app.add_middleware(Guard, settings=settings, figures=Figures(registry))
+    return app
+
+
+def bare_app() -> FastAPI:
+    """Make the application without anything behind it: for its OpenAPI document."""
+    return _with_routes(None)
+
+
+def _with_routes(life: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None) -> FastAPI:
     app = FastAPI(
         title="gpuopt",
         version=VERSION,
@@ -65,35 +94,40 @@ def create_app(
         lifespan=life,
         redirect_slashes=False,
     )
-    registry = CollectorRegistry()
-    registry.register(_Jobs(store))
-    app.state.settings, app.state.store, app.state.runner = settings, store, runner
-    app.state.secret, app.state.page_secret = secret, derived(secret, "page token")
-    app.state.gate = Gate(store, settings, secret)
-    app.state.registry, app.state.again = registry, again
+    app.state.methods = _methods
     problems.install(app)
-    for router in (*ROUTERS, _own()):
+    for router in (*ROUTERS, _SELF):
         app.include_router(router)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
-    app.add_middleware(Guard, settings=settings, figures=Figures(registry))
     return app
 
 
-def _own() -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["service"], route_class=Route)
-
-    @router.get(
-        "/openapi.json",
-        responses=responses(),
-        operation_id="openapi",
-        summary="This document",
-        openapi_extra=scope_of("service:read"),
+def _methods(path: str) -> list[str]:
+    """Return what may be done at a path."""
+    routes = (route for router in (*ROUTERS, _SELF) for route in router.routes)
+    return sorted(
+        {
+            method
+            for route in routes
+            if isinstance(route, APIRoute) and route.path_regex.match(path)
+            for method in route.methods or ()
+        }
     )
-    def document(request: Request) -> dict[str, Any]:
-        """Read the OpenAPI 3.1 document of this service."""
-        return openapi(request.app)
 
-    return router
+
+_SELF = APIRouter(prefix="/v1", tags=["service"], route_class=Route)
+
+
+@_SELF.get(
+    "/openapi.json",
+    responses=responses(),
+    operation_id="openapi",
+    summary="This document",
+    openapi_extra=scope_of("service:read"),
+)
+def own_document(request: Request) -> dict[str, Any]:
+    """Read the OpenAPI 3.1 document of this service."""
+    return openapi(request.app)
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:

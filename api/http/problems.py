@@ -166,9 +166,12 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
         404: f"there is nothing at {request.url.path}. To mend it: see /v1/openapi.json",
         405: f"{request.method} is not done here. To mend it: see the header Allow",
     }
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # Starlette names the methods of one route of a path only
+        headers["Allow"] = ", ".join(request.app.state.methods(request.url.path))
     phrase = HTTPStatus(error.status_code).phrase
     detail = mends.get(error.status_code, f"{error.detail or phrase}. To mend it: see the docs")
-    return problem(name, detail, number, headers=error.headers)
+    return problem(name, detail, number, headers=headers)
 
 
 async def _of_validation(request: Request, error: Exception) -> JSONResponse:

@@ -109,7 +109,7 @@ async def upload(request: Request, mine: Mine, who: Who, by: By) -> Response:
                 raise ProblemError(
                     "archive", "a file is there twice. To mend it: send each once"
                 ) from None
-            row, new = mine.snapshots.add(place, "upload", by)
+            row, new = mine.snapshots.add(place, by)
         if new:
             follow_up(mine, row.id, by, request.app.state.settings)
         headers = {"Location": f"/v1/snapshots/{row.id}"}

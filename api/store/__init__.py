@@ -106,6 +106,20 @@ class Store:
         with self.database.read(EVERYONE) as session:
             return [*session.scalars(select(Tenant).order_by(Tenant.name))]
 
+    def tenant(self, tenant: str) -> Tenant:
+        """Return a tenant by its id.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        """
+        with self.database.read(EVERYONE) as session:
+            found = session.get(Tenant, tenant)
+        if found is None:
+            raise NotFound("tenant", tenant)
+        return found
+
     def tenant_named(self, name: str) -> Tenant | None:
         """Return the tenant of a name."""
         with self.database.read(EVERYONE) as session:

@@ -47,9 +47,7 @@ class Snapshots:
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
-    def add(
-        self, place: Path, origin: str, actor: Actor, *, partial: bool = False
-    ) -> tuple[Snapshot, bool]:
+    def add(self, place: Path, actor: Actor) -> tuple[Snapshot, bool]:
         """Check the case in a folder of :meth:`place` and keep it; say whether it is new.
 
         Raises
@@ -62,7 +60,6 @@ class Snapshots:
         if known is not None:
             return known, False
         target = self._folder / snapshot_name(case.snapshot)
-        size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
         if not target.is_dir():
             for path in sorted(place.rglob("*")):
                 _to_disk(path)
@@ -72,16 +69,29 @@ class Snapshots:
                 if not target.is_dir():
                     raise
             _to_disk(self._folder)
+        return self._keep(case, target, "upload", actor, partial=False)
+
+    def adopt(self, folder: Path, actor: Actor, *, partial: bool = False) -> tuple[Snapshot, bool]:
+        """Keep a snapshot that a pull has written into :attr:`root`; say whether it is new."""
+        case = read_case(folder)
+        known = self._known(case)
+        if known is not None:
+            return known, False
+        return self._keep(case, folder, "pull", actor, partial=partial)
+
+    def _keep(
+        self, case: Case, folder: Path, origin: str, actor: Actor, *, partial: bool
+    ) -> tuple[Snapshot, bool]:
         row = Snapshot(
             id=new_id("snp"),
             tenant=self._tenant,
-            name=target.name,
+            name=folder.name,
             digest=case.snapshot,
             origin=origin,
             partial=partial,
             currency=case.settings.currency,
             as_of=_EPOCH + timedelta(hours=case.settings.as_of),
-            size=size,
+            size=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
             tables=[name for name in schema.TABLES if case.has(name)],
             created_by=actor.name,
             created_at=now(),
@@ -90,7 +100,7 @@ class Snapshots:
             with self._database.write(self._tenant) as session:
                 session.add(row)
                 note(session, self._tenant, actor, "snapshot.kept", row.id, digest=row.digest)
-        except IntegrityError:
+        except IntegrityError:  # kept by another at the same moment
             known = self._known(case)
             if known is None:
                 raise

@@ -18,7 +18,7 @@ from api.store import Store
 
 def main() -> None:
     settings = ServiceSettings()
-    store = Store(settings.url, settings.data_dir / "snapshots")
+    store = Store(settings.url, settings.data_dir)
     store.migrate()
     jobs = Jobs(store, settings)
     jobs.recover()
