@@ -21,6 +21,7 @@ from typing import Any
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID
 from sqlalchemy.engine import make_url
 
+from api import schedules as _schedules  # noqa: F401 (its workflows are known by name)
 from api.pool import Pool, WorkerDied
 from api.settings import ServiceSettings
 from api.store import JobStatus, Store
@@ -41,6 +42,11 @@ _log = logging.getLogger("gpuopt.jobs")
 _here: dict[str, Jobs] = {}
 
 
+def here() -> Jobs:
+    """What runs the jobs of this server."""
+    return _here["jobs"]
+
+
 @DBOS.workflow(name="gpuopt.job", max_recovery_attempts=RECOVERIES)
 def job_workflow(tenant: str, job: str) -> str:
     """One job: a step that is repeated if the server ends within it."""
@@ -50,7 +56,7 @@ def job_workflow(tenant: str, job: str) -> str:
 @DBOS.step(name="gpuopt.run")
 def job_step(tenant: str, job: str) -> str:
     """Run a job in a worker process until it has ended."""
-    return _here["jobs"].run(tenant, job)
+    return here().run(tenant, job)
 
 
 class Jobs:
@@ -66,7 +72,7 @@ class Jobs:
     """
 
     def __init__(self, store: Store, settings: ServiceSettings) -> None:
-        self._store = store
+        self.store = store
         self._settings = settings
         self._open = False
         self._stop = threading.Event()
@@ -90,7 +96,7 @@ class Jobs:
             on_conflict="always_update",
         )
         self._open = True
-        self._store.workers.beat(self.worker)
+        self.store.workers.beat(self.worker)
         self._adopt()
         self._keeper.start()
 
@@ -114,12 +120,12 @@ class Jobs:
         self._keeper.join(BEAT_SECONDS * 5)
         self.pool.close()
         DBOS.destroy()
-        self._store.workers.gone(self.worker)
+        self.store.workers.gone(self.worker)
         _here.pop("jobs", None)
 
-    def run(self, tenant: str, job: str) -> str:
+    def run(self, tenant: str, job: str, again: int = 2) -> str:
         """Run a job in a worker process; a worker that dies of it is the job's failure."""
-        mine = self._store.of(tenant).jobs
+        mine = self.store.of(tenant).jobs
         known = mine.get(job)
         if JobStatus(known.status).final:
             return str(known.status)
@@ -132,6 +138,8 @@ class Jobs:
             if self._stop.is_set():
                 raise  # the server is closing: the job is not over
             _log.warning("job %s: its worker died: %s", job, error)
+            if mine.get(job).status == JobStatus.queued and again:
+                return self.run(tenant, job, again - 1)  # it died before it had begun
             mine.finish(job, JobStatus.failed, problem=died(str(error)))
         return str(mine.get(job).status)
 
@@ -139,7 +147,7 @@ class Jobs:
         """Say that this server lives, and take over from those that do not."""
         while not self._stop.wait(BEAT_SECONDS):
             try:
-                self._store.workers.beat(self.worker)
+                self.store.workers.beat(self.worker)
                 self._take_over()
                 self._adopt(timedelta(seconds=ORPHAN_SECONDS))
             except Exception:  # noqa: BLE001 (a database away for a moment must not end it)
@@ -147,18 +155,18 @@ class Jobs:
 
     def _take_over(self) -> None:
         limit = now() - timedelta(seconds=STALE_SECONDS)
-        for worker in self._store.workers.stale(limit):
+        for worker in self.store.workers.stale(limit):
             pending = DBOS.list_workflows(status="PENDING", executor_id=worker)
             for workflow in pending:
                 DBOS.resume_workflow(workflow.workflow_id)
-            if self._store.workers.gone(worker):
+            if self.store.workers.gone(worker):
                 _log.warning("server %s is gone: %d jobs are taken over", worker, len(pending))
 
     def _adopt(self, older: timedelta = timedelta(0)) -> None:
         """Queue what is in the store and not in the queue: its server ended in between."""
         limit = now() - older
-        for tenant, job in self._store.unfinished():
-            jobs = self._store.of(tenant).jobs
+        for tenant, job in self.store.unfinished():
+            jobs = self.store.of(tenant).jobs
             known = jobs.get(job)
             if known.created_at > limit:
                 continue
@@ -168,7 +176,9 @@ class Jobs:
             elif workflow.status in ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"):
                 jobs.finish(job, JobStatus.failed, problem=died("its server ended with it"))
             elif workflow.status == "SUCCESS" and not JobStatus(jobs.get(job).status).final:
-                run_job(self._store, tenant, job, settings=self._settings)  # restored from a backup older than the queue
+                run_job(
+                    self.store, tenant, job, settings=self._settings
+                )  # restored from a backup older than the queue
 
 
 def died(how: str) -> dict[str, Any]:
@@ -213,4 +223,3 @@ def _config(settings: ServiceSettings, worker: str) -> DBOSConfig:
         config["system_database_url"] = url.render_as_string(hide_password=False)
         config["dbos_system_schema"] = "gpuopt_jobs"
     return config
-

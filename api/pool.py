@@ -134,4 +134,3 @@ def _end(worker: _Worker) -> None:
     worker.process.kill()
     worker.process.join(_CLOSE_SECONDS)
     worker.pipe.close()
-
