@@ -44,7 +44,7 @@ from optimizer.program.lawcost import LawCost
 from optimizer.program.problem import Problem
 from optimizer.program.purchases import Column, advised_amounts, kinds_of, open_columns
 from optimizer.program.renewal import renewals
-from optimizer.program.solve import Progress, solve
+from optimizer.program.solve import Effort, Progress, solve
 from optimizer.program.warm import WarmStart
 from optimizer.program.watch import Watch
 from optimizer.program.window import build_window, held_cost
@@ -58,6 +58,7 @@ def make_plan(
     watch: Watch | None = None,
     previous: Mapping[str, Decimal] | None = None,
     base: Plan | None = None,
+    effort: Effort | None = None,
 ) -> Plan:
     """Plan the horizon of a case.
 
@@ -72,6 +73,8 @@ def make_plan(
         The plan of a similar case that was made in this process: parts whose offers and hours
         are the same start where its solver ended, and parts that are the same to the last
         number are taken as they are.
+    effort
+        How much work the other parts may take.
 
     Raises
     ------
@@ -122,7 +125,7 @@ def make_plan(
                 )
             )
         else:
-            known = _Known(advice, previous, () if base is None else base.parts)
+            known = _Known(advice, previous, () if base is None else base.parts, effort)
             parts.append(
                 _solve_part(case, catalogue, component, limits, known, _of_part(case, watch))
             )
@@ -175,6 +178,7 @@ class _Known:
     advice: Mapping[str, Decimal]
     previous: Mapping[str, Decimal] | None
     parts: Sequence[Part]
+    effort: Effort | None = None
 
     def start(self, columns: Sequence[Column], problem: Problem) -> WarmStart | None:
         """Where the part that buys the same stopped; else the earlier plan's amounts."""
@@ -230,6 +234,7 @@ def _solve_part(
         kinds=kinds_of(component.columns),
         start=known.start(columns, problem),
         watch=watch,
+        effort=known.effort,
     )
     return Part(component, window, problem, law, answer, limits, renewals=renewed)
 

@@ -21,7 +21,7 @@ from optimizer.planning.whatif.edits import Edit
 from optimizer.planning.whatif.grammar import parse_edits
 from optimizer.program.purchases import advised_amounts, planned
 from optimizer.program.search import on_step
-from optimizer.program.solve import Progress
+from optimizer.program.solve import QUICK, Effort, Progress
 from optimizer.program.watch import Watch
 from optimizer.tables import Case
 
@@ -56,8 +56,12 @@ def what_if(
     progress: Progress = lambda _: None,
     *,
     watch: Watch | None = None,
+    effort: Effort = QUICK,
 ) -> WhatIf:
     """Plan the case of a plan with edits, from where that plan's solve ended.
+
+    ``effort`` is that of the parts that the edits change: a quick answer is checked, proven and
+    states its gap as any plan does, and that gap may be wider than what the case asks for.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def what_if(
     parsed = parse_edits(edits)
     progress("applying the edits")
     applied = apply_edits(base.case, parsed)
-    plan = make_plan(applied.case, progress, watch=watch, base=base)
+    plan = make_plan(applied.case, progress, watch=watch, base=base, effort=effort)
     if applied.forbidden:
         closed = {n: FORBIDDEN if n in applied.forbidden else r for n, r in plan.closed.items()}
         plan = replace(plan, closed=closed)
