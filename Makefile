@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench
+.PHONY: help setup demo test test-postgres lint bench
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with everything needed to run, test and check (PYTHON=python3.12 chooses)
 
@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or later is needed: make setup PYTHON=python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[test,dev,clouds,models]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[test,dev,clouds,models,postgres,oidc]'
 	@touch $@
 
 demo: setup ## plan the demonstration company
@@ -25,6 +25,9 @@ demo: setup ## plan the demonstration company
 
 test: setup ## run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+test-postgres: setup ## run the service's tests on PostgreSQL, installing it where that may be done
+	$(BIN)/python tests/with_postgres.py || { code=$$?; test $$code -eq 77 || exit $$code; }
 
 lint: setup ## check style, types and the import contract
 	$(BIN)/ruff check .

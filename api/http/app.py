@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+from pydantic import BaseModel
 
 from api.access import derived, service_secret
 from api.http import (
@@ -24,6 +25,7 @@ from api.http import (
     problems,
     pulls,
     recommendations,
+    shapes,
     snapshots,
 )
 from api.http.gate import Gate
@@ -141,6 +143,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         schemas = parts.setdefault("schemas", {})
         schemas.update(schema.pop("$defs", {}))
         schemas["Problem"] = schema
+        for model in _SHOWN:  # FastAPI leaves out what is null, in examples too
+            schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         parts["securitySchemes"] = {
@@ -149,6 +153,15 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         document["security"] = [{"key": []}]
         app.openapi_schema = document
     return app.openapi_schema
+
+
+_SHOWN: tuple[type[BaseModel], ...] = (
+    shapes.AuditView,
+    shapes.JobView,
+    shapes.KeyView,
+    shapes.RecommendationView,
+    shapes.SnapshotView,
+)
 
 
 class _Jobs(Collector):

@@ -94,7 +94,7 @@ def kpis(
         total=document["total"],
         savings=document.get("savings"),
         kpis=document["kpis"],
-        recommendations=dict(Counter(row.state for row in advice)),
+        recommendations=dict(sorted(Counter(row.state for row in advice).items())),
         realised=decimal_string(saved),
         formulae=FORMULAE,
     )

@@ -60,7 +60,7 @@ class Recommendations:
         with self._database.write(self._tenant) as session:
             found = [*session.scalars(select(Recommendation).where(Recommendation.plan == plan))]
             if found:
-                return found
+                return sorted(found, key=lambda row: row.offer)
             query = select(Recommendation).where(Recommendation.state == AdviceState.active)
             for row in session.scalars(query.with_for_update()):
                 self._step(session, row, AdviceState.superseded, actor)
@@ -83,7 +83,7 @@ class Recommendations:
             ]
             session.add_all(rows)
             note(session, self._tenant, actor, "plan.put_forward", plan, purchases=len(rows))
-        return rows
+        return sorted(rows, key=lambda row: row.offer)
 
     def get(self, name: str) -> Recommendation:
         """Return a recommendation.
