@@ -80,6 +80,16 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
                 terminal, diff_document(*documents), output, as_json=as_json, no_color=no_color
             )
 
+    @app.command("mcp")
+    def mcp_command(
+        folder: Annotated[Path, typer.Argument(metavar="PLANS", help="folder of plans' JSON")],
+    ) -> None:
+        """Serve the plans of a folder to assistants: read-only MCP tools over stdio."""
+        with terminal.errors(machine=False):
+            from api.mcp import make_server
+
+            make_server(folder).run("stdio")
+
     @app.command("explain")
     def explain_command(
         plan: Annotated[Path, typer.Argument(metavar="PLAN", help="a plan's JSON")],

@@ -69,6 +69,8 @@ class Fleet:
         """SIGKILL the server alone: its workers have to notice."""
         server.kill()
         server.wait(10)
+        assert server.stdout is not None
+        server.stdout.close()
         self.servers.remove(server)
 
     def wait(self, seconds: float) -> None:
