@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from api import serve as serving
+from api import whatif
+from api.terminal import Terminal
 from optimizer.errors import DataError, GpuoptError, UsageError
 
 if TYPE_CHECKING:
@@ -322,7 +324,10 @@ def _plan(
         document = infeasible_document(error)
     text = to_json(document) + "\n"
     if output is not None:
+        from api.plan_cache import beside, case_note
+
         _write(output, text)
+        _write(beside(output), case_note(output, case))
     infeasible = document["status"] == "infeasible"
     page = infeasible_page(document) if infeasible else plan_page(document, detail=detail)
     if output is not None and case == _demo_folder():
@@ -503,6 +508,11 @@ class _Errors:
             sys.stderr.write(f"gpuopt: {text}\n")
         raise typer.Exit(code) from None
 
+
+whatif.register(
+    app,
+    Terminal(errors=_Errors, progress=_progress, write=_print, show=_show, save=_write),
+)
 
 if __name__ == "__main__":
     main()

@@ -10,6 +10,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from api.solved import keep
 from api.store import Actor
 from api.store.database import now
 from api.work import Answer, Task
@@ -41,6 +42,7 @@ def plan_job(task: Task) -> Answer:
     except InfeasibleCase as error:
         document = infeasible_document(error)
     else:
+        keep(task.job.id, plan)
         document = plan_document(plan, detail=bool(task.request.get("detail")))
     text = to_json(document) + "\n"
     plain: dict[str, Any] = json.loads(text)

@@ -96,9 +96,9 @@ def open_store(settings: ServiceSettings) -> Store:
 
 def make_runner(store: Store, settings: ServiceSettings) -> JobRunner:
     """Return what runs the jobs of this server."""
-    from api.runner import ThreadRunner
+    from api.jobs import Jobs
 
-    return ThreadRunner(store, settings.workers, settings)
+    return Jobs(store, settings)
 
 
 def _serve(settings: ServiceSettings) -> None:

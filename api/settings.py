@@ -43,6 +43,27 @@ class ServiceSettings(BaseSettings):
         default="info", description="the least that is logged"
     )
     workers: int = Field(default=2, ge=1, le=256, description="solves that run at once")
+    tenant_workers: int = Field(
+        default=2,
+        ge=1,
+        le=256,
+        description="solves of one tenant that run at once, over all servers",
+    )
+    solve_seconds: int = Field(
+        default=1800,
+        ge=1,
+        description="longest time of one job; then its best plan so far is its answer",
+    )
+    worker_memory_bytes: int = Field(
+        default=0, ge=0, description="address space of a worker process; 0: not limited"
+    )
+    worker_name: str = Field(
+        default="",
+        max_length=100,
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="name of this server among those that share a database; default: made up, "
+        "with SQLite local",
+    )
     max_body_bytes: int = Field(default=MIB, ge=1024, description="largest JSON body")
     max_upload_bytes: int = Field(
         default=256 * MIB, ge=1024, description="largest upload, compressed"

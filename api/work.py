@@ -160,8 +160,15 @@ def works() -> dict[str, Work]:
     from api.compare import compare_job
     from api.plans import plan_job
     from api.pulls import pull_job
+    from api.whatifs import sweep_job, what_if_job
 
-    return {"plan": plan_job, "comparison": compare_job, "pull": pull_job}
+    return {
+        "plan": plan_job,
+        "comparison": compare_job,
+        "pull": pull_job,
+        "what_if": what_if_job,
+        "sweep": sweep_job,
+    }
 
 
 def problem_of(error: GpuoptError, status: int = 422) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from api.store.models import AdviceState, Job, JobStatus, Key, Snapshot, Tenant
 from api.store.once import Answers
 from api.store.recommendations import Recommendations
 from api.store.snapshots import Snapshots
+from api.store.workers import Workers
 
 __all__ = [
     "SERVICE",
@@ -69,6 +70,7 @@ class Store:
         self.url = url
         self.folder = folder
         self.database = Database(url)
+        self.workers = Workers(self.database)
 
     def migrate(self) -> None:
         """Bring the database's tables to this version; several servers may do it at once."""

@@ -51,6 +51,7 @@ class Jobs:
         snapshot: str | None = None,
         most: int | None = None,
         once: tuple[str, str] | None = None,
+        name: str | None = None,
     ) -> Job:
         """Keep a request as a queued job; from here on it is not lost.
 
@@ -64,6 +65,8 @@ class Jobs:
             Unfinished jobs that the tenant may have.
         once
             Who asked, and the ``Idempotency-Key`` of the request: the job is noted with it.
+        name
+            The job's id, where it must be one that is known before.
 
         Raises
         ------
@@ -71,7 +74,7 @@ class Jobs:
             If the tenant has as many unfinished jobs already.
         """
         job = Job(
-            id=new_id(PREFIXES[kind]),
+            id=name or new_id(PREFIXES[kind]),
             tenant=self._tenant,
             kind=kind,
             status=JobStatus.queued,
@@ -111,6 +114,11 @@ class Jobs:
         """
         with self._database.read(self._tenant) as session:
             return _find(session, job, kind)
+
+    def exists(self, job: str) -> bool:
+        """Whether there is a job of this id."""
+        with self._database.read(self._tenant) as session:
+            return session.scalar(select(Job.id).where(Job.id == job)) is not None
 
     def page(
         self,

@@ -257,3 +257,11 @@ class Once(Tenanted, Base):
 
 
 IMMUTABLE = ("documents", "events", "audit")
+
+
+class Worker(Base):
+    """A server that takes jobs, and when it was last heard of."""
+
+    __tablename__ = "workers"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    seen_at: Mapped[datetime]

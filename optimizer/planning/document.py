@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -68,8 +69,12 @@ def plan_id(case: Case) -> str:
     return f"pln_{digest.hexdigest()[:20]}"
 
 
-def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
-    """The document of ``gpuopt plan``; keys of what the case does not ask for are absent."""
+def plan_document(plan: Plan, *, detail: bool = False, weighed: bool = True) -> dict[str, Any]:
+    """The document of ``gpuopt plan``; keys of what the case does not ask for are absent.
+
+    Unless it is ``weighed`` it has nothing that asks what another purchase would be worth or
+    what other demand would cost: those take longer than a small change takes to plan.
+    """
     case = plan.case
     document: dict[str, Any] = {**head(case), "plan": plan_id(case), "status": str(plan.status)}
     document |= {
@@ -91,8 +96,8 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
         "gap_solver": plan.gap_solver,
         "gap_law": plan.gap_law,
         "parts": [_part(part) for part in plan.parts],
-        "purchases": _purchases(plan),
-        "considered": weigh(plan),
+        "purchases": _purchases(plan, marginal_values(plan) if weighed else {}),
+        **({"considered": weigh(plan)} if weighed else {}),
         "commitments": _commitments(plan),
     }
     renewed = renewal_rows(plan)
@@ -110,20 +115,22 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
         document["limits"] = limits
     if plan.agreements:
         document["agreements"] = agreements_of(plan)
-    prices = shadow_prices(plan)
+    prices = shadow_prices(plan) if weighed else []
     if prices:
         document["shadow_prices"] = prices
     document["kpis"] = _kpis(plan)
     if plan.baseline is not None:
         document["baseline_bill"] = plan.baseline.as_dict(detail=detail)
     document["bill"] = plan.bill.as_dict(detail=detail)
-    document["sensitivity"] = [row.as_dict() for row in sensitivity(plan)]
+    if weighed:
+        document["sensitivity"] = [row.as_dict() for row in sensitivity(plan)]
     document["checks"] = [
         {"check": check.name, "part": number, "ok": check.ok, "detail": check.detail}
         for number, part in enumerate(plan.parts)
         for check in part.answer.checks
     ]
-    document["explanation"] = explain(plan, document)
+    if weighed:
+        document["explanation"] = explain(plan, document)
     return document
 
 
@@ -151,10 +158,9 @@ def _part(part: Part) -> dict[str, Any]:
     }
 
 
-def _purchases(plan: Plan) -> list[dict[str, Any]]:
+def _purchases(plan: Plan, values: Mapping[str, Decimal]) -> list[dict[str, Any]]:
     as_of = plan.case.settings.as_of
     end = as_of + plan.case.settings.horizon_hours
-    values = marginal_values(plan)
     rows = []
     for name, quantity in sorted(plan.bought.items()):
         offer = plan.catalogue.offers[name]
@@ -177,7 +183,7 @@ def _purchases(plan: Plan) -> list[dict[str, Any]]:
                     holding, max(end, holding.start), holding.end
                 ).quantize(_PLACES),
                 "break_even_hours": break_even_hours(plan, name),
-                "marginal_value": values[name],
+                **({"marginal_value": values[name]} if values else {}),
                 "covers": [
                     {"meter": meter, "quantity": float(units)}
                     for meter, units in plan.covers[name].items()

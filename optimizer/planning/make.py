@@ -34,6 +34,7 @@ from optimizer.planning.replayed import (
     planned_holdings,
     replay_plan,
 )
+from optimizer.planning.reuse import Earlier, part_name
 from optimizer.planning.scope import refuse_unplanned
 from optimizer.planning.shortfall import shortfalls, todays_shortfalls
 from optimizer.program.build import build_problem
@@ -43,7 +44,7 @@ from optimizer.program.lawcost import LawCost
 from optimizer.program.problem import Problem
 from optimizer.program.purchases import Column, advised_amounts, kinds_of, open_columns
 from optimizer.program.renewal import renewals
-from optimizer.program.solve import Progress, solve
+from optimizer.program.solve import Effort, Progress, solve
 from optimizer.program.warm import WarmStart
 from optimizer.program.watch import Watch
 from optimizer.program.window import build_window, held_cost
@@ -57,6 +58,7 @@ def make_plan(
     watch: Watch | None = None,
     previous: Mapping[str, Decimal] | None = None,
     base: Plan | None = None,
+    effort: Effort | None = None,
 ) -> Plan:
     """Plan the horizon of a case.
 
@@ -69,7 +71,10 @@ def make_plan(
         Amounts by offer of an earlier plan of a similar case, to start from.
     base
         The plan of a similar case that was made in this process: parts whose offers and hours
-        are the same start where its solver ended.
+        are the same start where its solver ended, and parts that are the same to the last
+        number are taken as they are.
+    effort
+        How much work the other parts may take.
 
     Raises
     ------
@@ -98,13 +103,18 @@ def make_plan(
     together = limits.together(catalogue, demand.usage, columns)
     split = split_case(settings, catalogue, demand, holdings, columns, together, movable.joined)
     advice = _advice(case)
-    if base is not None and previous is None:
-        previous = base.bought
+    previous = base.bought if base is not None and previous is None else previous
     watch = watch or Watch(tell=lambda told: progress(str(told)))
-    parts = []
+    parts: list[Part] = []
+    earlier = Earlier(base)
     for number, component in enumerate(split.components, start=1):
         progress(f"part {number} of {len(split.components)}: {_title(component)}")
         moving = movable.part(component.lines, component.demand)
+        name = part_name(settings, catalogue, component, limits, moving, advice)
+        same = earlier.same(name, component)
+        if same is not None:
+            parts.append(same)
+            continue
         if moving.works or moving.jobs:
             simple: dict[str, Mapping[str, Decimal]] = {"the providers' advice": advice}
             if previous is not None:
@@ -115,16 +125,13 @@ def make_plan(
                 )
             )
         else:
-            known = _Known(advice, previous, () if base is None else base.parts)
+            known = _Known(advice, previous, () if base is None else base.parts, effort)
             parts.append(
                 _solve_part(case, catalogue, component, limits, known, _of_part(case, watch))
             )
+        parts[-1] = replace(parts[-1], name=name)
     refuse_infeasible(case, parts, ways_of_part)
-    bought = {
-        name: amount
-        for part in parts
-        for name, amount in amounts_of(part.columns, part.bought).items()
-    }
+    bought = {n: q for part in parts for n, q in amounts_of(part.columns, part.bought).items()}
     for column in split.idle_columns:
         for offer, _ in column.members:
             closed[offer.name] = "nothing that it covers is used in the horizon"
@@ -171,6 +178,7 @@ class _Known:
     advice: Mapping[str, Decimal]
     previous: Mapping[str, Decimal] | None
     parts: Sequence[Part]
+    effort: Effort | None = None
 
     def start(self, columns: Sequence[Column], problem: Problem) -> WarmStart | None:
         """Where the part that buys the same stopped; else the earlier plan's amounts."""
@@ -226,6 +234,7 @@ def _solve_part(
         kinds=kinds_of(component.columns),
         start=known.start(columns, problem),
         watch=watch,
+        effort=known.effort,
     )
     return Part(component, window, problem, law, answer, limits, renewals=renewed)
 

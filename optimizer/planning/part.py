@@ -41,7 +41,8 @@ class Part:
     """A component of the case, its planning window, its program, the answer, and its limits.
 
     Where work may move, window, program and law are those of the plan's placement.
-    ``renewals`` are columns of the program behind those that may be bought now.
+    ``renewals`` are columns of the program behind those that may be bought now; ``name`` is
+    the hash of what it was made from.
     """
 
     component: Component
@@ -52,6 +53,7 @@ class Part:
     limits: CaseLimits
     moved: PartMoves | None = None
     renewals: tuple[Column, ...] = ()
+    name: str = ""
 
     @cached_property
     def compared(self) -> float:

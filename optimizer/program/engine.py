@@ -114,6 +114,7 @@ def solve_engine(
     constant: float = 0.0,
     start: WarmStart | None = None,
     watch: Watch | None = None,
+    rounds: int | None = None,
 ) -> Engine:
     """Find amounts whose free-choice cost is within ``gap`` of a proven bound.
 
@@ -125,15 +126,20 @@ def solve_engine(
         Cost that no decision changes.
     start
         An earlier plan to start from: its hours shape the first cells.
+    rounds
+        Most rounds; with fewer than there may be, units are not branched on either.
     """
     watch = watch or Watch()
-    return _Run(problem, gap, constant, watch).solve(start)
+    return _Run(problem, gap, constant, watch, rounds or ROUNDS).solve(start)
 
 
 class _Run:
     """One solve and its state."""
 
-    def __init__(self, problem: Problem, gap: float, constant: float, watch: Watch) -> None:
+    def __init__(
+        self, problem: Problem, gap: float, constant: float, watch: Watch, rounds: int = ROUNDS
+    ) -> None:
+        self.rounds = rounds
         self.problem, self.gap, self.constant, self.watch = problem, gap, constant, watch
         self.levels = Levels.of(problem)
         self.oracle = HourOracle(problem)
@@ -164,7 +170,7 @@ class _Run:
         # After a program that is as fine as an earlier solve's last, none is coarser.
         finer = 0 if basis is None else 2
         with ThreadPoolExecutor(max_workers=1) as beside:
-            for number in range(ROUNDS):
+            for number in range(self.rounds):
                 master = Master(problem, self.levels, self.cells.cells, self.knots)
                 proposal = master.solve(watch.left(), basis)
                 rounds, rows, basis = number + 1, master.rows, None
@@ -181,10 +187,10 @@ class _Run:
                 lost = lost or slow or gained < -self.gap * abs(highest)
                 if gained >= 0:
                     highest, strongest = proposal.objective, self.cells.cells
-                self._round(proposal, known, number + finer, rounds == ROUNDS, beside)
+                self._round(proposal, known, number + finer, rounds == self.rounds, beside)
                 known = True
                 self._tell(f"round {rounds}, {rows:,} rows")
-                if self._closed() or watch.stop() or rounds == ROUNDS:
+                if self._closed() or watch.stop() or rounds == self.rounds:
                     self._prove(beside)
                     break
                 small = strongest.count * len(problem.pools) <= SPLIT_BELOW
@@ -200,7 +206,8 @@ class _Run:
                 )
                 spread /= 2
                 self._focus([self.relaxed, self.asked], spread)
-        if not self._closed() and rows and rows <= BRANCH_ROWS and not watch.stop():
+        whole = rows and rows <= BRANCH_ROWS and self.rounds == ROUNDS
+        if whole and not self._closed() and not watch.stop():
             self._whole(master)
         free, quantity = self.best
         ended = master.basis()

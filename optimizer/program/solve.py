@@ -47,6 +47,32 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Effort:
+    """How much work a solve may do; what it comes to is proven and its gap stated either way.
+
+    Attributes
+    ----------
+    evaluations
+        Of the search on the replayed bill.
+    rounds
+        Of the partition; ``None``: as many as it takes.
+    alone
+        Whether every kind of offer alone is planned, to compare with.
+    exact
+        Whether free choice is priced by the hours' linear programs, or from above by the oracle.
+    """
+
+    evaluations: int = SEARCH_EVALUATIONS
+    rounds: int | None = None
+    alone: bool = True
+    exact: bool = True
+
+
+FULL = Effort()
+QUICK = Effort(evaluations=12, rounds=2, alone=False, exact=False)
+
+
+@dataclass(frozen=True)
 class Answer:
     """A plan's amounts with their proof; dollars without the constant cost of what is held.
 
@@ -88,6 +114,7 @@ def solve(
     start: WarmStart | None = None,
     progress: Progress = lambda _: None,
     watch: Watch | None = None,
+    effort: Effort | None = None,
 ) -> Answer:
     """Find the amounts to buy.
 
@@ -110,6 +137,8 @@ def solve(
         An earlier plan of a similar problem.
     progress, watch
         Told what is being done; a watch also knows when to stop.
+    effort
+        How much work to do; default :data:`FULL`.
 
     Raises
     ------
@@ -117,6 +146,7 @@ def solve(
         If no way gives an answer that passes the checks.
     """
     watch = watch or Watch(tell=lambda told: progress(str(told)))
+    effort = effort or Effort(evaluations=SEARCH_EVALUATIONS)
     way, why = pick(problem, method)
     known = {"nothing new": np.zeros(len(problem.columns)), **(incumbents or {})}
     if start is not None:
@@ -125,10 +155,20 @@ def solve(
     known = with_renewals(coarse, known)
     if start is not None:
         start = replace(start, quantity=known["the previous plan"])
-    known |= each_alone(coarse, kinds or {})
+    if effort.alone:
+        known |= each_alone(coarse, kinds or {})
     known = {name: on_step(problem, amounts) for name, amounts in known.items()}
     watch.report(f"{problem.hours:,} distinct hours; {way}: {why}")
-    found = run_way(problem, way, why, gap=gap, constant=constant, start=start, watch=watch)
+    found = run_way(
+        problem,
+        way,
+        why,
+        gap=gap,
+        constant=constant,
+        start=start,
+        watch=watch,
+        rounds=effort.rounds,
+    )
     solution, bounded, checks = found.solution, found.bounded, list(found.checks)
     if solution.status is Status.INFEASIBLE and proven_infeasible(problem, nodes=BRANCH_NODES):
         return _infeasible(problem, law, found, way)
@@ -147,7 +187,7 @@ def solve(
     first = _start(problem, law, solution, known, values)
     watch.report("searching on the replayed bill")
     quantity, _, spent = improve(
-        problem, law.objective, first, evaluations=SEARCH_EVALUATIONS, stop=watch.stop
+        problem, law.objective, first, evaluations=effort.evaluations, stop=watch.stop
     )
     outcome = law.outcome(quantity)
     if np.isinf(outcome.objective):
@@ -157,11 +197,15 @@ def solve(
             "could be chosen. To mend it: fill on_demand, or unmet_penalty, of such a meter"
         )
         raise SolverError(msg)
-    free = min(outcome.objective, free_cost(problem, quantity, bounded, outcome.hourly, way))
+    free = min(
+        outcome.objective,
+        free_cost(problem, quantity, bounded, outcome.hourly, way, exact=effort.exact),
+    )
     if free - bounded.bound > OPTIMAL_GAP * abs(free) and (asked != quantity).any():
         # The search may have left the program's amounts because the law makes nothing of
         # them: that is the law's doing, not what the solver left.
-        free = min(free, free_cost(problem, asked, bounded, law.outcome(asked).hourly, way))
+        hourly = law.outcome(asked).hourly
+        free = min(free, free_cost(problem, asked, bounded, hourly, way, exact=effort.exact))
     bound = min(bounded.bound, free)
     checks += check_bound(
         bounded.bound, {**values, "plan": outcome.objective, "plan, free choice": free}

@@ -94,11 +94,12 @@ def run_way(
     constant: float,
     start: WarmStart | None,
     watch: Watch,
+    rounds: int | None = None,
 ) -> Found:
-    """Solve one way."""
+    """Solve one way; ``rounds`` are the most that the partition takes."""
     balanced = Balanced.of(problem)
     if way.startswith("partition"):
-        return _engine(balanced, why, gap, constant, start, watch)
+        return _engine(balanced, why, gap, constant, start, watch, rounds)
     return _whole(balanced, way, why, watch)
 
 
@@ -109,13 +110,19 @@ def _engine(
     constant: float,
     start: WarmStart | None,
     watch: Watch,
+    rounds: int | None,
 ) -> Found:
     money = balanced.money
     scaled = replace(watch, tell=lambda p: watch.tell(p.times(money)))
     if start is not None:
         start = start.balanced(balanced)
     answer = solve_engine(
-        balanced.problem, gap=gap, constant=constant / money, start=start, watch=scaled
+        balanced.problem,
+        gap=gap,
+        constant=constant / money,
+        start=start,
+        watch=scaled,
+        rounds=rounds,
     )
     watch.reason = watch.reason or scaled.reason
     status = Status.STOPPED
@@ -175,19 +182,25 @@ def second_opinion(problem: Problem, way: str) -> tuple[ProgramSolution, list[Ch
 
 
 def free_cost(
-    problem: Problem, quantity: Floats, bounded: Bounded, law_hourly: Floats, way: str
+    problem: Problem,
+    quantity: Floats,
+    bounded: Bounded,
+    law_hourly: Floats,
+    way: str,
+    *,
+    exact: bool = True,
 ) -> float:
     """Dollars of amounts under free choice, from coverage that is feasible in every hour.
 
-    For the partition the better of the oracle's coverage and the law's, hour by hour; else the
-    hours' linear programs, for as many hours as is worth while.
+    For the partition the better of the oracle's coverage and the law's, hour by hour; if that
+    is to be ``exact``, and else, the hours' linear programs, for as many hours as is worth while.
     """
     if way.startswith("partition"):
         if not hours_apart(problem):
             return float("inf")  # not known: the law's cost stands for it
         hours = HourOracle(problem).run(quantity, bounded.prices.shared)
         best = np.minimum(hours.cost, law_hourly)
-        if len(problem.pools) * problem.hours <= EXACT_BELOW:
+        if exact and len(problem.pools) * problem.hours <= EXACT_BELOW:
             return free_choice_cost(problem, quantity, bounded.prices, best)
         return float(problem.cost @ quantity + problem.weight @ best)
     return free_choice_cost(problem, quantity, bounded.prices, law_hourly)

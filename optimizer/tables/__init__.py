@@ -3,6 +3,13 @@
 
 from optimizer.tables.case import Case, read_case
 from optimizer.tables.charges import Charge
+from optimizer.tables.edited import (
+    UsageRows,
+    UsageScale,
+    edited_case,
+    usage_columns,
+    usage_values,
+)
 from optimizer.tables.hours import format_hour, month_hours, month_of, parse_hour
 from optimizer.tables.lines import UsageLines
 from optimizer.tables.money import Money, decimal_string
@@ -23,7 +30,10 @@ __all__ = [
     "Solve",
     "Table",
     "UsageLines",
+    "UsageRows",
+    "UsageScale",
     "decimal_string",
+    "edited_case",
     "format_hour",
     "month_hours",
     "month_of",
@@ -31,5 +41,7 @@ __all__ = [
     "parse_settings",
     "read_case",
     "table",
+    "usage_columns",
+    "usage_values",
     "write_case",
 ]

@@ -50,6 +50,21 @@ class Case:
     _store: Store = field(default_factory=Store, repr=False, compare=False)
     _lines: list[UsageLines] = field(default_factory=list, repr=False, compare=False)
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that the case has a file for."""
+        return tuple(self._files)
+
+    @property
+    def store(self) -> Store:
+        """Where its tables are held: for this floor alone."""
+        return self._store
+
+    @property
+    def lines_cache(self) -> list[UsageLines]:
+        """Usage by line once it was computed: for cases with the same usage."""
+        return self._lines
+
     def table(self, name: str) -> pd.DataFrame:
         """Return a copy of a table other than ``usage``.
 
@@ -175,7 +190,7 @@ def read_case(path: str | Path) -> Case:
     for name, file in files.items():
         store.load(name, file)
     checks.check_all(store, settings)
-    frames = {name: _frame(store, store.tables[name]) for name in files if name != "usage"}
+    frames = {name: frame_of(store, store.tables[name]) for name in files if name != "usage"}
     return Case(
         path=folder,
         settings=settings,
@@ -238,7 +253,7 @@ def _index(rows: int) -> pd.RangeIndex:
     return pd.RangeIndex(1, rows + 1, name="row")
 
 
-def _frame(store: Store, loaded: Loaded) -> pd.DataFrame:
+def frame_of(store: Store, loaded: Loaded) -> pd.DataFrame:
     """Return a loaded table as a frame of Python values."""
     columns = {column.name: column for column in loaded.table.columns}
     given = [name for name in columns if name in loaded.given]

@@ -12,7 +12,10 @@ from __future__ import annotations
 import re
 import tempfile
 import uuid
+import weakref
 from collections.abc import Sequence
+from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,11 +74,37 @@ class Store:
         # DuckDB makes the folder when it spills; two processes must not share one.
         spill = Path(tempfile.gettempdir(), f"gpuopt-{uuid.uuid4().hex}")
         self._connection = duckdb.connect(config={"temp_directory": str(spill)})
+        self._layers: tuple[str, ...] = ()
         self.tables: dict[str, Loaded] = {}
+
+    def derived(self) -> Store:
+        """Return a store with the same tables, of which those made in it hide the others'.
+
+        The tables that are not changed are not copied; this store does not change.
+        """
+        other = copy(self)
+        other.tables = dict(self.tables)
+        other._add_layer()  # noqa: SLF001 (a store of the same class)
+        return other
+
+    def _add_layer(self) -> None:
+        layer = f"layer_{uuid.uuid4().hex}"
+        self.run(f"CREATE SCHEMA {layer}")
+        self._layers = (layer, *self._layers)
+        weakref.finalize(self, _drop, self._connection, layer)
+
+    def replace(self, name: str, by: str) -> None:
+        """Put a table of this derived store in the place of another one of its own, or hide it."""
+        layer = self._layers[0]
+        self.run(f"DROP TABLE IF EXISTS {layer}.{_quoted(name)}")
+        self.run(f"ALTER TABLE {layer}.{_quoted(by)} RENAME TO {_quoted(name)}")
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
         """Run a statement on a cursor of its own, so that threads do not meet."""
-        return self._connection.cursor().execute(sql, list(parameters))
+        cursor = self._connection.cursor()
+        if self._layers:
+            cursor.execute(f"SET search_path = '{','.join((*self._layers, 'main'))}'")
+        return cursor.execute(sql, list(parameters))
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and return its rows."""
@@ -329,6 +358,12 @@ def _accepted(kind: str) -> tuple[str, ...]:
 def _sql_type(column: Column) -> str:
     types = {"number": "DOUBLE", "share": "DOUBLE", "integer": "BIGINT", "hour": "BIGINT"}
     return {**types, "boolean": "BOOLEAN"}.get(column.kind, "VARCHAR")
+
+
+def _drop(connection: duckdb.DuckDBPyConnection, layer: str) -> None:
+    # At the end of a process the database may be gone before its layers are.
+    with suppress(duckdb.Error):
+        connection.cursor().execute(f"DROP SCHEMA IF EXISTS {layer} CASCADE")
 
 
 def _literal(path: Path) -> str:

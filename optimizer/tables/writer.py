@@ -71,7 +71,14 @@ def write_case(
         raise
 
 
-def _write(name: str, frame: pd.DataFrame, folder: Path, kind: str) -> None:
+def write_table(name: str, frame: pd.DataFrame, folder: Path) -> Path:
+    """Write one table as CSV into a folder, and return its file.
+
+    Raises
+    ------
+    DataError
+        If the table is unknown, or a value cannot be written.
+    """
     if name not in schema.TABLES:
         raise DataError(
             f"'{name}' is not a table of a case",
@@ -90,6 +97,11 @@ def _write(name: str, frame: pd.DataFrame, folder: Path, kind: str) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
+    return file
+
+
+def _write(name: str, frame: pd.DataFrame, folder: Path, kind: str) -> None:
+    file = write_table(name, frame, folder)
     if kind == "parquet":
         store = Store()
         store.load(name, file)

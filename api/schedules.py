@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Schedules: a source is pulled, and what it brings is planned, on days of the calendar.
+
+A schedule is kept by DBOS and fires once over all servers.  Its jobs have ids that are made of
+the schedule and its moment, so that a server that ends in between starts nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from dbos import DBOS
+from dbos import error as dbos_error
+
+from api.store import SERVICE, Actor, JobStatus, Refused
+from api.store.jobs import PREFIXES
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
+_PAUSE_SECONDS = 2.0
+WEEKLY = "0 6 * * 1"  # Monday, six o'clock UTC
+
+
+def put_schedule(
+    tenant: str, name: str, cron: str = WEEKLY, *, source: str | None = None,
+    request: Mapping[str, Any] | None = None, time_zone: str = "Etc/UTC",
+) -> None:  # fmt: skip
+    """Add a schedule of a tenant, or replace the one of its name.
+
+    Parameters
+    ----------
+    cron
+        Minute, hour, day, month, day of the week.
+    source
+        A source of the service's settings that is pulled first; without one the newest snapshot
+        is planned.
+    request
+        What a plan is asked with, such as ``{"put_forward_days": 30}``.
+
+    Raises
+    ------
+    Refused
+        If the name or the cron expression is none.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise Refused(f"'{name}' is no name. To mend it: small letters, digits, - and _")
+    if len(cron.split()) != 5:
+        raise Refused(f"'{cron}' is no schedule. To mend it: five fields, as in '{WEEKLY}'")
+    known = _id(tenant, name)
+    DBOS.delete_schedule(known)
+    try:
+        DBOS.create_schedule(
+            schedule_name=known,
+            workflow_fn=scheduled,
+            schedule=cron,
+            context={"tenant": tenant, "name": name, "source": source, "request": request or {}},
+            cron_timezone=time_zone,
+            automatic_backfill=False,
+        )
+    except (dbos_error.DBOSException, ValueError, KeyError) as error:
+        msg = f"the schedule is refused ({error}). To mend it: five fields, as in '{WEEKLY}'"
+        raise Refused(msg) from None
+
+
+def schedules_of(tenant: str) -> list[dict[str, Any]]:
+    """The schedules of a tenant."""
+    found = DBOS.list_schedules(schedule_name_prefix=f"{tenant}.")
+    return [
+        {
+            "name": row["schedule_name"].partition(".")[2],
+            "cron": row["schedule"],
+            "source": row["context"].get("source"),
+            "request": row["context"].get("request"),
+        }
+        for row in found
+    ]
+
+
+def remove_schedule(tenant: str, name: str) -> None:
+    """Remove a schedule; nothing happens if there is none of this name."""
+    DBOS.delete_schedule(_id(tenant, name))
+
+
+@DBOS.workflow(name="gpuopt.scheduled", max_recovery_attempts=20)
+def scheduled(moment: datetime, context: Any) -> None:
+    """Pull, then plan; each step is a job of the store that is waited for."""
+    tenant, snapshot = str(context["tenant"]), None
+    stamp = f"{tenant}.{context['name']}.{moment.isoformat()}"
+    if context.get("source"):
+        pull = add_job(tenant, "pull", {"source": context["source"]}, None, stamp)
+        ended = wait_for(tenant, pull)
+        if ended["status"] != str(JobStatus.succeeded):
+            return
+        snapshot = ended["snapshot"]
+    else:
+        snapshot = newest_snapshot(tenant)
+    if snapshot is None:
+        return
+    plan = add_job(tenant, "plan", dict(context["request"]), snapshot, stamp)
+    wait_for(tenant, plan)
+
+
+@DBOS.step(name="gpuopt.add")
+def add_job(
+    tenant: str, kind: str, request: dict[str, Any], snapshot: str | None, stamp: str
+) -> str:
+    """Add a job of a schedule's moment, once, and queue it."""
+    from api.jobs import here
+
+    digest = hashlib.sha256(f"{stamp}.{kind}".encode()).hexdigest()[:28]
+    job = f"{PREFIXES[kind]}_{digest}"
+    runner = here()
+    jobs = runner.store.of(tenant).jobs
+    if not jobs.exists(job):
+        jobs.add(kind, request, Actor(SERVICE.name), snapshot=snapshot, name=job)
+    runner.submit(tenant, job)
+    return job
+
+
+@DBOS.step(name="gpuopt.wait")
+def wait_for(tenant: str, job: str) -> dict[str, Any]:
+    """Wait for the end of a job; what it came to."""
+    from api.jobs import here
+
+    pause = threading.Event()
+    while True:
+        runner = here()
+        found = runner.store.of(tenant).jobs.get(job)
+        if JobStatus(found.status).final:
+            snapshot = (found.result or {}).get("snapshot") or found.snapshot
+            return {"status": str(found.status), "snapshot": snapshot}
+        if not runner.ready():
+            msg = "the server is closing: the schedule goes on at the next start"
+            raise RuntimeError(msg)
+        pause.wait(_PAUSE_SECONDS)
+
+
+@DBOS.step(name="gpuopt.newest")
+def newest_snapshot(tenant: str) -> str | None:
+    """The newest snapshot of a tenant."""
+    from api.jobs import here
+
+    found = here().store.of(tenant).snapshots.page(1)
+    return found[0].id if found else None
+
+
+def _id(tenant: str, name: str) -> str:
+    return f"{tenant}.{name}"
