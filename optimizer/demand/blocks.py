@@ -8,14 +8,19 @@ from numpy.typing import NDArray
 
 from optimizer.demand.history import History
 from optimizer.demand.horizon import DAY, WEEK
-from optimizer.demand.levels import MOST_RATIO, Levels
+from optimizer.demand.levels import Levels
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+# Chosen on the first 104 weeks of the data of docs/forecast.md, both ways in time.
 RECENT = 52.0  # weeks after which an origin is drawn half as often
 OWN_ORIGINS = 8  # fewer than these, and a line's errors are taken from other lines
+LENT = 20.0  # a quiet line with n origins borrows an error at odds LENT / (LENT + n)
+BELIEVED = 0.5  # share of the mean error, the drift that no trend foresaw, that is kept
+WIDER = 1.2  # errors are measured on the history that chose the level: they are too small
+MOST_RATIO = 2.0  # growth beyond this over today's level goes on by amounts, not by rates
 
 
 def block_paths(
@@ -49,6 +54,8 @@ def _level_paths(
     own = _own(levels.errors[:, :choices, :])
     odds = 0.5 ** (np.arange(choices)[::-1] / RECENT)
     errors = _centred(levels.errors[:, :choices, :], own, odds)
+    # The quantiles of a few paths lie inside those that they are drawn from.
+    errors *= np.sqrt((scenarios + 1) / max(scenarios - 1, 1))
     effect = np.einsum("l,lo->o", levels.now, errors[:, :, -1])
     source = np.empty((scenarios, count, lines), dtype=np.int64)
     level = np.empty((scenarios, count, lines))
@@ -79,12 +86,12 @@ def _own(errors: Floats) -> Flags:
 
 
 def _centred(errors: Floats, own: Flags, odds: Floats) -> Floats:
-    """Errors without their mean: of the trend, only what is not doubted is believed."""
+    """Errors without the part of their mean that is not believed, and somewhat wider."""
     weight = own * odds
     total = np.maximum(weight.sum(axis=1), 1e-300)[:, None]
     known = np.where(own[:, :, None], errors, 0.0)
     mean = np.einsum("lo,lok->lk", weight, known) / total
-    return np.where(own[:, :, None], errors - mean[:, None, :], 0.0)
+    return np.where(own[:, :, None], WIDER * (errors - (1.0 - BELIEVED) * mean[:, None, :]), 0.0)
 
 
 def _stratified(
@@ -106,26 +113,30 @@ def _errors(
 ) -> tuple[Integers, Floats]:
     """(S, L) origin of each line's week, and (S, b, L) its errors.
 
-    All lines take the chosen origin.  A line that was not yet born then takes another
-    origin of its own; one that has too few, the error of another line at the chosen one.
+    All lines take the chosen origin; one that was not yet born then, another of its own.
+    Now and then a line whose errors are smaller than usual borrows the error of another one
+    at its origin, the more often the fewer origins it has (always, if it has none): what
+    never happened to it yet may.
     """
     lines = len(errors)
     origin = np.repeat(chosen[:, None], lines, axis=1)
-    donor = np.broadcast_to(np.arange(lines), origin.shape).copy()
     for line in range(lines):
         lacking = np.flatnonzero(~own[line, chosen])
-        if not len(lacking):
-            continue
         known = np.flatnonzero(own[line])
-        if len(known):
+        if len(lacking) and len(known):
             share = odds[known] / odds[known].sum()
             origin[lacking, line] = random.choice(known, len(lacking), p=share)
-            continue
-        for scenario in lacking:
-            others = np.flatnonzero(own[:, chosen[scenario]])
-            if len(others):
-                donor[scenario, line] = others[random.integers(len(others))]
-    return origin, np.moveaxis(errors[donor, origin], 2, 1)
+    count = own.sum(axis=1)
+    spread = (np.abs(errors[:, :, -1]) * own).sum(axis=1) / np.maximum(count, 1)
+    usual = spread[count > 0].mean() if count.any() else 0.0
+    quiet = spread <= usual
+    lent = random.random(origin.shape) < quiet * LENT / (LENT + count)
+    lender = np.broadcast_to(np.arange(lines), origin.shape).copy()
+    for scenario, line in np.argwhere(lent):
+        others = np.flatnonzero(own[:, origin[scenario, line]])
+        if len(others):
+            lender[scenario, line] = others[random.integers(len(others))]
+    return origin, np.moveaxis(errors[lender, origin], 2, 1)
 
 
 def _hourly(
