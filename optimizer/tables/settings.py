@@ -17,6 +17,8 @@ from optimizer.tables.hours import format_hour, parse_hour
 from optimizer.tables.money import decimal_string, is_currency
 
 FILE = "case.toml"
+FORECASTERS = ("weeks", "seasonal", "statsforecast")
+DEFAULT_SCENARIOS = 20
 SHARING_MODES = ("organization", "prioritized", "restricted", "off")
 
 
@@ -36,6 +38,14 @@ class Risk:
     cvar_weight: float | None = None
     queueing: str = "off"
     quality_confidence: float = 0.95
+
+
+@dataclass(frozen=True)
+class Demand:
+    """``[demand]``: how the hours without given usage are forecast, and in how many futures."""
+
+    forecaster: str = "weeks"
+    scenarios: int = 1
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,7 @@ class Settings:
     risk: Risk = Risk()
     sharing: Mapping[str, tuple[SharingRule, ...]] = field(default_factory=dict)
     limits: Limits = Limits()
+    demand: Demand = Demand()
     solve: Solve = Solve()
 
     def as_dict(self) -> dict[str, Any]:
@@ -109,11 +120,12 @@ class Settings:
                 for provider, rules in sorted(self.sharing.items())
             },
             "limits": _plain(self.limits),
+            "demand": _plain(self.demand),
             "solve": _plain(self.solve),
         }
 
 
-def _plain(section: Risk | Limits | Solve) -> dict[str, Any]:
+def _plain(section: Risk | Limits | Demand | Solve) -> dict[str, Any]:
     return {
         key: decimal_string(value) if isinstance(value, Decimal) else value
         for key, value in vars(section).items()
@@ -137,6 +149,8 @@ def parse_settings(text: str) -> Settings:
     top = _Section("", document)
     finance, risk = top.section("finance"), top.section("risk")
     limits, solve = top.section("limits"), top.section("solve")
+    demand = top.section("demand")
+    forecaster = demand.choice("forecaster", FORECASTERS)
     settings = Settings(
         currency=top.currency(),
         as_of=top.hour("as_of"),
@@ -159,6 +173,12 @@ def parse_settings(text: str) -> Settings:
             max_unused_share=limits.share("max_unused_share"),
             survive_zone_loss=limits.boolean("survive_zone_loss"),
         ),
+        demand=Demand(
+            forecaster=forecaster,
+            scenarios=demand.integer(
+                "scenarios", 1 if forecaster == "weeks" else DEFAULT_SCENARIOS, least=1
+            ),
+        ),
         solve=Solve(
             method=solve.choice("method", ("auto", "reference", "partition", "mathopt")),
             gap=solve.number("gap", 0.001),
@@ -166,7 +186,7 @@ def parse_settings(text: str) -> Settings:
             seed=solve.integer("seed", 7, least=0),
         ),
     )
-    for part in (top, finance, risk, limits, solve):
+    for part in (top, finance, risk, limits, demand, solve):
         part.refuse_unknown()
     if settings.risk.measure == "cvar":
         for key in ("cvar_alpha", "cvar_weight"):
