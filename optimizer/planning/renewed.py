@@ -80,7 +80,7 @@ def _reach(problem: Problem, column: int) -> tuple[dict[int, float], Flags]:
     there = np.zeros(problem.periods, dtype=bool)
     for member in np.flatnonzero(problem.member_column == column):
         source = problem.member_source[member]
-        there |= problem.active[source]
+        there |= problem.in_force[member]
         for pair in np.flatnonzero(problem.pair_source == source):
             units = float(problem.member_ratio[member] / problem.pair_draw[pair])
             reach[int(problem.pair_pool[pair])] = units
