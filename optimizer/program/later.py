@@ -14,7 +14,7 @@ import numpy as np
 
 from optimizer.billing import Catalogue, Holding
 from optimizer.program.problem import Floats, Links
-from optimizer.program.purchases import Column, discount
+from optimizer.program.purchases import Column
 from optimizer.program.renewal import renewals, without_undercut
 from optimizer.program.scenario_tree import ScenarioTree
 from optimizer.tables import Settings, UsageLines, format_hour
@@ -73,7 +73,8 @@ def recourse_of(
     later = []
     for step, (start, offered) in enumerate(zip(starts, by_step, strict=True), start=1):
         chosen = [c for c in offered if all(offer.starts is None for offer, _ in c.members)]
-        chosen = without_undercut(settings, catalogue, chosen, same_term=True)
+        if settings.limits.upfront_cash is None:  # else what is paid when makes a difference
+            chosen = without_undercut(settings, catalogue, chosen, same_term=True)
         for number, futures in enumerate(tree.nodes(step), start=1):
             later += [
                 replace(
@@ -85,9 +86,7 @@ def recourse_of(
                 )
                 for column in chosen
             ]
-    again = renewals(
-        settings, catalogue, usage, holdings, columns, until=last, expiring=later
-    )
+    again = renewals(settings, catalogue, usage, holdings, columns, until=last, expiring=later)
     leaves = tree.leaves
     renewed = [
         replace(column, name=f"{column.name} in node {number}", futures=futures)
@@ -106,7 +105,7 @@ def node_odds(columns: Sequence[Column], odds: Floats) -> Floats:
     )
 
 
-def cash_links(settings: Settings, columns: Sequence[Column], periods: int, links: Links) -> Links:
+def cash_links(settings: Settings, columns: Sequence[Column], links: Links) -> Links:
     """ladder.cash[quarter, ν]: Σ upfront·Q ≤ ``upfront_cash`` along the path to a node.
 
     Of what is bought in one quarter, by the time of its last step; the first quarter holds
@@ -120,9 +119,9 @@ def cash_links(settings: Settings, columns: Sequence[Column], periods: int, link
         [float(sum(offer.upfront * ratio for offer, ratio in c.members)) for c in columns]
     )
     rows: dict[tuple[int, tuple[int, ...]], Floats] = {}
-    decided = [c for c in columns if c.decided is not None]
-    for last in decided:
-        assert last.decided is not None and last.futures is not None  # noqa: S101, PT018
+    for last in columns:
+        if last.decided is None or last.futures is None:
+            continue
         quarter = (last.decided - as_of) // QUARTER
         if (quarter, last.futures) in rows:
             continue
@@ -148,12 +147,9 @@ def cash_links(settings: Settings, columns: Sequence[Column], periods: int, link
         return links
     more = len(kept)
 
-    def wider(values: Floats, size: int) -> Floats:
-        old = values if values.size else np.zeros((len(links.names), size))
-        return np.vstack([old, np.zeros((more, size))])
+    def wider(values: Floats) -> Floats:
+        return np.vstack([values, np.zeros((more, values.shape[1]))])
 
-    pools, pairs = links.on_demand.shape[1], links.covered.shape[1]
-    window = links.window if links.window.size else np.zeros((len(links.names), periods), bool)
     return Links(
         names=(
             *links.names,
@@ -161,17 +157,10 @@ def cash_links(settings: Settings, columns: Sequence[Column], periods: int, link
         ),
         most=np.concatenate([links.most, np.full(more, float(cash))]),
         excess_price=np.concatenate([links.excess_price, np.full(more, np.inf)]),
-        purchase=np.vstack(
-            [links.purchase.reshape(len(links.names), len(columns)), [row for _, row in kept]]
-        ),
-        on_demand=wider(links.on_demand, pools),
-        spot=wider(links.spot, pools),
-        covered=wider(links.covered, pairs),
-        window=np.vstack([window, np.zeros((more, periods), dtype=bool)]),
-        demand=wider(links.demand, pools),
+        purchase=np.vstack([links.purchase, [row for _, row in kept]]),
+        on_demand=wider(links.on_demand),
+        spot=wider(links.spot),
+        covered=wider(links.covered),
+        window=np.vstack([links.window, np.zeros((more, links.window.shape[1]), dtype=bool)]),
+        demand=wider(links.demand),
     )
-
-
-def discounted(settings: Settings, hour: int) -> float:
-    """γ of an hour of the calendar."""
-    return float(discount(np.array([hour - settings.as_of]), settings.discount_rate)[0])

@@ -123,9 +123,7 @@ def _hour(
         if p.links.demand.any():
             _link(p, linked, -p.links.demand, pool, t, mathopt.fast_sum(load[pool, t]))
     for s in range(len(p.sources)):
-        supply = [
-            ratio * quantity[column] for column, ratio, active in p.feeds[s] if active[t]
-        ]
+        supply = [ratio * quantity[column] for column, ratio, active in p.feeds[s] if active[t]]
         model.add_linear_constraint(
             mathopt.fast_sum(drawn[s]) - mathopt.fast_sum(supply) <= float(p.held[s, t])
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +40,14 @@ class ScenarioTree:
 
     def __post_init__(self) -> None:
         """A tree that is none is a defect of whoever made it."""
-        ordered = all(a < b for a, b in zip(self.hours, self.hours[1:], strict=False))
+        ordered = all(a < b for a, b in pairwise(self.hours))
         if not self.hours or self.hours[0] != 0 or not ordered:
             msg = f"steps at hours {self.hours}: they must start at 0 and ascend"
             raise ValueError(msg)
         if self.node.shape[0] != len(self.hours) or self.node[0].any():
             msg = "there must be one node for each step and future, and a single one now"
             raise ValueError(msg)
-        for before, after in zip(self.node[:-1], self.node[1:], strict=True):
+        for before, after in pairwise(self.node):
             for one in np.unique(after):
                 if len(np.unique(before[after == one])) > 1:
                     msg = "a node joins futures that were told apart before"
@@ -110,7 +111,7 @@ def observed_tree(
     rows = [np.zeros(paths.shape[0], dtype=np.int64)]
     least = max(1, round(LEAST_SHARE * paths.shape[0]))
     for number in range(1, len(steps)):
-        spans = list(zip(steps[:number], steps[1 : number + 1], strict=True))
+        spans = list(pairwise(steps[: number + 1]))
         seen = np.concatenate(
             [paths[:, :, low:high].mean(axis=2) * worth for low, high in spans], axis=1
         )
@@ -138,15 +139,13 @@ def _divided(
         parts[-at] = one
         parts.append(other)
         origin.append(origin[-at])
-    found = np.zeros(len(before), dtype=np.int64)
+    divided = np.zeros(len(before), dtype=np.int64)
     for number, part in enumerate(sorted(parts, key=lambda futures: int(futures.min()))):
-        found[part] = number
-    return found
+        divided[part] = number
+    return divided
 
 
-def _best_cut(
-    seen: Floats, odds: Floats, least: int
-) -> tuple[float, NDArray[np.bool_]] | None:
+def _best_cut(seen: Floats, odds: Floats, least: int) -> tuple[float, NDArray[np.bool_]] | None:
     """Where two parts differ most: the variation between them, and the futures of the lower."""
     if len(seen) < 2 * least:
         return None
