@@ -12,7 +12,7 @@ from optimizer.billing.order import draw_of, reach_of
 from optimizer.program.caselimits import CaseLimits
 from optimizer.program.linking import Ground, build_links
 from optimizer.program.problem import Flags, Ints, Problem
-from optimizer.program.purchases import Column, column_cost, source_name, whole_term_cost
+from optimizer.program.purchases import Column, column_costs, source_name, whole_term_cost
 from optimizer.program.quotas import build_limits
 from optimizer.program.window import Window
 from optimizer.tables import Settings
@@ -121,7 +121,7 @@ def build_problem(
         pair_source=pair_source,
         pair_pool=pair_pool,
         pair_draw=pair_draw,
-        cost=np.array([column_cost(column, settings) for column in columns]),
+        cost=column_costs(columns, settings),
         minimum=np.array([float(column.minimum) for column in columns]),
         maximum=np.array([_most(column, limits) for column in columns], dtype=np.float64),
         step=np.array([float(column.step) for column in columns]),

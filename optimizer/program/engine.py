@@ -32,6 +32,8 @@ from optimizer.program.warm import Learnt, WarmStart
 from optimizer.program.watch import Watch
 
 ROUNDS = 6
+# Of futures with purchases that differ between them, whose programs are large.
+FUTURES_ROUNDS = 3
 TWICE_BELOW = 300_000
 # And up to which hours are labelled at the proposal too, not only where the line search ends.
 TWO_LABELS_BELOW = 5_000_000
@@ -137,6 +139,7 @@ class _Run:
 
     def __init__(self, problem: Problem, gap: float, constant: float, watch: Watch) -> None:
         self.problem, self.gap, self.constant, self.watch = problem, gap, constant, watch
+        self.rounds = FUTURES_ROUNDS if len(problem.member_active) else ROUNDS
         self.levels = Levels.of(problem)
         self.oracle = HourOracle(problem)
         self.cells = Refinement(problem, self.levels, self.oracle.chain, grain_of(problem, 0))
@@ -166,7 +169,7 @@ class _Run:
         # After a program that is as fine as an earlier solve's last, none is coarser.
         finer = 0 if basis is None else 2
         with ThreadPoolExecutor(max_workers=1) as beside:
-            for number in range(ROUNDS):
+            for number in range(self.rounds):
                 master = Master(problem, self.levels, self.cells.cells, self.knots)
                 proposal = master.solve(watch.left(), basis)
                 rounds, rows, basis = number + 1, master.rows, None
@@ -183,10 +186,10 @@ class _Run:
                 lost = lost or slow or gained < -self.gap * abs(highest)
                 if gained >= 0:
                     highest, strongest = proposal.objective, self.cells.cells
-                self._round(proposal, known, number + finer, rounds == ROUNDS, beside)
+                self._round(proposal, known, number + finer, rounds == self.rounds, beside)
                 known = True
                 self._tell(f"round {rounds}, {rows:,} rows")
-                if self._closed() or watch.stop() or rounds == ROUNDS:
+                if self._closed() or watch.stop() or rounds == self.rounds:
                     self._prove(beside)
                     break
                 small = strongest.count * len(problem.pools) <= SPLIT_BELOW

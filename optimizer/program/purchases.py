@@ -211,6 +211,22 @@ def column_cost(column: Column, settings: Settings) -> float:
     return total
 
 
+def column_costs(columns: Sequence[Column], settings: Settings) -> NDArray[np.float64]:
+    """F of each column, (K,): as :func:`column_cost`, with one rate for all of an offer."""
+    rates: dict[tuple[tuple[Offer, Decimal], ...], float] = {}
+    costs = []
+    for column in columns:
+        if column.renewed is None:
+            costs.append(column_cost(column, settings))
+            continue
+        if column.members not in rates:
+            rates[column.members] = hourly_rate(column, settings)
+        start, end = (hour - settings.as_of for hour in column.renewed)
+        gamma = discount(np.arange(start, end), settings.discount_rate)
+        costs.append(rates[column.members] * float(gamma.sum()))
+    return np.array(costs)
+
+
 def hourly_rate(column: Column, settings: Settings) -> float:
     """Dollars per unit and hour that are worth as much as the payments of a whole term.
 

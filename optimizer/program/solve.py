@@ -86,6 +86,7 @@ def solve(
     incumbents: Mapping[str, Floats] | None = None,
     kinds: Mapping[str, Ints] | None = None,
     start: WarmStart | None = None,
+    evaluations: int = SEARCH_EVALUATIONS,
     progress: Progress = lambda _: None,
     watch: Watch | None = None,
 ) -> Answer:
@@ -108,6 +109,8 @@ def solve(
         Columns by kind of offer: each kind alone is a simple plan too.
     start
         An earlier plan of a similar problem.
+    evaluations
+        Replays that the search on the replayed bill may take.
     progress, watch
         Told what is being done; a watch also knows when to stop.
 
@@ -147,7 +150,7 @@ def solve(
     first = _start(problem, law, solution, known, values)
     watch.report("searching on the replayed bill")
     quantity, _, spent = improve(
-        problem, law.objective, first, evaluations=SEARCH_EVALUATIONS, stop=watch.stop
+        problem, law.objective, first, evaluations=evaluations, stop=watch.stop
     )
     outcome = law.outcome(quantity)
     if np.isinf(outcome.objective):

@@ -37,8 +37,8 @@ from optimizer.program.window import (
 )
 from optimizer.tables import Settings
 
-# Lines × hours of a part of the tail up to which all of its hours are repeated.
-TAIL_SIZE = 20_000
+# Hours of the horizon, at most, that each part of the tail repeats.
+TAIL_HOURS = 700
 # Kept law orders of sets of purchases.
 MOST_ORDERS = 64
 
@@ -102,7 +102,7 @@ def stack_futures(
     """
     usage = futures[0].usage
     lines = billing_lines(usage, catalogue)
-    hours = _Calendar.of(settings, holdings, columns, spans, len(lines.meter))
+    hours = _Calendar.of(settings, holdings, columns, spans)
     today = on_demand_price(lines, catalogue)
     penalty = np.array([np.inf if p is None else float(p) for p in usage.unmet_penalty])
     apart = np.round(hours.weight / hours.count, 12) if discounts_apart else 0.0 * hours.count
@@ -216,12 +216,11 @@ class _Calendar:
         holdings: Sequence[Holding],
         columns: Sequence[Column],
         spans: Sequence[tuple[int, int]],
-        lines: int,
     ) -> _Calendar:
         """Lay out horizon and tail."""
         horizon, as_of, rate = settings.horizon_hours, settings.as_of, settings.discount_rate
         edges = tail_edges(settings, holdings, columns)
-        sample = np.arange(0, horizon, _stride(lines * horizon))
+        sample = np.arange(0, horizon, _stride(horizon))
         at, when = [np.arange(horizon)], [as_of + np.arange(horizon)]
         weight, count = [discount(np.arange(horizon), rate)], [np.ones(horizon)]
         for low, high in pairwise(edges):
@@ -272,9 +271,9 @@ def _known(column: Column, tree: ScenarioTree, leaf: Ints) -> Flags:
     return np.isin(leaf, mine)
 
 
-def _stride(size: int) -> int:
-    """Every so many-th hour of a large tail; no factor in common with the hours of a week."""
-    wanted = max(1, size // TAIL_SIZE)
+def _stride(hours: int) -> int:
+    """Every so many-th hour of a long horizon; no factor in common with the hours of a week."""
+    wanted = max(1, -(-hours // TAIL_HOURS))
     return next(s for s in range(wanted, 10**9) if s == 1 or (s % 2 and s % 3 and s % 7))
 
 

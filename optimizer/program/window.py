@@ -230,7 +230,7 @@ def identical(rows: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def on_demand_price(lines: BillingLines, catalogue: Catalogue) -> Floats:
-    """On-demand price of each line, (L,), with the largest sustained use discount; ``inf`` without a price."""
+    """On-demand prices (L,), with the largest sustained use discount; ``inf`` without one."""
     prices = []
     for name in lines.meter:
         meter = catalogue.meters[name]
