@@ -1,16 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hours to come: given demand as it is, the rest from whole weeks of history."""
+"""The hours to come: given demand as it is, the rest from history, as one future or many."""
 
+from optimizer.demand.forecaster import Forecaster, SeasonalNaive, forecaster_of
+from optimizer.demand.futures import scenarios_of_horizon
+from optimizer.demand.history import History, history_of
 from optimizer.demand.horizon import HorizonDemand, demand_of_horizon
 from optimizer.demand.movable import MovableDemand, MovableJob, MovableWork, movable_demand
 from optimizer.demand.scenarios import Scenarios
+from optimizer.demand.seasonal import Seasonal
 
 __all__ = [
+    "Forecaster",
+    "History",
     "HorizonDemand",
     "MovableDemand",
     "MovableJob",
     "MovableWork",
     "Scenarios",
+    "Seasonal",
+    "SeasonalNaive",
     "demand_of_horizon",
+    "forecaster_of",
+    "history_of",
     "movable_demand",
+    "scenarios_of_horizon",
 ]

@@ -51,7 +51,7 @@ def demand_of_horizon(case: Case) -> HorizonDemand:
         If there is no usage at all.
     """
     case.require("usage")
-    usage = _repeated(case)
+    usage = planned_usage(case)
     as_of, hours = case.settings.as_of, case.settings.horizon_hours
     count = usage.quantity.shape[1]
     if (not len(usage.meter) or not count) and not has_jobs(case):
@@ -91,7 +91,7 @@ def part_of_horizon(case: Case, **only: str) -> tuple[NDArray[np.float64], NDArr
 
     A part repeats the hours that the whole repeats, so that it is never more than the whole.
     """
-    usage = _repeated(case)
+    usage = planned_usage(case)
     fill = _Fill(usage, case.settings.as_of, case.settings.horizon_hours)
     part = case.usage_part(**only, **({"job": ""} if has_jobs(case) else {}))
     return fill(part.quantity), fill(part.tolerant)
@@ -102,7 +102,7 @@ def has_jobs(case: Case) -> bool:
     return case.has("jobs") and len(case.table("jobs")) > 0
 
 
-def _repeated(case: Case) -> UsageLines:
+def planned_usage(case: Case) -> UsageLines:
     """The usage that is planned as it is: a job's rows are replaced by the job."""
     return case.usage_part(job="") if has_jobs(case) else case.usage_lines()
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.demand.horizon import HorizonDemand, has_jobs, part_of_horizon
+from optimizer.demand.lineset import LineSet
 from optimizer.errors import DataError
 from optimizer.tables import Case, UsageLines, format_hour
 from optimizer.tables.lines import DEFAULT_LOST_HOURS
@@ -114,71 +115,14 @@ class MovableDemand:
 
 def movable_demand(case: Case, demand: HorizonDemand) -> MovableDemand:
     """Read ``substitutes`` and ``jobs``; without them nothing may move."""
-    lines = _Lines(demand.usage)
+    lines = LineSet(demand.usage)
     works = _works(case, demand, lines)
     jobs, notes = _jobs(case, lines)
-    usage = lines.usage()
-    more = len(usage.meter) - len(demand.given)
-    given = np.vstack([demand.given, np.zeros((more, demand.given.shape[1]), dtype=bool)])
-    whole = HorizonDemand(usage, given, (*demand.notes, *notes))
+    whole = lines.demand(replace(demand, notes=(*demand.notes, *notes)))
     return MovableDemand(whole, tuple(works), tuple(jobs))
 
 
-class _Lines:
-    """Usage lines to which lines without usage are added."""
-
-    def __init__(self, usage: UsageLines) -> None:
-        self.base = usage
-        self.added: list[tuple[str, str, str, float, Decimal, Decimal | None]] = []
-        self.known = {
-            (usage.meter[i], usage.account[i], usage.zone[i], *self._economics(i)): i
-            for i in range(len(usage.meter))
-        }
-
-    def _economics(self, line: int) -> tuple[float, Decimal, Decimal | None]:
-        usage = self.base
-        return float(usage.lost_hours[line]), usage.restart_cost[line], usage.unmet_penalty[line]
-
-    def target(self, line: int, meter: str, ratio: float) -> int:
-        """The line of work of ``line`` on another meter, where that meter is."""
-        lost, restart, penalty = self._economics(line)
-        # A unit there replaces 1 / ratio units here, and so does its penalty.
-        penalty = None if penalty is None else penalty / Decimal(repr(ratio))
-        key = (meter, self.base.account[line], "", lost, restart, penalty)
-        if key not in self.known:
-            self.known[key] = self.add(key)
-        return self.known[key]
-
-    def add(self, key: tuple[str, str, str, float, Decimal, Decimal | None]) -> int:
-        """A new line without usage."""
-        self.added.append(key)
-        return len(self.base.meter) + len(self.added) - 1
-
-    def usage(self) -> UsageLines:
-        """All lines."""
-        base, more = self.base, len(self.added)
-
-        def extend(values: NDArray[Any]) -> NDArray[Any]:
-            return np.concatenate([values, np.zeros((more, *values.shape[1:]), values.dtype)])
-
-        return replace(
-            base,
-            meter=(*base.meter, *(key[0] for key in self.added)),
-            account=(*base.account, *(key[1] for key in self.added)),
-            zone=(*base.zone, *(key[2] for key in self.added)),
-            lost_hours=np.concatenate([base.lost_hours, [key[3] for key in self.added]]),
-            restart_cost=(*base.restart_cost, *(key[4] for key in self.added)),
-            unmet_penalty=(*base.unmet_penalty, *(key[5] for key in self.added)),
-            quantity=extend(base.quantity),
-            spot=extend(base.spot),
-            spot_taken=extend(base.spot_taken),
-            tolerant=extend(base.tolerant),
-            present=extend(base.present),
-            daily=extend(base.daily),
-        )
-
-
-def _works(case: Case, demand: HorizonDemand, lines: _Lines) -> list[MovableWork]:
+def _works(case: Case, demand: HorizonDemand, lines: LineSet) -> list[MovableWork]:
     """One work for each line and workload that a row of ``substitutes`` moves."""
     if not case.has("substitutes"):
         return []
@@ -200,7 +144,7 @@ def _works(case: Case, demand: HorizonDemand, lines: _Lines) -> list[MovableWork
         rows.setdefault(row["from_meter"], []).append(row)
     for meter, group in sorted(rows.items()):
         named = sorted({row["workload"] for row in group if row["workload"]})
-        parts = {name: part_of_horizon(case, workload=name) for name in named}
+        parts = {name: _part(case, demand, name) for name in named}
         for line in [i for i, name in enumerate(usage.meter) if name == meter]:
             left = usage.quantity[line].copy(), usage.tolerant[line].copy()
             for name in named:
@@ -220,8 +164,26 @@ def _works(case: Case, demand: HorizonDemand, lines: _Lines) -> list[MovableWork
     ]
 
 
+def _part(case: Case, demand: HorizonDemand, workload: str) -> tuple[Floats, Floats]:
+    """Quantity and tolerant part (L, T) of a workload's rows within this demand.
+
+    Where the demand is not the one that repeats history (a scenario), the workload has the
+    share of it that it has of the history that is repeated.
+    """
+    found = []
+    parts, wholes = part_of_horizon(case, workload=workload), part_of_horizon(case)
+    usage = demand.usage
+    for part, whole, now in zip(parts, wholes, (usage.quantity, usage.tolerant), strict=True):
+        known = now[: len(whole)]
+        share = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+        values = np.zeros_like(now)
+        values[: len(whole)] = np.where(known == whole, part, known * np.minimum(share, 1.0))
+        found.append(values)
+    return found[0], found[1]
+
+
 def _targets(
-    case: Case, lines: _Lines, line: int, rows: list[dict[str, Any]]
+    case: Case, lines: LineSet, line: int, rows: list[dict[str, Any]]
 ) -> tuple[Target, ...]:
     """Where a work may go; a row of its workload goes before a row of all workloads."""
     chosen = {row["to_meter"]: row for row in sorted(rows, key=lambda row: row["workload"] != "")}
@@ -246,7 +208,7 @@ def _targets(
     return tuple(found)
 
 
-def _jobs(case: Case, lines: _Lines) -> tuple[list[MovableJob], list[str]]:
+def _jobs(case: Case, lines: LineSet) -> tuple[list[MovableJob], list[str]]:
     """The jobs that have something left to run within the horizon, and notes on the others."""
     jobs: list[MovableJob] = []
     notes: list[str] = []

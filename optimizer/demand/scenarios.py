@@ -31,6 +31,9 @@ class Scenarios:
     price_factor
         For each meter whose on-demand and spot prices may change: (S, T), new price over
         today's.  Committed rates stay; a meter that is not named keeps its prices.
+    requests_added
+        For each class of ``workloads`` that an initiative changes: (S, T) requests in each
+        hour on top of its own; where negative, the sum stays at or above zero.
     """
 
     base: HorizonDemand
@@ -39,12 +42,14 @@ class Scenarios:
     quantity: Floats
     tolerant: Floats
     price_factor: Mapping[str, Floats] = field(default_factory=dict)
+    requests_added: Mapping[str, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Futures that do not fit each other are a defect of whoever made them."""
         shape = (len(self.names), *self.base.usage.quantity.shape)
         fits = self.quantity.shape == self.tolerant.shape == shape
-        changes = all(f.shape == (shape[0], shape[2]) for f in self.price_factor.values())
+        hourly = (*self.price_factor.values(), *self.requests_added.values())
+        changes = all(values.shape == (shape[0], shape[2]) for values in hourly)
         if not fits or not changes or self.odds.shape != shape[:1]:
             msg = f"scenarios of shape {self.quantity.shape}, wanted {shape}"
             raise ValueError(msg)

@@ -15,7 +15,8 @@ from optimizer.billing import (
     read_holdings,
 )
 from optimizer.billing.fit import open_catalogue
-from optimizer.demand import Scenarios, demand_of_horizon, movable_demand
+from optimizer.demand import Scenarios, movable_demand, scenarios_of_horizon
+from optimizer.errors import DataError
 from optimizer.planning.given import need_prices, provider_advice
 from optimizer.planning.moving import (
     Segments,
@@ -86,7 +87,16 @@ def make_plan(
     """
     refuse_unplanned(case)
     case.require("meters", "usage", "offers", "covers")
-    if scenarios is not None and len(scenarios) > 1:
+    if scenarios is None:
+        scenarios = scenarios_of_horizon(case)
+    if scenarios.requests_added:
+        raise DataError(
+            "this version does not plan initiatives of workloads, which are routed, yet",
+            mend="state the initiative by its meters, or take it out of the case",
+            file=case.file("initiatives"),
+            column="workload",
+        )
+    if len(scenarios) > 1 or scenarios.price_factor:
         if base is not None and previous is None:
             previous = base.bought
         return make_uncertain_plan(case, scenarios, progress, watch=watch, previous=previous)
@@ -95,7 +105,7 @@ def make_plan(
     holdings = tuple(read_holdings(case, catalogue))
     columns, closed = open_columns(case, catalogue)
     progress("demand of the horizon")
-    movable = movable_demand(case, demand_of_horizon(case))
+    movable = movable_demand(case, scenarios.demand(0))
     refuse_late_jobs(case, movable)
     demand = movable.demand
     today = replace(demand, usage=today_usage(settings, movable))

@@ -11,8 +11,6 @@ from optimizer.tables import Case, format_hour
 _TABLES = {
     "workloads": "routing",
     "deployments": "routing",
-    "initiatives": "initiatives",
-    "price_scenarios": "price scenarios",
 }
 _OFFER_COLUMNS = ("premium", "buyback_share", "buyback_after")
 _LIMITS = ("quality_average", "survive_zone_loss")
@@ -56,13 +54,6 @@ def refuse_unplanned(case: Case) -> None:
                 file="case.toml",
                 column=f"limits.{limit}",
             )
-    if settings.risk.measure != "expected":
-        raise DataError(
-            f"this version does not plan with risk.measure = {settings.risk.measure!r} yet",
-            mend='use measure = "expected"',
-            file="case.toml",
-            column="risk.measure",
-        )
 
 
 def _refuse_renewing(case: Case) -> None:

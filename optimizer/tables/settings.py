@@ -17,6 +17,8 @@ from optimizer.tables.hours import format_hour, parse_hour
 from optimizer.tables.money import decimal_string, is_currency
 
 FILE = "case.toml"
+FORECASTERS = ("weeks", "seasonal", "statsforecast")
+DEFAULT_SCENARIOS = 20
 SHARING_MODES = ("organization", "prioritized", "restricted", "off")
 
 
@@ -36,6 +38,14 @@ class Risk:
     cvar_weight: float | None = None
     queueing: str = "off"
     quality_confidence: float = 0.95
+
+
+@dataclass(frozen=True)
+class Demand:
+    """``[demand]``: how the hours without given usage are forecast, and in how many futures."""
+
+    forecaster: str = "weeks"
+    scenarios: int = 1
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,7 @@ class Settings:
     risk: Risk = Risk()
     sharing: Mapping[str, tuple[SharingRule, ...]] = field(default_factory=dict)
     limits: Limits = Limits()
+    demand: Demand = Demand()
     solve: Solve = Solve()
     ladder: Ladder = Ladder()
 
@@ -118,12 +129,13 @@ class Settings:
                 for provider, rules in sorted(self.sharing.items())
             },
             "limits": _plain(self.limits),
+            "demand": _plain(self.demand),
             "solve": _plain(self.solve),
-            **({"ladder": _plain(self.ladder)} if self.ladder != Ladder() else {}),
+            "ladder": _plain(self.ladder),
         }
 
 
-def _plain(section: Risk | Limits | Solve | Ladder) -> dict[str, Any]:
+def _plain(section: Risk | Limits | Demand | Ladder | Solve) -> dict[str, Any]:
     return {
         key: decimal_string(value)
         if isinstance(value, Decimal)
@@ -151,7 +163,8 @@ def parse_settings(text: str) -> Settings:
     top = _Section("", document)
     finance, risk = top.section("finance"), top.section("risk")
     limits, solve = top.section("limits"), top.section("solve")
-    ladder = top.section("ladder")
+    demand, ladder = top.section("demand"), top.section("ladder")
+    forecaster = demand.choice("forecaster", FORECASTERS)
     settings = Settings(
         currency=top.currency(),
         as_of=top.hour("as_of"),
@@ -174,6 +187,12 @@ def parse_settings(text: str) -> Settings:
             max_unused_share=limits.share("max_unused_share"),
             survive_zone_loss=limits.boolean("survive_zone_loss"),
         ),
+        demand=Demand(
+            forecaster=forecaster,
+            scenarios=demand.integer(
+                "scenarios", 1 if forecaster == "weeks" else DEFAULT_SCENARIOS, least=1
+            ),
+        ),
         solve=Solve(
             method=solve.choice("method", ("auto", "reference", "partition", "mathopt")),
             gap=solve.number("gap", 0.001),
@@ -185,7 +204,7 @@ def parse_settings(text: str) -> Settings:
             nodes=ladder.integer("nodes", Ladder().nodes, least=1),
         ),
     )
-    for part in (top, finance, risk, limits, solve, ladder):
+    for part in (top, finance, risk, limits, demand, solve, ladder):
         part.refuse_unknown()
     if settings.risk.measure == "cvar":
         for key in ("cvar_alpha", "cvar_weight"):

@@ -40,6 +40,9 @@ spot_share = 0.5
 quality_average = 0.80
 max_unused_share = 0.10
 survive_zone_loss = true
+[demand]
+forecaster = "seasonal"
+scenarios = 50
 [solve]
 method = "mathopt"
 gap = 0
@@ -61,6 +64,7 @@ def test_defaults() -> None:
     assert s.limits.upfront_cash is None
     assert not s.limits.survive_zone_loss
     assert s.sharing == {}
+    assert (s.demand.forecaster, s.demand.scenarios) == ("weeks", 1)
 
 
 def test_every_key() -> None:
@@ -70,6 +74,7 @@ def test_every_key() -> None:
     assert s.limits.largest_purchase == Decimal(100000)
     assert [rule.start for rule in s.sharing["aws"]] == [date(2026, 1, 1), date(2026, 6, 1)]
     assert s.risk.cvar_weight == 0.3
+    assert (s.demand.forecaster, s.demand.scenarios) == ("seasonal", 50)
     assert s.as_dict()["finance"] == {"discount_rate": "0.08", "after_horizon": "prorata"}
     assert json.loads(json.dumps(s.as_dict())) == s.as_dict()
 
@@ -102,6 +107,10 @@ def test_every_key() -> None:
         (TOML + "[limits]\nspot_share = 2", "limits.spot_share"),
         (TOML + "[limits]\nspot_share = nan", "limits.spot_share"),
         (TOML + '[limits]\nsurvive_zone_loss = "no"', "limits.survive_zone_loss"),
+        (TOML + '[demand]\nforecaster = "crystal ball"', "demand.forecaster"),
+        (TOML + "[demand]\nscenarios = 0", "demand.scenarios"),
+        (TOML + "[demand]\nscenarios = 2.5", "demand.scenarios"),
+        (TOML + "[demand]\npaths = 3", "demand.paths"),
         (TOML + "[solve]\ngap = -1", "solve.gap"),
         (TOML + '[solve]\nseconds = "60"', "solve.seconds"),
         (TOML + "[solve]\nseed = -1", "solve.seed"),
