@@ -16,7 +16,6 @@ from optimizer.billing import (
 )
 from optimizer.billing.fit import open_catalogue
 from optimizer.demand import Scenarios, movable_demand, scenarios_of_horizon
-from optimizer.errors import DataError
 from optimizer.planning.given import need_prices, provider_advice
 from optimizer.planning.moving import (
     Segments,
@@ -35,7 +34,7 @@ from optimizer.planning.replayed import (
     planned_holdings,
     replay_plan,
 )
-from optimizer.planning.scope import refuse_unplanned
+from optimizer.planning.scope import refuse_routed, refuse_unplanned
 from optimizer.planning.shortfall import shortfalls, todays_shortfalls
 from optimizer.planning.uncertain_plan import make_uncertain_plan
 from optimizer.program.build import build_problem
@@ -89,13 +88,7 @@ def make_plan(
     case.require("meters", "usage", "offers", "covers")
     if scenarios is None:
         scenarios = scenarios_of_horizon(case)
-    if scenarios.requests_added:
-        raise DataError(
-            "this version does not plan initiatives of workloads, which are routed, yet",
-            mend="state the initiative by its meters, or take it out of the case",
-            file=case.file("initiatives"),
-            column="workload",
-        )
+    refuse_routed(case, scenarios)
     if len(scenarios) > 1 or scenarios.price_factor:
         if base is not None and previous is None:
             previous = base.bought

@@ -30,6 +30,8 @@ def renewal_rows(plan: Plan) -> list[dict[str, Any]]:
     for part in plan.parts:
         amounts = part.answer.quantity[len(part.columns) :]
         for index, column in enumerate(part.renewals):
+            if column.decided is not None or column.futures is not None:
+                continue  # of some futures only: the ladder tells what is bought later
             start, _ = column.term(plan.case.settings.as_of)
             for name, quantity in amounts_of([column], amounts[index : index + 1]).items():
                 offer = plan.catalogue.offers[name]

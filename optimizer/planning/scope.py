@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 
+from optimizer.demand import Scenarios
 from optimizer.errors import DataError
 from optimizer.tables import Case, format_hour
 
@@ -54,6 +55,17 @@ def refuse_unplanned(case: Case) -> None:
                 file="case.toml",
                 column=f"limits.{limit}",
             )
+
+
+def refuse_routed(case: Case, scenarios: Scenarios) -> None:
+    """Raise a :class:`DataError` for futures that ask for requests, which are not routed."""
+    if scenarios.requests_added:
+        raise DataError(
+            "this version does not plan initiatives of workloads, which are routed, yet",
+            mend="state the initiative by its meters, or take it out of the case",
+            file=case.file("initiatives"),
+            column="workload",
+        )
 
 
 def _refuse_renewing(case: Case) -> None:

@@ -153,7 +153,7 @@ class Ground:
 
 
 @dataclass(frozen=True)
-class _Program:
+class PartProgram:
     """One part's program, at the odds of the case."""
 
     component: Component
@@ -178,7 +178,7 @@ class _Program:
         return law.weighing(stack, problem)
 
 
-def build_part(ground: Ground, component: Component) -> _Program:
+def build_part(ground: Ground, component: Component) -> PartProgram:
     """The program of a component over all futures."""
     settings, scenarios = ground.case.settings, ground.scenarios
     usage = component.demand.usage
@@ -228,7 +228,7 @@ def build_part(ground: Ground, component: Component) -> _Program:
     )
     law = StackedLaw(settings, ground.catalogue, stack, problem, columns, pool_of)
     alone = replace(component, columns=columns_now)
-    return _Program(alone, columns, recourse.columns, limits, law)
+    return PartProgram(alone, columns, recourse.columns, limits, law)
 
 
 @dataclass(frozen=True)
@@ -290,7 +290,7 @@ def solve_parts(ground: Ground, components: Sequence[Component], watch: Watch) -
 
 
 def _solve(
-    ground: Ground, program: _Program, odds: Floats, known: Sequence[Floats], watch: Watch
+    ground: Ground, program: PartProgram, odds: Floats, known: Sequence[Floats], watch: Watch
 ) -> Answer:
     """One part at some odds; amounts found at other odds are held against the answer."""
     settings = ground.case.settings
@@ -318,14 +318,14 @@ def _solve(
 
 
 def _candidate(
-    programs: Sequence[_Program],
+    programs: Sequence[PartProgram],
     quantity: Sequence[Floats],
     answers: Sequence[Answer],
     constant: float,
 ) -> _Candidate:
     """What amounts cost in every future, by the law and under free choice."""
     count = len(programs[0].law.stack.odds)
-    costs, free = np.full(count, constant), np.full(count, constant)
+    costs, free = (np.full(count, float(constant)) for _ in range(2))
     for program, amounts, answer in zip(programs, quantity, answers, strict=True):
         outcome = program.law.outcome(amounts)
         costs += program.law.by_future(outcome, amounts, program.columns)
@@ -338,7 +338,7 @@ def _candidate(
     return _Candidate(tuple(quantity), costs, free)
 
 
-def _at_case_odds(program: _Program, first: Answer, quantity: Floats, same: bool) -> Answer:
+def _at_case_odds(program: PartProgram, first: Answer, quantity: Floats, same: bool) -> Answer:
     """The answer at the odds of the case, for the amounts that were chosen."""
     if same:
         return first
@@ -352,7 +352,7 @@ def _at_case_odds(program: _Program, first: Answer, quantity: Floats, same: bool
     )
 
 
-def _parts(programs: Sequence[_Program], answers: Sequence[Answer]) -> tuple[Part, ...]:
+def _parts(programs: Sequence[PartProgram], answers: Sequence[Answer]) -> tuple[Part, ...]:
     return tuple(
         Part(
             program.component,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.billing import Catalogue, Holding
-from optimizer.program.problem import Floats, Links
+from optimizer.program.problem import Floats, Links, Problem
 from optimizer.program.purchases import Column
 from optimizer.program.renewal import renewals, without_undercut
 from optimizer.program.scenario_tree import ScenarioTree
@@ -164,3 +164,9 @@ def cash_links(settings: Settings, columns: Sequence[Column], links: Links) -> L
         window=np.vstack([links.window, np.zeros((more, links.window.shape[1]), dtype=bool)]),
         demand=wider(links.demand),
     )
+
+
+def without_later(problem: Problem, columns: Sequence[Column]) -> Problem:
+    """The same problem in which nothing is bought between now and the end of the horizon."""
+    later = np.array([column.decided is not None for column in columns], dtype=bool)
+    return replace(problem, maximum=np.where(later, 0.0, problem.maximum))
