@@ -101,8 +101,6 @@ def test_alike_futures_are_one() -> None:
     assert stacked.bought == alone.bought
     assert float(stacked.objective) == pytest.approx(float(alone.objective), rel=1e-9)
     assert float(stacked.total) == pytest.approx(float(alone.total), rel=1e-9)
-    # With steps, more can be bought later, which never costs.
-    assert float(several.objective) <= float(stacked.objective) * (1 + 1e-3)
 
 
 def replace_settings(case: RowCase, toml: str) -> RowCase:
