@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from optimizer.billing import Holding, Offer
+from optimizer.planning.plan import Plan
 from optimizer.planning.replayed import amounts_of, planned_holdings
 from optimizer.planning.uncertain_plan import UncertainPlan
 from optimizer.program.later import MONTH
@@ -21,23 +22,26 @@ from optimizer.tables import format_hour
 
 # Months of the calendar.
 MONTHS = 12
+# Share by which levels must differ to be told apart.
+APART = 1e-3
 _ORDER = {"end": 0, "start": 1, "cancel": 2, "buy": 3, "buy_later": 4}
 
 
-def ladder_rows(plan: UncertainPlan) -> list[dict[str, Any]]:
+def ladder_rows(plan: Plan) -> list[dict[str, Any]]:
     """The calendar of the next twelve months, in the order of its dates.
 
     ``action`` is ``buy`` (now), ``buy_later`` (in some or all futures), ``end`` (a commitment
     that is held expires), ``start`` (one that is queued begins) or ``cancel`` (the last hour in
     which one may be cancelled).
     """
-    rows = [*_now(plan), *_later(plan), *_held(plan)]
+    later = _later(plan) if isinstance(plan, UncertainPlan) else []
+    rows = [*_now(plan), *later, *_held(plan)]
     return sorted(rows, key=lambda row: (row["date"], _ORDER[row["action"]], row["name"]))
 
 
-def _now(plan: UncertainPlan) -> list[dict[str, Any]]:
+def _now(plan: Plan) -> list[dict[str, Any]]:
     as_of = plan.case.settings.as_of
-    steps = plan.ground.tree.hours
+    steps = plan.ground.tree.hours if isinstance(plan, UncertainPlan) else (0,)
     rows = []
     for holding in planned_holdings(plan.case, plan.catalogue, plan.bought):
         offer = holding.offer
@@ -103,7 +107,7 @@ def _later(plan: UncertainPlan) -> list[dict[str, Any]]:
                 "low": float(amount.min()),
                 "expected": float(odds @ amount),
                 "high": float(amount.max()),
-                "odds": float(odds[amount > 0].sum()),
+                "odds": 1.0 if amount.all() else float(odds[amount > 0].sum()),
                 "latest": None if latest is None else format_hour(latest),
                 "trigger": trigger(plan, later.holding.offer, step, amount),
             }
@@ -145,14 +149,15 @@ def trigger(
         "where_bought": [min(buys), max(buys)],
         "where_not": [min(waits), max(waits)],
     }
-    if min(buys) > max(waits):
+    apart = APART * max(*buys, *waits)
+    if min(buys) > max(waits) + apart:
         row["above"] = (min(buys) + max(waits)) / 2
-    elif max(buys) < min(waits):
+    elif max(buys) < min(waits) - apart:
         row["below"] = (max(buys) + min(waits)) / 2
     return row
 
 
-def _purchase(plan: UncertainPlan, holding: Holding, action: str, hour: int) -> dict[str, Any]:
+def _purchase(plan: Plan, holding: Holding, action: str, hour: int) -> dict[str, Any]:
     offer = holding.offer
     end = plan.case.settings.as_of + plan.case.settings.horizon_hours
     start = offer.starts if offer.starts is not None else hour
@@ -171,7 +176,7 @@ def _purchase(plan: UncertainPlan, holding: Holding, action: str, hour: int) -> 
     }
 
 
-def _held(plan: UncertainPlan) -> list[dict[str, Any]]:
+def _held(plan: Plan) -> list[dict[str, Any]]:
     as_of = plan.case.settings.as_of
     until = as_of + MONTHS * MONTH
     cancels = cancel_hours(plan)
@@ -195,7 +200,7 @@ def _held(plan: UncertainPlan) -> list[dict[str, Any]]:
     return rows
 
 
-def cancel_hours(plan: UncertainPlan) -> dict[str, int]:
+def cancel_hours(plan: Plan) -> dict[str, int]:
     """By commitment the last hour in which it may be cancelled, where the case states it."""
     if not plan.case.has("commitments"):
         return {}
@@ -205,24 +210,3 @@ def cancel_hours(plan: UncertainPlan) -> dict[str, int]:
         for name, hour in zip(frame["commitment"], frame["cancel_until"], strict=True)
         if hour is not None and hour == hour  # noqa: PLR0124  # absent hours may be NaN
     }
-
-
-def ladder_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """What would change the advice, in sentences."""
-    lines = []
-    for row in rows:
-        if row["action"] != "buy_later":
-            continue
-        unit = "" if row["measure"] == "units" else "$/h "
-        span = f"{row['low']:,g} to {row['high']:,g} {unit}".rstrip()
-        text = f"By {row['date'][:10]} buy {span} of {row['offer']}"
-        found = row["trigger"]
-        if found is None:
-            lines.append(f"{text}, whatever happens until then.")
-        elif "above" in found:
-            lines.append(f"{text} if what it can cover was above {found['above']:,.4g} on average.")
-        elif "below" in found:
-            lines.append(f"{text} if what it can cover was below {found['below']:,.4g} on average.")
-        else:
-            lines.append(f"{text} in {row['odds']:.0%} of the futures.")
-    return lines

@@ -16,10 +16,11 @@ from optimizer.billing.cost import amortised_cost
 from optimizer.errors import MissingPrice
 from optimizer.planning.futures import Future, exact_odds, price_factor_of, usage_of
 from optimizer.planning.part import Part
+from optimizer.planning.plan import Plan
 from optimizer.planning.replayed import planned_holdings
 from optimizer.planning.sensitivity import FACTORS, Sensitivity
 from optimizer.planning.uncertain_plan import UncertainPlan
-from optimizer.program.later import node_odds
+from optimizer.program.later import node_odds, without_later
 from optimizer.program.peaks import at_peaks
 from optimizer.program.problem import Floats, Problem
 from optimizer.program.risk import quantile
@@ -99,6 +100,23 @@ def hindsight(plan: UncertainPlan) -> Floats:
     return least
 
 
+def worth_of_waiting(plan: UncertainPlan) -> Decimal:
+    """What buying later is worth at least, in dollars over whole terms, on average.
+
+    No plan that buys only now costs less than the certificate of the same program without
+    later purchases; what the plan costs less than that is the worth of its ladder.
+    """
+    bound = 0.0
+    for part in plan.parts:
+        problem = without_later(part.problem, part.every_column)
+        way, why = pick(problem, plan.case.settings.solve.method)
+        gap, held = plan.case.settings.solve.gap, part.window.held_cost
+        found = run_way(problem, way, why, gap=gap, constant=held, start=None, watch=Watch())
+        bound += found.bounded.bound + held
+    odds = plan.scenarios.odds
+    return max(Decimal(0), exact(bound - float(odds @ plan.solved.costs)))
+
+
 def of_future(part: Part, number: int) -> Problem:
     """The program of one future of a part alone, with what is bought later in its nodes."""
     if part.stack is None:
@@ -141,7 +159,7 @@ def pays_back(plan: UncertainPlan) -> dict[str, float]:
     return chances
 
 
-def lock_in(plan: UncertainPlan) -> list[dict[str, Any]]:
+def lock_in(plan: Plan) -> list[dict[str, Any]]:
     """What is still owed at the start of each month: held, and bought now."""
     whole = [*plan.holdings, *planned_holdings(plan.case, plan.catalogue, plan.bought)]
     rows = []
