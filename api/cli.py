@@ -163,6 +163,34 @@ def bill(
 
 
 @app.command()
+def ladder(
+    case: CaseArgument,
+    as_json: JsonOption = False,
+    form: FormatOption = Format.table,
+    quiet: QuietOption = False,
+    no_color: ColourOption = False,
+) -> None:
+    """What to buy when in the next twelve months, and what would change that."""
+    machine = as_json or form is Format.json
+    with _Errors(machine=machine):
+        progress = _progress(quiet)
+        progress("reading tables")
+        from api.ladder import ladder_document
+        from optimizer.planning import to_json
+        from optimizer.program.watch import Watch
+        from optimizer.reporting.ladder import ladder_page
+        from optimizer.tables import read_case
+
+        with _Interrupt(progress) as interrupt:
+            watch = Watch(tell=lambda told: progress(str(told)), cancelled=interrupt.asked)
+            document = ladder_document(read_case(case), progress, watch)
+        if machine:
+            _print(to_json(document) + "\n")
+        else:
+            _show(ladder_page(document), no_color)
+
+
+@app.command()
 def pull(
     providers: Annotated[list[str], typer.Argument(metavar="PROVIDER…", help=_PROVIDERS)],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="where snapshots lie")],

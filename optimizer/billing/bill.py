@@ -254,9 +254,16 @@ def bill_case(case: Case) -> Bill:
 
 
 def make_bill(
-    case: Case, catalogue: Catalogue, usage: UsageLines, holdings: Sequence[Holding]
+    case: Case,
+    catalogue: Catalogue,
+    usage: UsageLines,
+    holdings: Sequence[Holding],
+    price_factor: NDArray[np.float64] | None = None,
 ) -> Bill:
-    """Replay usage against holdings in the order of the law, and price the outcome."""
+    """Replay usage against holdings in the order of the law, and price the outcome.
+
+    ``price_factor`` (L, N) are on-demand prices over those of the case: a future's.
+    """
     lines = billing_lines(usage, catalogue)
     hours = usage.first_hour + np.arange(usage.quantity.shape[1])
     outcome = replay(
@@ -266,7 +273,7 @@ def make_bill(
         capacity_of(holdings, hours),
         SharingModes.of(case.settings, hours),
     )
-    return price_replay(catalogue, usage, lines, holdings, outcome)
+    return price_replay(catalogue, usage, lines, holdings, outcome, price_factor)
 
 
 def price_replay(
@@ -275,6 +282,7 @@ def price_replay(
     lines: BillingLines,
     holdings: Sequence[Holding],
     outcome: Replay,
+    price_factor: NDArray[np.float64] | None = None,
 ) -> Bill:
     """Price a replay; ``uncovered`` units cost the on-demand price, spot its own."""
     count = usage.quantity.shape[1]
@@ -295,6 +303,9 @@ def price_replay(
             paid = outcome.uncovered[index]
             if meter.sustained_use:
                 paid = paid * sustained[name, lines.account[index]]
+                charged_units = exact(paid.sum())
+            if price_factor is not None:
+                paid = paid * price_factor[index]
                 charged_units = exact(paid.sum())
             on_demand_by_hour += paid * float(price)
         if exact(charged.sum()):

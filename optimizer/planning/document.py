@@ -16,6 +16,7 @@ from optimizer.billing.cost import amortised_cost
 from optimizer.billing.kpis import key_figures, waterfalls
 from optimizer.billing.reconcile import reconcile, reconciliation
 from optimizer.planning.explain import break_even_hours, explain, marginal_values, weigh
+from optimizer.planning.futures_document import futures_document
 from optimizer.planning.limits import agreements_of, limits_of, shadow_prices
 from optimizer.planning.moves_document import moves_of_plan
 from optimizer.planning.part import Part
@@ -23,6 +24,7 @@ from optimizer.planning.plan import Plan
 from optimizer.planning.relax import InfeasibleCase
 from optimizer.planning.renewed import renewal_rows
 from optimizer.planning.sensitivity import sensitivity
+from optimizer.planning.uncertain_plan import UncertainPlan
 from optimizer.program.purchases import planned
 from optimizer.tables import Case, decimal_string, format_hour
 
@@ -122,7 +124,9 @@ def plan_document(plan: Plan, *, detail: bool = False, weighed: bool = True) -> 
     if plan.baseline is not None:
         document["baseline_bill"] = plan.baseline.as_dict(detail=detail)
     document["bill"] = plan.bill.as_dict(detail=detail)
-    if weighed:
+    if isinstance(plan, UncertainPlan):
+        document |= futures_document(plan, document["purchases"])
+    elif weighed:
         document["sensitivity"] = [row.as_dict() for row in sensitivity(plan)]
     document["checks"] = [
         {"check": check.name, "part": number, "ok": check.ok, "detail": check.detail}

@@ -138,18 +138,15 @@ def _reason(plan: Plan, part: Part, index: int, added: float, amount: float) -> 
 def _full_use(part: Part, index: int) -> float:
     """Dollars that one unit of a column avoids over its term when it is always used."""
     problem, total = part.problem, 0.0
-    for source, ratio in zip(
-        problem.member_source[problem.member_column == index],
-        problem.member_ratio[problem.member_column == index],
-        strict=True,
-    ):
+    for member in np.flatnonzero(problem.member_column == index):
+        source, ratio = problem.member_source[member], problem.member_ratio[member]
         worth = np.zeros(problem.hours)
         for pair in np.flatnonzero(problem.pair_source == source):
             pool = problem.pair_pool[pair]
             price = np.minimum(problem.price[pool], problem.penalty[pool])
             price = np.where(np.isfinite(price), price, 0.0)[problem.period]
             np.maximum(worth, price / problem.pair_draw[pair], out=worth)
-        inside = problem.active[source][problem.period]
+        inside = problem.in_force[member][problem.period]
         total += float(ratio) * float((worth * inside) @ problem.weight)
     return total
 

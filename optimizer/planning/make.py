@@ -12,11 +12,11 @@ import numpy as np
 
 from optimizer.billing import (
     Catalogue,
-    Holding,
     read_holdings,
 )
 from optimizer.billing.fit import open_catalogue
-from optimizer.demand import demand_of_horizon, movable_demand
+from optimizer.demand import Scenarios, movable_demand, scenarios_of_horizon
+from optimizer.planning.given import need_prices, provider_advice
 from optimizer.planning.moving import (
     Segments,
     placed_usage,
@@ -35,8 +35,9 @@ from optimizer.planning.replayed import (
     replay_plan,
 )
 from optimizer.planning.reuse import Earlier, part_name
-from optimizer.planning.scope import refuse_unplanned
+from optimizer.planning.scope import refuse_routed, refuse_unplanned
 from optimizer.planning.shortfall import shortfalls, todays_shortfalls
+from optimizer.planning.uncertain_plan import make_uncertain_plan
 from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits, read_case_limits
 from optimizer.program.components import Component, split_case
@@ -48,7 +49,7 @@ from optimizer.program.solve import Effort, Progress, solve
 from optimizer.program.warm import WarmStart
 from optimizer.program.watch import Watch
 from optimizer.program.window import build_window, held_cost
-from optimizer.tables import Case, UsageLines
+from optimizer.tables import Case
 
 
 def make_plan(
@@ -59,6 +60,7 @@ def make_plan(
     previous: Mapping[str, Decimal] | None = None,
     base: Plan | None = None,
     effort: Effort | None = None,
+    scenarios: Scenarios | None = None,
 ) -> Plan:
     """Plan the horizon of a case.
 
@@ -75,6 +77,8 @@ def make_plan(
         number are taken as they are.
     effort
         How much work the other parts may take.
+    scenarios
+        Futures to plan for; by default those that the case asks for.
 
     Raises
     ------
@@ -87,22 +91,29 @@ def make_plan(
     """
     refuse_unplanned(case)
     case.require("meters", "usage", "offers", "covers")
+    if scenarios is None:
+        scenarios = scenarios_of_horizon(case)
+    refuse_routed(case, scenarios)
+    if len(scenarios) > 1 or scenarios.price_factor:
+        if base is not None and previous is None:
+            previous = base.bought
+        return make_uncertain_plan(case, scenarios, progress, watch=watch, previous=previous)
     settings = case.settings
     catalogue = open_catalogue(case)
     holdings = tuple(read_holdings(case, catalogue))
     columns, closed = open_columns(case, catalogue)
     progress("demand of the horizon")
-    movable = movable_demand(case, demand_of_horizon(case))
+    movable = movable_demand(case, scenarios.demand(0))
     refuse_late_jobs(case, movable)
     demand = movable.demand
     today = replace(demand, usage=today_usage(settings, movable))
-    _need_prices(catalogue, today.usage, holdings, columns)
+    need_prices(catalogue, today.usage, holdings, columns)
     progress("baseline")
     baseline = baseline_bill(case, catalogue, today.usage, holdings)
     limits = read_case_limits(case, holdings)
     together = limits.together(catalogue, demand.usage, columns)
     split = split_case(settings, catalogue, demand, holdings, columns, together, movable.joined)
-    advice = _advice(case)
+    advice = provider_advice(case)
     previous = base.bought if base is not None and previous is None else previous
     watch = watch or Watch(tell=lambda told: progress(str(told)))
     parts: list[Part] = []
@@ -242,28 +253,3 @@ def _solve_part(
 def _of_part(case: Case, watch: Watch) -> Watch:
     """The watch of one part: each has the whole time that the settings allow."""
     return replace(watch, seconds=case.settings.solve.seconds, started=time.monotonic(), reason="")
-
-
-def _need_prices(
-    catalogue: Catalogue,
-    usage: UsageLines,
-    holdings: Sequence[Holding],
-    columns: Sequence[Column],
-) -> None:
-    """A meter that is used, and that nothing but on-demand could serve, needs its price."""
-    offered = {offer.name for column in columns for offer, _ in column.members}
-    offered |= {holding.offer.name for holding in holdings}
-    able = {meter for name in offered for meter in catalogue.draws[name]}
-    for index, name in enumerate(usage.meter):
-        if name not in able and usage.unmet_penalty[index] is None and usage.quantity[index].any():
-            catalogue.meters[name].need_on_demand("no offer or commitment covers it")
-
-
-def _advice(case: Case) -> dict[str, Decimal]:
-    """The providers' own advice: amounts by offer; a plan that needs no solver."""
-    advice: dict[str, Decimal] = {}
-    if case.has("provider_advice"):
-        frame = case.table("provider_advice")
-        for offer, quantity in zip(frame["offer"], frame["quantity"], strict=True):
-            advice[offer] = advice.get(offer, Decimal(0)) + Decimal(str(quantity))
-    return advice

@@ -14,6 +14,7 @@ from optimizer.program.moves import Moves, Placement
 from optimizer.program.problem import Floats, Problem
 from optimizer.program.purchases import Column
 from optimizer.program.solve import Answer
+from optimizer.program.stack import Stack
 from optimizer.program.window import Window
 
 
@@ -41,7 +42,8 @@ class Part:
     """A component of the case, its planning window, its program, the answer, and its limits.
 
     Where work may move, window, program and law are those of the plan's placement.
-    ``renewals`` are columns of the program behind those that may be bought now; ``name`` is
+    ``renewals`` are columns of the program behind those that may be bought now: later
+    purchases and renewals.  ``stack`` are the futures, where there are several; ``name`` is
     the hash of what it was made from.
     """
 
@@ -53,6 +55,7 @@ class Part:
     limits: CaseLimits
     moved: PartMoves | None = None
     renewals: tuple[Column, ...] = ()
+    stack: Stack | None = None
     name: str = ""
 
     @cached_property

@@ -30,6 +30,8 @@ def renewal_rows(plan: Plan) -> list[dict[str, Any]]:
     for part in plan.parts:
         amounts = part.answer.quantity[len(part.columns) :]
         for index, column in enumerate(part.renewals):
+            if column.decided is not None or column.futures is not None:
+                continue  # of some futures only: the ladder tells what is bought later
             start, _ = column.term(plan.case.settings.as_of)
             for name, quantity in amounts_of([column], amounts[index : index + 1]).items():
                 offer = plan.catalogue.offers[name]
@@ -80,7 +82,7 @@ def _reach(problem: Problem, column: int) -> tuple[dict[int, float], Flags]:
     there = np.zeros(problem.periods, dtype=bool)
     for member in np.flatnonzero(problem.member_column == column):
         source = problem.member_source[member]
-        there |= problem.active[source]
+        there |= problem.in_force[member]
         for pair in np.flatnonzero(problem.pair_source == source):
             units = float(problem.member_ratio[member] / problem.pair_draw[pair])
             reach[int(problem.pair_pool[pair])] = units

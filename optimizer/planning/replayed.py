@@ -48,11 +48,15 @@ def planned_holdings(case: Case, catalogue: Catalogue, bought: dict[str, Decimal
 
 
 def baseline_bill(
-    case: Case, catalogue: Catalogue, usage: UsageLines, holdings: Sequence[Holding]
+    case: Case,
+    catalogue: Catalogue,
+    usage: UsageLines,
+    holdings: Sequence[Holding],
+    price_factor: Floats | None = None,
 ) -> Bill | None:
     """The horizon's bill with what is held; ``None`` if it needs a price there is none of."""
     try:
-        return make_bill(case, catalogue, usage, holdings)
+        return make_bill(case, catalogue, usage, holdings, price_factor)
     except MissingPrice:
         return None
 
@@ -66,12 +70,14 @@ def replay_plan(
     spot: Floats,
     unserved: Floats,
     segments: Segments,
+    price_factor: Floats | None = None,
 ) -> tuple[Bill, dict[str, dict[str, Decimal]], Decimal, Floats]:
     """Replay the plan over every hour of the horizon, in exact decimals.
 
     What is left unserved does not run: its penalty is returned, and the bill does not
     contain it.  The same goes for what rounding leaves where that costs less than to run
-    on demand.  Also returned are the (L, T) units on demand.
+    on demand.  Also returned are the (L, T) units on demand.  ``price_factor`` (L, T) are
+    on-demand prices over those of the case.
     """
     whole = [*holdings, *planned_holdings(case, catalogue, bought)]
     base = billing_lines(usage, catalogue)
@@ -99,6 +105,7 @@ def replay_plan(
         replace(lines, quantity=quantity),
         whole,
         replace(outcome, uncovered=left),
+        price_factor,
     )
     sums: dict[str, dict[str, float]] = {name: {} for name in bought}
     for (index, line), units in outcome.covered.items():

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import math
 
+from optimizer.demand import Scenarios
 from optimizer.errors import DataError
 from optimizer.tables import Case, format_hour
 
 _TABLES = {
     "workloads": "routing",
     "deployments": "routing",
-    "initiatives": "initiatives",
-    "price_scenarios": "price scenarios",
 }
 _OFFER_COLUMNS = ("premium", "buyback_share", "buyback_after")
 _LIMITS = ("quality_average", "survive_zone_loss")
@@ -56,12 +55,16 @@ def refuse_unplanned(case: Case) -> None:
                 file="case.toml",
                 column=f"limits.{limit}",
             )
-    if settings.risk.measure != "expected":
+
+
+def refuse_routed(case: Case, scenarios: Scenarios) -> None:
+    """Raise a :class:`DataError` for futures that ask for requests, which are not routed."""
+    if scenarios.requests_added:
         raise DataError(
-            f"this version does not plan with risk.measure = {settings.risk.measure!r} yet",
-            mend='use measure = "expected"',
-            file="case.toml",
-            column="risk.measure",
+            "this version does not plan initiatives of workloads, which are routed, yet",
+            mend="state the initiative by its meters, or take it out of the case",
+            file=case.file("initiatives"),
+            column="workload",
         )
 
 

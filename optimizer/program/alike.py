@@ -50,11 +50,15 @@ def member_entries(
     """
     count = len(problem.columns)
     cells, values = [], []
-    for column, source, ratio in zip(
-        problem.member_column, problem.member_source, problem.member_ratio, strict=True
+    for column, source, ratio, active in zip(
+        problem.member_column,
+        problem.member_source,
+        problem.member_ratio,
+        problem.in_force,
+        strict=True,
     ):
         rows = draw_row[first[source]]
-        rows = rows[(rows >= 0) & problem.active[source]]
+        rows = rows[(rows >= 0) & active]
         cells.append(rows * count + column)
         values.append(np.full(len(rows), ratio * unit[column]))
     if not cells:
@@ -72,11 +76,15 @@ def within_cost(problem: Problem, first: Ints, prices: Floats) -> Floats:
     off the bound: of a thousand that are alike a thousand times one tolerance.  Any prices
     prove a bound, so lowering them together loses one tolerance once.
     """
-    each = np.einsum("sn,sn,n->s", prices, problem.active, problem.weight)
+    weighted = prices * problem.weight
+    each = np.array(
+        [
+            weighted[source] @ active
+            for source, active in zip(problem.member_source, problem.in_force, strict=True)
+        ]
+    )
     worth = np.bincount(
-        problem.member_column,
-        problem.member_ratio * each[problem.member_source],
-        minlength=len(problem.columns),
+        problem.member_column, problem.member_ratio * each, minlength=len(problem.columns)
     )
     over = worth / np.where(problem.cost > 0, problem.cost, np.inf) - 1.0
     slight = ((over > 0) & (over <= TOLERANCE))[problem.member_column]

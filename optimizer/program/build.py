@@ -11,8 +11,8 @@ from optimizer.billing import Catalogue, Holding
 from optimizer.billing.order import draw_of, reach_of
 from optimizer.program.caselimits import CaseLimits
 from optimizer.program.linking import Ground, build_links
-from optimizer.program.problem import Ints, Problem
-from optimizer.program.purchases import Column, column_cost, source_name, whole_term_cost
+from optimizer.program.problem import Flags, Ints, Problem
+from optimizer.program.purchases import Column, column_costs, source_name, whole_term_cost
 from optimizer.program.quotas import build_limits
 from optimizer.program.window import Window
 from optimizer.tables import Settings
@@ -24,6 +24,7 @@ def build_problem(
     window: Window,
     columns: Sequence[Column],
     limits: CaseLimits,
+    in_force: Flags | None = None,
 ) -> tuple[Problem, Ints]:
     """Merge lines that every source may cover alike into pools, and write the arrays.
 
@@ -31,6 +32,12 @@ def build_problem(
     of one source add up.  A pair
     exists where ``covers`` has a draw and the scope, zone and sharing let the two meet in
     some hour: free choice may do all that the law may do, so that it bounds the bill.
+
+    Parameters
+    ----------
+    in_force
+        (K, R) periods in which each column is in force, where those of one source differ in
+        them; else that of the window.
 
     Returns
     -------
@@ -57,7 +64,7 @@ def build_problem(
     members = []
     for index, ratio, holding in bought:
         source = number[_key(holding)]
-        active[source] = window.active[index, start]
+        active[source] |= window.active[index, start] if in_force is None else in_force[index]
         members.append((index, source, ratio))
     demand, tolerant = (np.zeros((len(pools), hours)) for _ in range(2))
     np.add.at(demand, pool_of, window.lines.quantity)
@@ -114,7 +121,7 @@ def build_problem(
         pair_source=pair_source,
         pair_pool=pair_pool,
         pair_draw=pair_draw,
-        cost=np.array([column_cost(column, settings) for column in columns]),
+        cost=column_costs(columns, settings),
         minimum=np.array([float(column.minimum) for column in columns]),
         maximum=np.array([_most(column, limits) for column in columns], dtype=np.float64),
         step=np.array([float(column.step) for column in columns]),
@@ -123,6 +130,9 @@ def build_problem(
         member_column=np.array([member[0] for member in members], dtype=np.int64),
         member_source=np.array([member[1] for member in members], dtype=np.int64),
         member_ratio=np.array([member[2] for member in members], dtype=np.float64),
+        member_active=np.zeros((0, 0), dtype=bool)
+        if in_force is None
+        else in_force[[member[0] for member in members]],
         limits=build_limits(limits, catalogue, [meter.name for meter in meters], horizon, inside),
         links=build_links(ground),
     )
@@ -132,11 +142,12 @@ def build_problem(
 def _most(column: Column, limits: CaseLimits) -> float:
     """The most of a column: its maximum, and what keeps its commitment below the largest.
 
-    A renewal is no purchase of today, which is what ``largest_purchase`` is about.
+    A renewal is no purchase, which is what ``largest_purchase`` is about.
     """
     most = np.inf if column.maximum is None else float(column.maximum)
     largest, whole = limits.settings.largest_purchase, whole_term_cost(column)
-    if largest is None or not whole or column.renewed is not None:
+    renewal = column.renewed is not None and column.decided is None
+    if largest is None or not whole or renewal:
         return most
     return min(most, float(largest / whole))
 

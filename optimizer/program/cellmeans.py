@@ -74,6 +74,12 @@ class Knots:
         others = np.array(amounts[1:], dtype=np.float64)
         self._set(pool, np.concatenate([amounts[0] + steps * self.grid[pool], others]))
 
+    def spread(self, pool: int, amounts: Floats, spread: float) -> None:
+        """Put the knots around each of several amounts, a spread and two away from it."""
+        step = max(1.0, round(spread * float(self.most[pool]) / self.grid[pool]))
+        steps = np.array([-2.0, -1.0, 0.0, 1.0, 2.0]) * step * self.grid[pool]
+        self._set(pool, (np.asarray(amounts)[:, None] + steps).ravel())
+
     def at(self, pool: int, ends: Floats) -> None:
         """Put the knots at amounts: at what can be bought next to them."""
         self._set(pool, ends)

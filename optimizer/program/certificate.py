@@ -84,18 +84,25 @@ def lower_bound(problem: Problem, prices: Prices, box: Box | None = None) -> flo
 def reduced_costs(problem: Problem, prices: Prices) -> Floats:
     """F + σp − Σ wλ − Σ ρ over the hours in which the purchase is in force; (K,)."""
     structure = problem.structure
-    worth = np.zeros(len(problem.sources))
-    hours = _by_period(problem, prices.shared * problem.weight)
-    worth[structure.shared] = (hours * problem.active[structure.shared]).sum(axis=1)
+    # Worth of one more unit of each source in each period; own ones have rents by regime.
+    shared = np.zeros((len(problem.sources), problem.periods))
+    shared[structure.shared] = _by_period(problem, prices.shared * problem.weight)
     own = np.flatnonzero(structure.own[problem.pair_source])
     source, pool = problem.pair_source[own], problem.pair_pool[own]
-    in_force = problem.active[source][:, structure.lead]
-    worth[source] = (prices.rent[pool] * in_force).sum(axis=1) / np.where(
-        problem.pair_draw[own] > 0, problem.pair_draw[own], np.inf
+    rent = np.zeros((len(problem.sources), structure.regimes))
+    rent[source] = (
+        prices.rent[pool]
+        / np.where(problem.pair_draw[own] > 0, problem.pair_draw[own], np.inf)[:, None]
+    )
+    worth = np.array(
+        [
+            shared[source] @ active + rent[source] @ active[structure.lead]
+            for source, active in zip(problem.member_source, problem.in_force, strict=True)
+        ]
     )
     earned = np.bincount(
         problem.member_column,
-        weights=problem.member_ratio * worth[problem.member_source],
+        weights=problem.member_ratio * worth,
         minlength=len(problem.columns),
     )
     asked = prices.links @ problem.links.purchase if problem.links.names else 0.0
@@ -229,7 +236,7 @@ def own_grid(problem: Problem, pool: int) -> float:
     grids = [
         problem.step[column] * ratio / problem.pair_draw[pair] if problem.integer[column] else 0.0
         for pair in problem.structure.own_pairs[pool]
-        for column, ratio in problem.feeds[problem.pair_source[pair]]
+        for column, ratio, _ in problem.feeds[problem.pair_source[pair]]
     ]
     # Steps that are multiples of the smallest add up to its multiples alone.
     grid = float(min(grids, default=0.0))
@@ -246,10 +253,10 @@ def _own_capacity(problem: Problem, pool: int, box: Box) -> tuple[Floats, Floats
     for pair in problem.structure.own_pairs[pool]:
         source, draw = problem.pair_source[pair], problem.pair_draw[pair]
         held += problem.held[source] / draw
-        for column, ratio in problem.feeds[source]:
+        for column, ratio, active in problem.feeds[source]:
             each = ratio / draw
-            low += problem.active[source][lead] * box.lower[column] * each
-            high += problem.active[source][lead] * box.upper[column] * each
+            low += active[lead] * box.lower[column] * each
+            high += active[lead] * box.upper[column] * each
     return held, low, high
 
 

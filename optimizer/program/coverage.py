@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pulp
 
-from optimizer.program.problem import Counts, Problem
+from optimizer.program.problem import Counts, Flags, Problem
 
 PairHour = tuple[int, int]
 
@@ -93,11 +93,11 @@ def define_coverage_draw(
     model: pulp.LpProblem,
     problem: Problem,
     variables: CoverageVariables,
-    bought: dict[int, pulp.LpAffineExpression],
+    bought: dict[int, list[tuple[pulp.LpAffineExpression, Flags]]],
 ) -> None:
     """coverage.draw[s, n]: Σ a·y ≤ A = H + Q, in the source's measure per hour.
 
-    ``bought[s]`` is the expression of what buying now adds to source s.
+    ``bought[s]`` are the expressions of what purchases add to source s, and when.
     """
     spent: dict[PairHour, list[tuple[pulp.LpVariable, float]]] = {}
     for (pair, hour), variable in variables.covered.items():
@@ -105,9 +105,9 @@ def define_coverage_draw(
         spent.setdefault(where, []).append((variable, float(problem.pair_draw[pair])))
     for (source, hour), terms in spent.items():
         capacity = float(problem.held[source, hour])
-        extra = bought.get(source, 0) if problem.active[source, hour] else 0
+        extra = [-amount for amount, active in bought.get(source, []) if active[hour]]
         model += (
-            pulp.LpAffineExpression(terms) - extra <= capacity,
+            pulp.lpSum([pulp.LpAffineExpression(terms), *extra]) <= capacity,
             f"coverage.draw[{source},{hour}]",
         )
 

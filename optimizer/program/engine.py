@@ -32,6 +32,8 @@ from optimizer.program.warm import Learnt, WarmStart
 from optimizer.program.watch import Watch
 
 ROUNDS = 6
+# Of futures with purchases that differ between them, whose programs are large.
+FUTURES_ROUNDS = 3
 TWICE_BELOW = 300_000
 # And up to which hours are labelled at the proposal too, not only where the line search ends.
 TWO_LABELS_BELOW = 5_000_000
@@ -54,6 +56,8 @@ SHARES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0)
 SLOW = 0.25
 # Pools up to which cells are split from the first round on; of more, labels by load are fewer.
 SPLIT_AT_ONCE = 24
+# Amounts of own capacity, of those that regimes have, around which segments end.
+MOST_LEVELS = 5
 # Hours up to which labels tell enough of them apart.
 LABELLED = 1_000
 # Cells × pools up to which cells may be split without any being joined.
@@ -141,6 +145,7 @@ class _Run:
     ) -> None:
         self.rounds = rounds
         self.problem, self.gap, self.constant, self.watch = problem, gap, constant, watch
+        self.rounds = FUTURES_ROUNDS if len(problem.member_active) else ROUNDS
         self.levels = Levels.of(problem)
         self.oracle = HourOracle(problem)
         self.cells = Refinement(problem, self.levels, self.oracle.chain, grain_of(problem, 0))
@@ -392,8 +397,29 @@ class _Run:
     def _focus(self, every: Iterable[Floats], spread: float) -> None:
         """Put the knots of every pool's own capacity around what it has at some amounts."""
         problem = self.problem
-        bought = [problem.bought(amounts) for amounts in every]
+        # All that is bought of each source, in force together or not.
+        bought = [
+            np.bincount(
+                problem.member_source,
+                weights=problem.member_ratio * amounts[problem.member_column],
+                minlength=len(problem.sources),
+            )
+            for amounts in every
+        ]
         for pool, pairs in enumerate(problem.structure.own_pairs):
-            if len(pairs):
-                source, draw = problem.pair_source[pairs], problem.pair_draw[pairs]
+            if not len(pairs):
+                continue
+            source, draw = problem.pair_source[pairs], problem.pair_draw[pairs]
+            if len(problem.member_active):
+                self._focus_levels(pool, self.relaxed, spread)
+            else:
                 self.knots.narrow(pool, [float((b[source] / draw).sum()) for b in bought], spread)
+
+    def _focus_levels(self, pool: int, amounts: Floats, spread: float) -> None:
+        """Put knots around what a pool has of its own in each regime: futures differ in it."""
+        problem, lead = self.problem, self.problem.structure.lead
+        has = np.zeros(len(lead))
+        for pair in problem.structure.own_pairs[pool]:
+            for column, ratio, active in problem.feeds[problem.pair_source[pair]]:
+                has += active[lead] * ratio * amounts[column] / problem.pair_draw[pair]
+        self.knots.spread(pool, np.quantile(has, np.linspace(0.0, 1.0, MOST_LEVELS)), spread)

@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from optimizer.program.cells import Grain
 from optimizer.program.problem import Problem
 
+# Regimes up to which each has all the cells of its round, and the share of a regime's hours
+# below which a cell joins its neighbour, where futures make more of them.
+FEW_REGIMES = 6
+REGIME_SLIVER = 0.02
 # Cells by round: far from the optimum, fine cells only make the program larger.
 FINE = (
     Grain(wide=20, group=8, prices=5, ratios=1, history=2),
@@ -29,4 +35,13 @@ def grain_of(problem: Problem, number: int) -> Grain:
         if pools <= 800
         else COARSE
     )
-    return by_round[min(number, len(by_round) - 1)]
+    grain = by_round[min(number, len(by_round) - 1)]
+    if not len(problem.member_active):
+        return grain
+    # Futures and steps make many regimes of few hours each.
+    regimes = problem.structure.regimes
+    return replace(
+        grain,
+        wide=max(2, grain.wide * FEW_REGIMES // max(FEW_REGIMES, regimes)),
+        sliver=max(grain.sliver, REGIME_SLIVER / regimes),
+    )

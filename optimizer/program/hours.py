@@ -20,6 +20,8 @@ from optimizer.program.problem import Floats, Ints, Problem
 
 # Hours are served in this many classes of the widest source's price: within one, one order.
 CLASSES = 10
+# And in so many of each regime, where futures make many of them.
+FEWER_CLASSES = 4
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class HourOracle:
         self.price = np.minimum(problem.price, problem.penalty[:, None])
         if (self.price == self.price[:, :1]).all():
             self.price = np.repeat(self.price[:, :1], problem.periods, axis=1)
+        # (shared sources, R) what has anything to give, or may have.
+        self.usable = ((problem.held > 0) | problem.active)[shared]
         self.sorted: _Sorted | None = None
         self.rank = {source: position for position, source in enumerate(self.chain)}
         self.every = np.arange(len(problem.pools))
@@ -189,25 +193,33 @@ class HourOracle:
     def _sort(self, guess: Floats) -> _Sorted:
         """Put hours into classes: the prices in force, and the widest source's worth."""
         problem = self.problem
-        _, first, regime = np.unique(self.price, axis=1, return_index=True, return_inverse=True)
-        label = regime.reshape(-1)[problem.period] * (CLASSES + 1)
+        classes, told = CLASSES, self.price
+        if len(problem.member_active):
+            # What is in force in some futures only is no way around the rest in the others.
+            told, classes = np.vstack([self.price, self.usable]), FEWER_CLASSES
+        _, first, regime = np.unique(told, axis=1, return_index=True, return_inverse=True)
+        label = regime.reshape(-1)[problem.period] * (classes + 1)
         if self.chain:
             signal = guess[self.place[self.chain[-1]]]
             used = signal[(signal > 0) & np.isfinite(signal)]
             if len(used):
-                edges = np.unique(np.quantile(used, np.linspace(0, 1, CLASSES + 1)[1:-1]))
+                edges = np.unique(np.quantile(used, np.linspace(0, 1, classes + 1)[1:-1]))
                 label = label + np.where(
                     signal > 0, 1 + np.searchsorted(edges, signal, side="left"), 0
                 )
         order = np.argsort(label, kind="stable")
         values, starts, counts = np.unique(label[order], return_index=True, return_counts=True)
         sums = np.add.reduceat(guess[:, order], starts, axis=1) if len(guess) else guess[:, :0]
+        lead = [int(first[value // (classes + 1)]) for value in values]
+        worth = sums / counts
+        if len(problem.member_active) and len(guess):
+            worth = np.where(self.usable[:, lead], worth, np.inf)
         return _Sorted(
             guess=guess,
             order=order,
             bounds=np.append(starts, problem.hours),
-            lead=[int(first[value // (CLASSES + 1)]) for value in values],
-            worth=list((sums / counts).T) if len(guess) else [np.zeros(0)] * len(values),
+            lead=lead,
+            worth=list(worth.T) if len(guess) else [np.zeros(0)] * len(values),
             period=problem.period[order],
             demand=problem.demand[:, order],
         )

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from optimizer.billing import Catalogue, replay
+from optimizer.billing import Catalogue, Holding, replay
 from optimizer.billing.order import ordered_pairs
 from optimizer.program.keeper import Covered, Keeper
 from optimizer.program.linkcost import LinkedCost
@@ -89,21 +89,26 @@ class LawCost:
         self.holdings = [*window.holdings, *(holding for _, _, holding in bought)]
         self.column = np.array([index for index, _, _ in bought], dtype=np.int64)
         self.ratio = np.array([ratio for _, ratio, _ in bought])
-        self.orders = [
-            ordered_pairs(catalogue, window.lines, self.holdings, modes)
-            for _, modes in window.sharing.groups
-        ]
-        self.secures = np.array([h.offer.guarantees_capacity for h in self.holdings], dtype=bool)
-        self.linked = LinkedCost(problem, window, self.holdings, pool_of)
         self.cheaper = window.spot_price[:, None] < self.price
         self.can_move = np.asarray(((window.tolerant > 0) & self.cheaper).any(axis=1))
         self.may_spot = bool(self.can_move.any())
+        self.prefer: np.ndarray | None = None
+        self._arrange(self.holdings)
+
+    def _arrange(self, holdings: Sequence[Holding]) -> None:
+        """Put what the holdings may cover into the order of the law."""
+        self.holdings = list(holdings)
+        self.orders = [
+            ordered_pairs(self.catalogue, self.window.lines, self.holdings, modes)
+            for _, modes in self.window.sharing.groups
+        ]
+        self.secures = np.array([h.offer.guarantees_capacity for h in self.holdings], dtype=bool)
+        self.linked = LinkedCost(self.problem, self.window, self.holdings, self.keeper.pool_of)
         # For every holding: the lines that it may cover, with what a unit of them draws.
         self.reach: list[dict[int, float]] = [{} for _ in self.holdings]
         for order in self.orders:
             for pair in order:
                 self.reach[pair.holding][pair.line] = pair.draw
-        self.prefer: np.ndarray | None = None
 
     def with_usage(self, window: Window, problem: Problem) -> LawCost:
         """The same law for other usage of the same lines and hours."""
@@ -126,8 +131,7 @@ class LawCost:
         ``quick`` leaves the last policy out: for comparing many plans with each other.
         """
         window = self.window
-        bought = self.ratio * quantity[self.column]
-        capacity = np.vstack([window.held, bought[:, None] * window.active[self.column]])
+        capacity = self._capacity(quantity)
         plan = self._commitments_first(capacity)
         if self.may_spot:
             spot, uncovered, _, cost = plan[:4]
@@ -152,6 +156,11 @@ class LawCost:
     def objective(self, quantity: Floats) -> float:
         """The objective under the first two policies: what plans are compared by."""
         return self.outcome(quantity, quick=True).objective
+
+    def _capacity(self, quantity: Floats) -> Floats:
+        """(C, N) what each holding may spend in each hour."""
+        bought = self.ratio * quantity[self.column]
+        return np.vstack([self.window.held, bought[:, None] * self.window.active[self.column]])
 
     def _commitments_first(self, capacity: Floats) -> Priced:
         covered = self._replay(self.window.lines.quantity, capacity)

@@ -130,9 +130,8 @@ class Master:
             held = np.bincount(level.label, hourly, minlength=len(held)) / level.weight
         row = self.lp.add_rows(np.full(len(held), -np.inf), held, ("draw", source))
         self.source_row[source] = level, row
-        inside = problem.active[source][problem.structure.lead][level.regime]
-        for column, ratio in problem.feeds[source]:
-            where = row[inside]
+        for column, ratio, active in problem.feeds[source]:
+            where = row[active[problem.structure.lead][level.regime]]
             self.lp.add(
                 where, np.full(len(where), column), np.full(len(where), -ratio * self.unit[column])
             )
@@ -309,8 +308,8 @@ class Master:
             self.lp.add(meet[inside][where[0]], index[where[1]], slope[where])
         for pair in structure.own_pairs[pool]:
             source = int(problem.pair_source[pair])
-            for column, ratio in problem.feeds[source]:
-                inside = own[ranks[problem.active[source][structure.lead[ranks]]]]
+            for column, ratio, active in problem.feeds[source]:
+                inside = own[ranks[active[structure.lead[ranks]]]]
                 each = -ratio * self.unit[column] / problem.pair_draw[pair]
                 value = np.full(len(inside), each)
                 self.lp.add(inside, np.full(len(inside), column), value)

@@ -111,18 +111,11 @@ class _Program:
                 able = float(problem.availability[pool, hour]) * demand
                 self.model.add_linear_constraint(mathopt.fast_sum(ways[pool]["market"]) <= able)
         for source in range(len(problem.sources)):
-            supply: mathopt.LinearBase = mathopt.LinearSum(())
-            if problem.active[source, hour]:
-                supply = mathopt.fast_sum(
-                    float(ratio) * self.quantity[column]
-                    for column, member, ratio in zip(
-                        problem.member_column,
-                        problem.member_source,
-                        problem.member_ratio,
-                        strict=True,
-                    )
-                    if member == source
-                )
+            supply = mathopt.fast_sum(
+                ratio * self.quantity[column]
+                for column, ratio, active in problem.feeds[source]
+                if active[hour]
+            )
             self.model.add_linear_constraint(
                 mathopt.fast_sum(drawn[source]) - supply <= float(problem.held[source, hour])
             )

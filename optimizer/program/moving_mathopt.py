@@ -123,13 +123,7 @@ def _hour(
         if p.links.demand.any():
             _link(p, linked, -p.links.demand, pool, t, mathopt.fast_sum(load[pool, t]))
     for s in range(len(p.sources)):
-        supply = [
-            float(ratio) * quantity[column]
-            for column, member, ratio in zip(
-                p.member_column, p.member_source, p.member_ratio, strict=True
-            )
-            if member == s and p.active[s, t]
-        ]
+        supply = [ratio * quantity[column] for column, ratio, active in p.feeds[s] if active[t]]
         model.add_linear_constraint(
             mathopt.fast_sum(drawn[s]) - mathopt.fast_sum(supply) <= float(p.held[s, t])
         )

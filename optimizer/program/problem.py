@@ -132,6 +132,9 @@ class Problem:
         Columns that are not integer are rounded to their step afterwards.
     member_column, member_source, member_ratio
         (M,) what buying one unit of a column adds to a source.
+    member_active
+        (M, R) periods in which it adds that, where columns of one source differ in them, as
+        purchases of different hours and futures do; else empty, and that of the source.
     limits, links
         Limits of every hour, and rows that link the hours.
     arriving
@@ -171,6 +174,7 @@ class Problem:
     links: Links = field(default_factory=Links)
     arriving: Floats | None = None
     renewal: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    member_active: Flags = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
 
     @property
     def hours(self) -> int:
@@ -191,6 +195,13 @@ class Problem:
     def structure(self) -> Structure:
         """Which sources are own to one pool, and the pairs of each pool."""
         return Structure.of(self)
+
+    @cached_property
+    def in_force(self) -> Flags:
+        """Periods in which each member adds to its source; shape (M, R)."""
+        if len(self.member_active):
+            return self.member_active
+        return self.active[self.member_source]
 
     @property
     def renewals(self) -> Ints:
@@ -232,6 +243,9 @@ class Problem:
             availability=self.availability[:, period],
             held=self.held[:, period],
             active=self.active[:, period],
+            member_active=self.member_active[:, period]
+            if len(self.member_active)
+            else self.member_active,
             limits=replace(self.limits, most=self.limits.most[:, period])
             if self.limits.names
             else self.limits,
@@ -241,26 +255,22 @@ class Problem:
         )
 
     @cached_property
-    def feeds(self) -> tuple[tuple[tuple[int, float], ...], ...]:
-        """For each source the columns that add to it, as (column, ratio)."""
-        fed: list[list[tuple[int, float]]] = [[] for _ in self.sources]
-        for column, source, ratio in zip(
-            self.member_column, self.member_source, self.member_ratio, strict=True
+    def feeds(self) -> tuple[tuple[tuple[int, float, Flags], ...], ...]:
+        """For each source the columns that add to it, as (column, ratio, (R,) in force)."""
+        fed: list[list[tuple[int, float, Flags]]] = [[] for _ in self.sources]
+        for column, source, ratio, active in zip(
+            self.member_column, self.member_source, self.member_ratio, self.in_force, strict=True
         ):
-            fed[int(source)].append((int(column), float(ratio)))
+            fed[int(source)].append((int(column), float(ratio), active))
         return tuple(tuple(columns) for columns in fed)
-
-    def bought(self, quantity: Floats) -> Floats:
-        """Amount that each source gains from the columns' quantities; shape (S,)."""
-        return np.bincount(
-            self.member_source,
-            weights=self.member_ratio * quantity[self.member_column],
-            minlength=len(self.sources),
-        ).astype(np.float64)
 
     def capacity(self, quantity: Floats) -> Floats:
         """Capacity A = H + Q of every source in every period; shape (S, R)."""
-        return self.held + self.bought(quantity)[:, None] * self.active
+        bought = self.member_ratio * quantity[self.member_column]
+        some = np.flatnonzero(bought)
+        capacity = self.held.copy()
+        np.add.at(capacity, self.member_source[some], bought[some, None] * self.in_force[some])
+        return capacity
 
     def needed(self) -> Floats:
         """The most of each column that any plan can use; shape (K,).
@@ -272,16 +282,10 @@ class Problem:
 
     @cached_property
     def _needed(self) -> Floats:
-        peak = np.zeros(len(self.sources))
+        peak = np.zeros((len(self.sources), self.periods))
         order = np.argsort(self.pair_source, kind="stable")
         bounds = np.searchsorted(self.pair_source[order], np.arange(len(self.sources) + 1))
-        highest = np.stack(
-            [
-                self.demand[:, self.period == period].max(axis=1, initial=0.0)
-                for period in range(self.periods)
-            ],
-            axis=1,
-        )
+        highest = np.stack([self._highest(row) for row in self.demand])
         arriving = np.zeros(len(self.pools)) if self.arriving is None else self.arriving
         for source in range(len(self.sources)):
             pairs = order[bounds[source] : bounds[source + 1]]
@@ -290,15 +294,16 @@ class Problem:
             draws, pools = self.pair_draw[pairs], self.pair_pool[pairs]
             extra = float(draws @ arriving[pools])
             if len(pairs) == 1:
-                load = draws[0] * highest[pools[0]][self.active[source]]
+                load = draws[0] * highest[pools[0]]
             else:
                 every = np.zeros(len(self.pools))
                 every[pools] = draws
                 rows = slice(int(pools.min()), int(pools.max()) + 1)
-                load = (every[rows] @ self.demand[rows])[self.active[source][self.period]]
-            peak[source] = load.max(initial=0.0) + extra
+                load = self._highest(every[rows] @ self.demand[rows])
+            peak[source] = load + extra
         most = np.zeros(len(self.columns))
-        np.maximum.at(most, self.member_column, peak[self.member_source] / self.member_ratio)
+        reached = np.where(self.in_force, peak[self.member_source], 0.0).max(axis=1, initial=0.0)
+        np.maximum.at(most, self.member_column, reached / self.member_ratio)
         most = np.ceil(most / self.step - 1e-9) * self.step
         # The ends of the range that are amounts: only multiples of the step are.
         least = np.where(
@@ -308,6 +313,21 @@ class Problem:
             self.integer, np.floor(self.maximum / self.step + 1e-9) * self.step, self.maximum
         )
         return np.where(limit < least, 0.0, np.minimum(np.maximum(most, least), limit))
+
+    def _highest(self, hourly: Floats) -> Floats:
+        """The largest hour of each period; shape (R,), 0 without one."""
+        order, starts, some = self._by_period
+        highest = np.zeros(self.periods)
+        if len(starts):
+            highest[some] = np.maximum(np.maximum.reduceat(hourly[order], starts), 0.0)
+        return highest
+
+    @cached_property
+    def _by_period(self) -> tuple[Ints, Ints, Ints]:
+        """The hours in the order of their periods, where each period starts, and which it is."""
+        order = np.argsort(self.period, kind="stable")
+        some, starts = np.unique(self.period[order], return_index=True)
+        return order, np.asarray(starts, dtype=np.int64), np.asarray(some, dtype=np.int64)
 
 
 def merge_labels(problem: Problem, labels: Ints) -> Problem:

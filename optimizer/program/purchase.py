@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulp
 
-from optimizer.program.problem import Problem
+from optimizer.program.problem import Flags, Problem
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,16 @@ def purchase_cost(problem: Problem, variables: PurchaseVariables) -> pulp.LpAffi
 
 def bought_by_source(
     problem: Problem, variables: PurchaseVariables
-) -> dict[int, pulp.LpAffineExpression]:
-    """What the purchases add to each source, in its measure."""
-    bought: dict[int, pulp.LpAffineExpression] = {}
-    for column, source, ratio in zip(
-        problem.member_column, problem.member_source, problem.member_ratio, strict=True
+) -> dict[int, list[tuple[pulp.LpAffineExpression, Flags]]]:
+    """What the purchases add to each source, in its measure, and (R,) when."""
+    bought: dict[int, list[tuple[pulp.LpAffineExpression, Flags]]] = {}
+    for column, source, ratio, active in zip(
+        problem.member_column,
+        problem.member_source,
+        problem.member_ratio,
+        problem.in_force,
+        strict=True,
     ):
         part = float(ratio) * variables.quantity[int(column)]
-        bought[int(source)] = bought[int(source)] + part if int(source) in bought else part
+        bought.setdefault(int(source), []).append((part, active))
     return bought

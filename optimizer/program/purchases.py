@@ -23,13 +23,16 @@ YEAR = 8760
 class Column:
     """One purchase decision: an offer alone (ratio 1), or the offers of a bundle together.
 
-    ``renewed`` are the hours ``[start, end)`` of a renewal behind the horizon; what is
-    bought now has none.
+    ``renewed`` are the hours ``[start, end)`` of what is not bought now: a renewal behind the
+    horizon, or a later purchase, which is ``decided`` in its first hour.  ``futures`` are
+    those in which it is bought, of an information node; ``None`` are all there are.
     """
 
     name: str
     members: tuple[tuple[Offer, Decimal], ...]
     renewed: tuple[int, int] | None = None
+    decided: int | None = None
+    futures: tuple[int, ...] | None = None
 
     @property
     def step(self) -> Decimal:
@@ -70,6 +73,9 @@ class Column:
         if self.renewed is None:
             return made
         start, end = self.renewed
+        if self.decided is not None:
+            name = f"later {offer.name} from {format_hour(start)}"
+            return replace(made, name=name, start=start, end=end, state="later")
         return replace(made, name=f"renewal {offer.name}", start=start, end=end, state="renewed")
 
 
@@ -78,8 +84,10 @@ def discount(hours: np.ndarray, rate: Decimal) -> np.ndarray:
     return np.power(1.0 + float(rate), -np.asarray(hours, dtype=np.float64) / YEAR)
 
 
-def open_columns(case: Case, catalogue: Catalogue) -> tuple[list[Column], dict[str, str]]:
-    """The columns that may be bought at ``as_of``, and why other offers may not.
+def open_columns(
+    case: Case, catalogue: Catalogue, hour: int | None = None
+) -> tuple[list[Column], dict[str, str]]:
+    """The columns that may be bought in an hour, by default ``as_of``, and why others may not.
 
     Returns
     -------
@@ -95,7 +103,7 @@ def open_columns(case: Case, catalogue: Catalogue) -> tuple[list[Column], dict[s
     bundles: dict[str, list[Offer]] = {}
     for name in sorted(catalogue.offers):
         offer = catalogue.offers[name]
-        reason = _closed(offer, settings)
+        reason = _closed(offer, settings, settings.as_of if hour is None else hour)
         if reason:
             closed[name] = reason
         else:
@@ -179,7 +187,7 @@ def column_cost(column: Column, settings: Settings) -> float:
     A renewal: Σ over its hours of γ·(:func:`hourly_rate`).
     """
     as_of = settings.as_of
-    if column.renewed is not None:
+    if column.renewed is not None:  # of a later purchase, too: a term begun then costs as much
         start, end = column.renewed
         gamma = discount(np.arange(start - as_of, end - as_of), settings.discount_rate)
         return hourly_rate(column, settings) * float(gamma.sum())
@@ -203,6 +211,22 @@ def column_cost(column: Column, settings: Settings) -> float:
     return total
 
 
+def column_costs(columns: Sequence[Column], settings: Settings) -> NDArray[np.float64]:
+    """F of each column, (K,): as :func:`column_cost`, with one rate for all of an offer."""
+    rates: dict[tuple[tuple[Offer, Decimal], ...], float] = {}
+    costs = []
+    for column in columns:
+        if column.renewed is None:
+            costs.append(column_cost(column, settings))
+            continue
+        if column.members not in rates:
+            rates[column.members] = hourly_rate(column, settings)
+        start, end = (hour - settings.as_of for hour in column.renewed)
+        gamma = discount(np.arange(start, end), settings.discount_rate)
+        costs.append(rates[column.members] * float(gamma.sum()))
+    return np.array(costs)
+
+
 def hourly_rate(column: Column, settings: Settings) -> float:
     """Dollars per unit and hour that are worth as much as the payments of a whole term.
 
@@ -211,6 +235,8 @@ def hourly_rate(column: Column, settings: Settings) -> float:
     """
     now = replace(column, renewed=None)
     start, end = now.term(settings.as_of)
+    if settings.after_horizon == "prorata":
+        end = min(end, settings.as_of + settings.horizon_hours)
     gamma = discount(np.arange(end - start), settings.discount_rate).sum()
     begin = discount(np.array([start - settings.as_of]), settings.discount_rate)[0]
     return column_cost(now, settings) / float(gamma * begin)
@@ -228,15 +254,14 @@ def whole_term_cost(column: Column) -> Decimal:
     )
 
 
-def _closed(offer: Offer, settings: Settings) -> str:
-    """Why an offer cannot be bought at as_of; empty if it can."""
-    now = settings.as_of
+def _closed(offer: Offer, settings: Settings, now: int) -> str:
+    """Why an offer cannot be bought in an hour; empty if it can."""
     if offer.available_from is not None and now < offer.available_from:
         return "its purchase window has not opened yet"
     if offer.available_until is not None and now >= offer.available_until:
         return "its purchase window is closed"
     if offer.starts is not None and offer.starts < now:
         return "its fixed start has passed"
-    if offer.starts is not None and offer.starts >= now + settings.horizon_hours:
+    if offer.starts is not None and offer.starts >= settings.as_of + settings.horizon_hours:
         return "it starts after the horizon"
     return ""

@@ -32,6 +32,9 @@ def renewals(
     usage: UsageLines,
     holdings: Sequence[Holding],
     columns: Sequence[Column],
+    *,
+    until: int = 0,
+    expiring: Sequence[Column] = (),
 ) -> tuple[Column, ...]:
     """The columns behind the horizon: what is bought again, and from which hour on.
 
@@ -42,6 +45,13 @@ def renewals(
     they would be paid beside it (as they are where that is less than ``LEAST_APART`` of the
     tail, so that many small commitments do not make many starts).
 
+    Parameters
+    ----------
+    until
+        An hour up to which the tail reaches beyond what is bought now.
+    expiring
+        Further columns whose ends are starts: later purchases.
+
     Returns
     -------
     Columns in the order of ``columns``, those of one offer by their start; none where no
@@ -50,9 +60,11 @@ def renewals(
     end = settings.as_of + settings.horizon_hours
     ends = [column.term(settings.as_of)[1] for column in columns]
     last = max(ends, default=end)
-    if settings.after_horizon == "prorata" or last <= end:
+    if settings.after_horizon == "prorata" or max(last, until) <= end:
         return ()
     lasting = [column for column in columns if _starts_when_bought(column)]
+    # Where the tail is that of later purchases alone, all that is bought now ends within it.
+    last = last if last > end else until
     shorter = [column for column in lasting if column.term(settings.as_of)[1] < last]
     reached = {meter for column in shorter for meter in _meters(catalogue, column)}
     stranded = {
@@ -63,8 +75,12 @@ def renewals(
         and meter not in reached
     }
     chosen = [c for c in lasting if c in shorter or _meters(catalogue, c) & stranded]
-    chosen = _undercut(settings, catalogue, chosen)
-    expiries = [(column.term(settings.as_of)[1], _meters(catalogue, column)) for column in columns]
+    chosen = without_undercut(settings, catalogue, chosen)
+    last = max(last, until)
+    expiries = [
+        (column.term(settings.as_of)[1], _meters(catalogue, column))
+        for column in (*columns, *expiring)
+    ]
     expiries += [(h.end, set(catalogue.draws[h.offer.name])) for h in holdings]
     found = []
     for column in chosen:
@@ -132,11 +148,23 @@ def _meters(catalogue: Catalogue, column: Column) -> set[str]:
     return {meter for offer, _ in column.members for meter in catalogue.draws[offer.name]}
 
 
-def _undercut(settings: Settings, catalogue: Catalogue, columns: Sequence[Column]) -> list[Column]:
-    """The columns but those that another one replaces at no higher cost, whatever is used."""
+def without_undercut(
+    settings: Settings,
+    catalogue: Catalogue,
+    columns: Sequence[Column],
+    *,
+    same_term: bool = False,
+) -> list[Column]:
+    """The columns but those that another one replaces at no higher cost, whatever is used.
+
+    With ``same_term`` only one of the same length replaces another.
+    """
     prices = [_priced(settings, catalogue, column) for column in columns]
 
     def undercuts(one: int, other: int) -> bool:
+        terms = {columns[one].members[0][0].term_hours, columns[other].members[0][0].term_hours}
+        if same_term and len(terms) > 1:
+            return False
         return _can_replace(columns[one], columns[other]) and all(
             prices[one].get(key, np.inf) <= price for key, price in prices[other].items()
         )

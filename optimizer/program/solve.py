@@ -146,7 +146,7 @@ def solve(
         If no way gives an answer that passes the checks.
     """
     watch = watch or Watch(tell=lambda told: progress(str(told)))
-    effort = effort or Effort(evaluations=SEARCH_EVALUATIONS)
+    effort = effort or FULL
     way, why = pick(problem, method)
     known = {"nothing new": np.zeros(len(problem.columns)), **(incumbents or {})}
     if start is not None:

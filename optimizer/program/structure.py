@@ -70,9 +70,14 @@ class Structure:
         ends = np.searchsorted(problem.pair_pool[by_pool], np.arange(pools + 1))
         groups = [by_pool[ends[p] : ends[p + 1]] for p in range(pools)]
         _, lead, regime = np.unique(
-            np.vstack([problem.price, problem.active, problem.links.window[:, : problem.periods]])
-            if problem.links.names
-            else np.vstack([problem.price, problem.active]),
+            np.vstack(
+                [
+                    problem.price,
+                    problem.active,
+                    *([problem.member_active] if len(problem.member_active) else []),
+                    *([problem.links.window[:, : problem.periods]] if problem.links.names else []),
+                ]
+            ),
             axis=1,
             return_index=True,
             return_inverse=True,

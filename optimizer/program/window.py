@@ -127,7 +127,7 @@ def build_window(
     )
     lines = billing_lines(usage, catalogue)
     horizon, as_of = settings.horizon_hours, settings.as_of
-    edges = _tail_edges(settings, holdings, columns)
+    edges = tail_edges(settings, holdings, columns)
     # Columns of hours before merging: the horizon, then one copy of it for each tail part.
     starts = [as_of + np.arange(horizon)]
     weights = [discount(np.arange(horizon), settings.discount_rate)]
@@ -157,11 +157,11 @@ def build_window(
     inside = inside.reshape(len(spans), len(moment))
     gamma_of = np.round(np.concatenate(weights) / np.concatenate(counts), 12)
     apart = gamma_of if discounts_apart else np.zeros(len(moment))
-    label, first = _identical(
+    label, first = identical(
         np.vstack([quantity, tolerant, held, active, in_tail, mode, inside, apart, told, once])
     )
     weight = np.bincount(label, np.concatenate(weights))
-    today = _on_demand_price(lines, catalogue)
+    today = on_demand_price(lines, catalogue)
     penalty = np.array([np.inf if p is None else float(p) for p in usage.unmet_penalty])
     later = today
     if len(edges) > 1:
@@ -180,10 +180,10 @@ def build_window(
         tolerant=tolerant[:, first],
         price=price,
         penalty=penalty,
-        spot_price=_spot_price(lines, catalogue, usage.lost_hours, usage.restart_cost),
+        spot_price=spot_price(lines, catalogue, usage.lost_hours, usage.restart_cost),
         weight=np.asarray(weight, dtype=np.float64),
         count=np.asarray(np.bincount(label, np.concatenate(counts)), dtype=np.float64),
-        period=_identical(np.vstack([held, active, in_tail, inside])[:, first])[0],
+        period=identical(np.vstack([held, active, in_tail, inside])[:, first])[0],
         holdings=tuple(holdings),
         held=held[:, first],
         active=active[:, first],
@@ -197,7 +197,7 @@ def build_window(
     )
 
 
-def _tail_edges(
+def tail_edges(
     settings: Settings, holdings: Sequence[Holding], columns: Sequence[Column]
 ) -> list[int]:
     """End of the horizon, and every later hour at which something starts or expires."""
@@ -210,8 +210,13 @@ def _tail_edges(
     return sorted({end, *(hour for hour in changes if end < hour <= last)})
 
 
-def _identical(rows: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Label identical columns 0 … n−1 in the order of their first appearance."""
+def identical(rows: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Label identical columns 0 … n−1 in the order of their first appearance.
+
+    Returns
+    -------
+    The label of each column, and the first column of each label.
+    """
     seen: dict[bytes, int] = {}
     first: list[int] = []
     label = np.empty(rows.shape[1], dtype=np.int64)
@@ -224,7 +229,8 @@ def _identical(rows: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return label, np.array(first, dtype=np.int64)
 
 
-def _on_demand_price(lines: BillingLines, catalogue: Catalogue) -> Floats:
+def on_demand_price(lines: BillingLines, catalogue: Catalogue) -> Floats:
+    """On-demand prices (L,), with the largest sustained use discount; ``inf`` without one."""
     prices = []
     for name in lines.meter:
         meter = catalogue.meters[name]
@@ -236,7 +242,7 @@ def _on_demand_price(lines: BillingLines, catalogue: Catalogue) -> Floats:
     return np.array(prices)
 
 
-def _spot_price(
+def spot_price(
     lines: BillingLines,
     catalogue: Catalogue,
     lost_hours: NDArray[np.float64],

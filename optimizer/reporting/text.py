@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optimizer.reporting.beside import beside_the_bill, left_unserved, stopped
+from optimizer.reporting.ladder import futures_sections
 from optimizer.reporting.layout import HALF_CENT, cents, dollars, percent, section
 from optimizer.reporting.layout import table as make_table
 
@@ -49,6 +50,7 @@ def plan_page(document: Document, *, detail: bool = False) -> RenderableType:
     parts += [section("The plan's bill, replayed through the providers' own rules")]
     parts += [_bill_table(document["bill"])]
     parts += beside_the_bill(document)
+    parts += futures_sections(document)
     if document.get("sensitivity"):
         parts += [section("If demand turns out different"), _sensitivity(document)]
         if _beyond(document, "total"):

@@ -61,6 +61,14 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Ladder:
+    """``[ladder]``: when more may be bought, in months from now, and how finely futures part."""
+
+    steps: tuple[int, ...] = (1, 3, 6, 9)
+    nodes: int = 6
+
+
+@dataclass(frozen=True)
 class Solve:
     """``[solve]``: which way to solve, the relative gap to reach, and the safety stop."""
 
@@ -100,6 +108,7 @@ class Settings:
     limits: Limits = Limits()
     demand: Demand = Demand()
     solve: Solve = Solve()
+    ladder: Ladder = Ladder()
 
     def as_dict(self) -> dict[str, Any]:
         """Return all settings in the shape of ``case.toml``, ready for JSON.
@@ -122,12 +131,17 @@ class Settings:
             "limits": _plain(self.limits),
             "demand": _plain(self.demand),
             "solve": _plain(self.solve),
+            "ladder": _plain(self.ladder),
         }
 
 
-def _plain(section: Risk | Limits | Demand | Solve) -> dict[str, Any]:
+def _plain(section: Risk | Limits | Demand | Ladder | Solve) -> dict[str, Any]:
     return {
-        key: decimal_string(value) if isinstance(value, Decimal) else value
+        key: decimal_string(value)
+        if isinstance(value, Decimal)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
         for key, value in vars(section).items()
         if value is not None
     }
@@ -149,7 +163,7 @@ def parse_settings(text: str) -> Settings:
     top = _Section("", document)
     finance, risk = top.section("finance"), top.section("risk")
     limits, solve = top.section("limits"), top.section("solve")
-    demand = top.section("demand")
+    demand, ladder = top.section("demand"), top.section("ladder")
     forecaster = demand.choice("forecaster", FORECASTERS)
     settings = Settings(
         currency=top.currency(),
@@ -185,8 +199,12 @@ def parse_settings(text: str) -> Settings:
             seconds=solve.number("seconds", 60.0),
             seed=solve.integer("seed", 7, least=0),
         ),
+        ladder=Ladder(
+            steps=ladder.months("steps", Ladder().steps),
+            nodes=ladder.integer("nodes", Ladder().nodes, least=1),
+        ),
     )
-    for part in (top, finance, risk, limits, demand, solve):
+    for part in (top, finance, risk, limits, demand, solve, ladder):
         part.refuse_unknown()
     if settings.risk.measure == "cvar":
         for key in ("cvar_alpha", "cvar_weight"):
@@ -288,6 +306,18 @@ class _Section:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise self.error(key, f"is {value!r}", f"write a whole number of at least {least}")
         return value
+
+    def months(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        value = self.get(key)
+        if value is None:
+            return default
+        numbers = isinstance(value, list) and all(
+            isinstance(month, int) and not isinstance(month, bool) and month > 0 for month in value
+        )
+        if not numbers or sorted(set(value)) != value:
+            mend = f"write whole months from now in ascending order, as in {key} = [1, 3, 6, 9]"
+            raise self.error(key, f"is {value!r}", mend)
+        return tuple(value)
 
     def number(self, key: str, default: float, most: float = math.inf) -> float:
         value = self.get(key)

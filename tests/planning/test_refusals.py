@@ -15,23 +15,8 @@ from optimizer.tables import Limits, read_case
 
 from .conftest import HOURS, Build, Row, at, tables
 
-TABLES: dict[str, Row] = {
-    "initiatives": {"initiative": "i", "stage": "explore", "meter": "gpu", "quantity": 1},
-    "price_scenarios": {"scenario": "s", "odds": 0.5, "meter": "gpu", "hour": at(0), "factor": 0.9},
-}
 REFUSED = {"quality_average": "0.5", "survive_zone_loss": "true"}
 PLANNED = {"upfront_cash", "largest_purchase", "spot_share", "max_unused_share"}
-
-
-@pytest.mark.parametrize("table", TABLES)
-def test_refused_tables(build: Build, table: str) -> None:
-    row = TABLES[table]
-    if table == "initiatives":
-        row = row | {"start": at(0), "end": at(5), "odds": 0.5}
-    with pytest.raises(DataError, match="this version does not plan") as caught:
-        make_plan(build(**{table: [row]}))
-    assert caught.value.file == f"{table}.csv"
-    assert f"{table}.csv" in caught.value.mend
 
 
 def test_routing_is_refused(build: Build) -> None:
@@ -96,12 +81,6 @@ def test_refused_limits(build: Build, limit: str) -> None:
 def test_every_limit_is_planned_or_refused() -> None:
     """Those that are planned are reckoned by hand in ``tests/program/test_limit_cases.py``."""
     assert set(REFUSED) | PLANNED == {limit.name for limit in fields(Limits)}
-
-
-def test_refused_risk(build: Build) -> None:
-    with pytest.raises(DataError, match=r"risk\.measure") as caught:
-        make_plan(build('[risk]\nmeasure = "cvar"\ncvar_alpha = 0.9\ncvar_weight = 0.5\n'))
-    assert caught.value.file == "case.toml"
 
 
 @pytest.mark.parametrize("table", ["meters", "usage", "offers", "covers"])

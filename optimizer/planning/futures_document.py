@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keys of the plan document that a plan for several futures adds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from optimizer.planning.ladder import ladder_rows
+from optimizer.planning.outlook import outlook, pays_back, sensitivity_of_futures
+from optimizer.planning.uncertain_plan import UncertainPlan
+
+
+def futures_document(plan: UncertainPlan, purchases: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Ranges, ladder, lock-in and sensitivity; each purchase is told how likely it pays back."""
+    chances = pays_back(plan)
+    for row in purchases:
+        row["pays_back"] = chances.get(row["offer"])
+    return {
+        **outlook(plan),
+        "ladder": ladder_rows(plan),
+        "sensitivity": [row.as_dict() for row in sensitivity_of_futures(plan)],
+    }
