@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from api import export
+from api.terminal import Terminal
 from optimizer.errors import DataError, GpuoptError, UsageError
 
 if TYPE_CHECKING:
@@ -487,6 +489,9 @@ class _Errors:
             sys.stderr.write(f"gpuopt: {text}\n")
         raise typer.Exit(code) from None
 
+
+_TERMINAL = Terminal(errors=_Errors, progress=_progress, write=_print, show=_show, save=_write)
+export.register(app, _TERMINAL)
 
 if __name__ == "__main__":
     main()
