@@ -33,6 +33,7 @@ from optimizer.program.route_check import check_routed
 from optimizer.program.route_hour import Hours, most_steps
 from optimizer.program.route_prices import RoutePrices, route_prices
 from optimizer.program.route_program import RouteProgram, at_prices
+from optimizer.program.route_settle import settle
 from optimizer.program.routing import Routed, Routing
 from optimizer.program.search import on_step
 from optimizer.program.solve import Answer, solve
@@ -82,7 +83,7 @@ class RouteCase:
     @property
     def precision(self) -> float:
         """Relative gap of each hour's program: exact in small cases."""
-        return 1e-7 if self.hours.number <= MANY_HOURS else 2e-4
+        return 1e-7 if self.hours.number <= MANY_HOURS else 5e-4
 
     def usage(self, routed: Routed) -> tuple[Floats, Floats]:
         """(P, N) units that a routing draws from each pool, and those that may be on spot."""
@@ -112,24 +113,12 @@ class RouteCase:
     def solve(
         self, write: Callable[[Hours], RouteProgram], guide: Guide | None = None
     ) -> tuple[LinearAnswer, Routed | None]:
-        """Solve a program of the hours, by blocks; what is tiny is repaired.
-
-        Loads under 1e-5 of a replica are left out of the program, which bounds from below;
-        where the answer breaks a capacity by them, they are rounded up instead.
-        """
+        """Solve a program of the hours, by blocks; what is tiny is settled afterwards."""
         written = write(self.hours)
         found = self._solved(written, "values", guide)
         if not found.status.has_plan:
             return found, None
-        routed = written.read(found)
-        if all(check.ok for check in check_routed(self.routing, self.hours, routed)):
-            return found, routed
-        exact = write(replace(self.hours, exact=True))
-        again = self._solved(exact, "values", guide)
-        if not again.status.has_plan:
-            return again, None
-        status = Status.STOPPED if again.objective > found.bound else again.status
-        return replace(again, bound=found.bound, status=status), exact.read(again)
+        return found, settle(self.routing, self.hours, written.read(found))
 
     def _solved(
         self, written: RouteProgram, wanted: str, guide: Guide | None = None
