@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from api import export, whatif
 from api import serve as serving
-from api import whatif
 from api.terminal import Terminal
 from optimizer.errors import DataError, GpuoptError, UsageError
 
@@ -537,10 +537,9 @@ class _Errors:
         raise typer.Exit(code) from None
 
 
-whatif.register(
-    app,
-    Terminal(errors=_Errors, progress=_progress, write=_print, show=_show, save=_write),
-)
+_TERMINAL = Terminal(errors=_Errors, progress=_progress, write=_print, show=_show, save=_write)
+export.register(app, _TERMINAL)
+whatif.register(app, _TERMINAL)
 
 if __name__ == "__main__":
     main()

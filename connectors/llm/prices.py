@@ -13,6 +13,7 @@ from connectors.asking import remark
 from connectors.llm.tokens import KINDS, Tokens
 from connectors.pulled import Asked, Outcome, Report
 from connectors.values import plain
+from optimizer.errors import UsageError
 
 PRICE_KEYS = {
     "input": "input_mtok",
@@ -31,6 +32,33 @@ CONTEXT = {
 }
 PROVIDERS = {"bedrock": "aws", "vertex_ai": "google", "gemini": "google", "gcp.gemini": "google"}
 Row = dict[str, str]
+
+
+def candidates(place: str, now: datetime) -> list[Tokens]:
+    """Return models that are not used yet as if each had drawn what every model draws.
+
+    Parameters
+    ----------
+    place
+        ``PROVIDER/MODEL`` or ``PROVIDER/MODEL/TIER``, separated by commas.
+
+    Raises
+    ------
+    UsageError
+        If a name has no provider.
+    """
+    found = []
+    for name in (part.strip() for part in place.split(",")):
+        provider, _, rest = name.partition("/")
+        model, _, tier = (
+            rest.rpartition("/") if rest.rpartition("/")[2] in CONTEXT else (rest, "", "")
+        )
+        if not provider or not model:
+            msg = f"'{name}' names no model: write prices:PROVIDER/MODEL, as prices:openai/gpt-5"
+            raise UsageError(msg)
+        counts = dict.fromkeys(("input", "cached_input", "output"), 1)
+        found.append(Tokens(now, provider, model, "", counts, tier=tier))
+    return found
 
 
 def meters(used: Iterable[Tokens], now: datetime, report: Report) -> list[Row]:

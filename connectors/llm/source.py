@@ -2,7 +2,8 @@
 """Pull LLM usage: ask, and put the answers into tables.
 
 Accounts are sources: ``openai``, ``anthropic``, ``litellm:FILE``, ``litellm:https://PROXY``,
-``otel:FILE`` (a file, or a folder of them).  Keys are read from the environment alone:
+``otel:FILE`` (a file, or a folder of them), ``prices:openai/gpt-5,anthropic/claude-…/batch``
+(models that are not used yet: their prices alone).  Keys are read from the environment alone:
 ``OPENAI_ADMIN_KEY``, ``ANTHROPIC_ADMIN_KEY``, ``LITELLM_API_KEY``.  Settings:
 
 ==========================================  ==================================================
@@ -44,9 +45,16 @@ def pull_llm(request: Request, report: Report) -> Pulled:
         If no source is named, or one is not known.
     """
     if not request.accounts:
-        raise UsageError("llm needs --account: openai, anthropic, litellm:FILE or otel:FILE")
+        raise UsageError(
+            "llm needs --account: openai, anthropic, litellm:FILE, otel:FILE or prices:MODELS"
+        )
+    now = _naive(request.until)
+    named = [a.partition(":")[2] for a in request.accounts if a.startswith("prices:")]
+    new = [one for place in named for one in prices.candidates(place, now)]
     asked: list[tuple[Question[Any], Reader]] = []
     for account in request.accounts:
+        if account.startswith("prices:"):
+            continue
         asked += [(question, reader) for question, reader in _asked(account, request)]
     answers = ask_all([q for q, _ in asked], report, at_most=at_most(request.settings))
     by_reader: dict[Reader, list[Any]] = {}
@@ -54,13 +62,13 @@ def pull_llm(request: Request, report: Report) -> Pulled:
         by_reader.setdefault(reader, []).extend(rows)
     used = [one for reader, rows in by_reader.items() for one in reader(rows, request, report)]
     direct = {"openai", "anthropic"} & set(request.accounts)
-    if direct and any(":" in account for account in request.accounts):
+    routers = ("litellm:", "otel:")
+    if direct and any(account.startswith(routers) for account in request.accounts):
         text = "a router and a provider were both asked: a request that is in both counts twice"
         remark(report, "llm", text)
     workload_from = request.settings.get("workload_from", "")
-    now = _naive(request.until)
     made: Mapping[str, pd.DataFrame] = {
-        "meters": pd.DataFrame(prices.meters(used, now, report)),
+        "meters": pd.DataFrame(prices.meters([*used, *new], now, report)),
         "workloads": tokens.workload_table(used, workload_from, report),
     }
     frames = {name: frame for name, frame in made.items() if len(frame)}
@@ -78,7 +86,9 @@ def _asked(account: str, request: Request) -> list[tuple[Question[Any], Reader]]
         return [(question, litellm.read) for question in litellm.questions(place, request)]
     if kind == "otel" and place:
         return [(otel.question(place), otel.read)]
-    raise UsageError(f"'{account}' is no source: openai, anthropic, litellm:PLACE or otel:FILE")
+    raise UsageError(
+        f"'{account}' is no source: openai, anthropic, litellm:PLACE, otel:FILE or prices:MODELS"
+    )
 
 
 def _as_they_are(rows: Iterable[Any], request: Request, report: Report) -> list[Tokens]:

@@ -23,6 +23,7 @@ from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.relax import InfeasibleCase
 from optimizer.planning.renewed import renewal_rows
+from optimizer.planning.routes_document import routes_of_plan, routing_prices
 from optimizer.planning.sensitivity import sensitivity
 from optimizer.planning.uncertain_plan import UncertainPlan
 from optimizer.program.purchases import planned
@@ -108,7 +109,7 @@ def plan_document(plan: Plan, *, detail: bool = False, weighed: bool = True) -> 
     spot = _spot(plan)
     if spot:
         document["spot"] = spot
-    document |= moves_of_plan(plan)
+    document |= moves_of_plan(plan) | routes_of_plan(plan, detail=detail)
     if plan.unmet:
         document["unmet_penalties"] = plan.unmet
         document["unmet"] = _unmet(plan)
@@ -117,7 +118,7 @@ def plan_document(plan: Plan, *, detail: bool = False, weighed: bool = True) -> 
         document["limits"] = limits
     if plan.agreements:
         document["agreements"] = agreements_of(plan)
-    prices = shadow_prices(plan) if weighed else []
+    prices = [*shadow_prices(plan), *routing_prices(plan)] if weighed else []
     if prices:
         document["shadow_prices"] = prices
     document["kpis"] = _kpis(plan)
@@ -126,7 +127,8 @@ def plan_document(plan: Plan, *, detail: bool = False, weighed: bool = True) -> 
     document["bill"] = plan.bill.as_dict(detail=detail)
     if isinstance(plan, UncertainPlan):
         document |= futures_document(plan, document["purchases"])
-    elif weighed:
+    elif weighed and (plan.baseline is not None or not document.get("routes")):
+        # Beside routing without routes_today there is no bill of today to hold it against.
         document["sensitivity"] = [row.as_dict() for row in sensitivity(plan)]
     document["checks"] = [
         {"check": check.name, "part": number, "ok": check.ok, "detail": check.detail}

@@ -3,29 +3,30 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
 
-from optimizer.billing import (
-    Catalogue,
-    read_holdings,
-)
+from optimizer.billing import Catalogue, read_holdings
 from optimizer.billing.fit import open_catalogue
-from optimizer.demand import Scenarios, movable_demand, scenarios_of_horizon
+from optimizer.demand import (
+    HorizonDemand,
+    MovableDemand,
+    Scenarios,
+    movable_demand,
+    scenarios_of_horizon,
+)
+from optimizer.demand.horizon import has_routing
 from optimizer.planning.given import need_prices, provider_advice
 from optimizer.planning.moving import (
     Segments,
     placed_usage,
     refuse_late_jobs,
-    solve_moving_part,
     today_usage,
     ways_of_part,
 )
-from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.relax import refuse_infeasible
 from optimizer.planning.replayed import (
@@ -34,21 +35,19 @@ from optimizer.planning.replayed import (
     planned_holdings,
     replay_plan,
 )
-from optimizer.planning.reuse import Earlier, part_name
+from optimizer.planning.reuse import Earlier
+from optimizer.planning.routing import RoutedDemand, routed_demand, routed_usage
 from optimizer.planning.scope import refuse_routed, refuse_unplanned
 from optimizer.planning.shortfall import shortfalls, todays_shortfalls
+from optimizer.planning.solving import Known, Solving
 from optimizer.planning.uncertain_plan import make_uncertain_plan
-from optimizer.program.build import build_problem
-from optimizer.program.caselimits import CaseLimits, read_case_limits
-from optimizer.program.components import Component, split_case
-from optimizer.program.lawcost import LawCost
-from optimizer.program.problem import Problem
-from optimizer.program.purchases import Column, advised_amounts, kinds_of, open_columns
-from optimizer.program.renewal import renewals
-from optimizer.program.solve import Effort, Progress, solve
-from optimizer.program.warm import WarmStart
+from optimizer.planning.unserved import refuse_unserved
+from optimizer.program.caselimits import read_case_limits
+from optimizer.program.components import split_case
+from optimizer.program.purchases import open_columns
+from optimizer.program.solve import Effort, Progress
 from optimizer.program.watch import Watch
-from optimizer.program.window import build_window, held_cost
+from optimizer.program.window import held_cost
 from optimizer.tables import Case
 
 
@@ -90,57 +89,32 @@ def make_plan(
         If a meter of the horizon's usage has no on-demand price and nothing covers it.
     """
     refuse_unplanned(case)
-    case.require("meters", "usage", "offers", "covers")
+    case.require("meters", *(() if has_routing(case) else ("usage", "offers", "covers")))
     if scenarios is None:
         scenarios = scenarios_of_horizon(case)
     refuse_routed(case, scenarios)
+    previous = base.bought if base is not None and previous is None else previous
     if len(scenarios) > 1 or scenarios.price_factor:
-        if base is not None and previous is None:
-            previous = base.bought
         return make_uncertain_plan(case, scenarios, progress, watch=watch, previous=previous)
     settings = case.settings
     catalogue = open_catalogue(case)
     holdings = tuple(read_holdings(case, catalogue))
     columns, closed = open_columns(case, catalogue)
     progress("demand of the horizon")
-    movable = movable_demand(case, scenarios.demand(0))
-    refuse_late_jobs(case, movable)
+    movable, asked, today = _demand(case, catalogue, scenarios.demand(0))
     demand = movable.demand
-    today = replace(demand, usage=today_usage(settings, movable))
     need_prices(catalogue, today.usage, holdings, columns)
     progress("baseline")
-    baseline = baseline_bill(case, catalogue, today.usage, holdings)
+    known_today = asked is None or asked.today is not None
+    baseline = baseline_bill(case, catalogue, today.usage, holdings) if known_today else None
     limits = read_case_limits(case, holdings)
     together = limits.together(catalogue, demand.usage, columns)
-    split = split_case(settings, catalogue, demand, holdings, columns, together, movable.joined)
-    advice = provider_advice(case)
-    previous = base.bought if base is not None and previous is None else previous
+    joined = movable.joined if asked is None else (*movable.joined, tuple(asked.lines.tolist()))
+    split = split_case(settings, catalogue, demand, holdings, columns, together, joined)
+    known = Known(provider_advice(case), previous, Earlier(base), effort)
     watch = watch or Watch(tell=lambda told: progress(str(told)))
-    parts: list[Part] = []
-    earlier = Earlier(base)
-    for number, component in enumerate(split.components, start=1):
-        progress(f"part {number} of {len(split.components)}: {_title(component)}")
-        moving = movable.part(component.lines, component.demand)
-        name = part_name(settings, catalogue, component, limits, moving, advice)
-        same = earlier.same(name, component)
-        if same is not None:
-            parts.append(same)
-            continue
-        if moving.works or moving.jobs:
-            simple: dict[str, Mapping[str, Decimal]] = {"the providers' advice": advice}
-            if previous is not None:
-                simple["the previous plan"] = previous
-            parts.append(
-                solve_moving_part(
-                    case, catalogue, component, limits, moving, simple, _of_part(case, watch)
-                )
-            )
-        else:
-            known = _Known(advice, previous, () if base is None else base.parts, effort)
-            parts.append(
-                _solve_part(case, catalogue, component, limits, known, _of_part(case, watch))
-            )
-        parts[-1] = replace(parts[-1], name=name)
+    solving = Solving(case, catalogue, limits, movable, asked, known, watch)
+    parts = solving.parts(split.components, progress)
     refuse_infeasible(case, parts, ways_of_part)
     bought = {n: q for part in parts for n, q in amounts_of(part.columns, part.bought).items()}
     for column in split.idle_columns:
@@ -151,7 +125,7 @@ def make_plan(
         spot[part.component.lines] = part.answer.outcome.spot[:, part.window.position]
         unserved[part.component.lines] = part.answer.outcome.unmet[:, part.window.position]
     progress("replaying the plan")
-    demand = replace(demand, usage=placed_usage(demand.usage, parts))
+    demand = replace(demand, usage=routed_usage(placed_usage(demand.usage, parts), parts))
     segments = Segments(parts, spot)
     bill, covers, unmet, on_demand = replay_plan(
         case, catalogue, demand.usage, holdings, bought, spot, unserved, segments
@@ -182,74 +156,17 @@ def make_plan(
     )
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What is known before a part is solved: advice, an earlier plan, and how that was solved."""
-
-    advice: Mapping[str, Decimal]
-    previous: Mapping[str, Decimal] | None
-    parts: Sequence[Part]
-    effort: Effort | None = None
-
-    def start(self, columns: Sequence[Column], problem: Problem) -> WarmStart | None:
-        """Where the part that buys the same stopped; else the earlier plan's amounts."""
-        names = [column.name for column in columns]
-        for part in self.parts:
-            alike = part.moved is None and [c.name for c in part.every_column] == names
-            if alike and len(part.problem.pools) == len(problem.pools):
-                return WarmStart.of(part.problem, part.answer.quantity, part.answer.learnt, problem)
-        if self.previous is None:
-            return None
-        return WarmStart(advised_amounts(columns, self.previous))
-
-
-def _title(component: Component) -> str:
-    meters = sorted(set(component.demand.usage.meter))
-    return meters[0] if len(meters) == 1 else f"{meters[0]} and {len(meters) - 1} more meters"
-
-
-def _solve_part(
-    case: Case,
-    catalogue: Catalogue,
-    component: Component,
-    limits: CaseLimits,
-    known: _Known,
-    watch: Watch,
-) -> Part:
-    settings = case.settings
-    limits = limits.of_meters(catalogue, component.demand.usage.meter)
-    renewed = renewals(
-        settings, catalogue, component.demand.usage, component.holdings, component.columns
-    )
-    columns = (*component.columns, *renewed)
-    window = build_window(
-        settings,
-        catalogue,
-        component.demand,
-        component.holdings,
-        columns,
-        spans=limits.spans,
-        discounts_apart=limits.adds_up_hours and settings.discount_rate != 0,
-    )
-    problem, pool_of = build_problem(settings, catalogue, window, columns, limits)
-    law = LawCost(settings, catalogue, window, problem, columns, pool_of)
-    advised = advised_amounts(columns, known.advice)
-    answer = solve(
-        problem,
-        law,
-        pool_of,
-        method=settings.solve.method,
-        gap=settings.solve.gap,
-        constant=window.held_cost,
-        incumbents={"the providers' advice": advised} if advised.any() else {},
-        kinds=kinds_of(component.columns),
-        start=known.start(columns, problem),
-        watch=watch,
-        effort=known.effort,
-    )
-    return Part(component, window, problem, law, answer, limits, renewals=renewed)
-
-
-def _of_part(case: Case, watch: Watch) -> Watch:
-    """The watch of one part: each has the whole time that the settings allow."""
-    return replace(watch, seconds=case.settings.solve.seconds, started=time.monotonic(), reason="")
+def _demand(
+    case: Case, catalogue: Catalogue, demand: HorizonDemand
+) -> tuple[MovableDemand, RoutedDemand | None, HorizonDemand]:
+    """What is demanded, without what jobs and routing decide; what is routed; and today's."""
+    movable = movable_demand(case, demand)
+    refuse_late_jobs(case, movable)
+    asked = routed_demand(case, catalogue, movable.demand)
+    if asked is not None:
+        refuse_unserved(case, catalogue, asked)
+        movable = replace(movable, demand=asked.demand)
+    usage = today_usage(case.settings, movable)
+    if asked is not None:
+        usage = asked.today_usage(usage)
+    return movable, asked, replace(movable.demand, usage=usage)

@@ -5,27 +5,18 @@ from __future__ import annotations
 
 import math
 
-from optimizer.demand import Scenarios
+from optimizer.demand import MovableDemand, Scenarios
+from optimizer.demand.horizon import has_routing
 from optimizer.errors import DataError
 from optimizer.tables import Case, format_hour
 
-_TABLES = {
-    "workloads": "routing",
-    "deployments": "routing",
-}
 _OFFER_COLUMNS = ("premium", "buyback_share", "buyback_after")
-_LIMITS = ("quality_average", "survive_zone_loss")
+_LIMITS = ("survive_zone_loss",)
+_ROUTING_LIMITS = ("quality_average",)  # they ask for nothing without requests
 
 
 def refuse_unplanned(case: Case) -> None:
     """Raise a :class:`DataError` for anything in the case that a plan would have to ignore."""
-    for table, what in _TABLES.items():
-        if case.has(table) and len(case.table(table)):
-            raise DataError(
-                f"this version does not plan {what} yet",
-                mend=f"take {case.file(table)} out of the case to plan commitments alone",
-                file=case.file(table),
-            )
     offers = case.table("offers")
     for column in _OFFER_COLUMNS:
         for row, value in zip(offers.index, offers[column], strict=True):
@@ -46,7 +37,7 @@ def refuse_unplanned(case: Case) -> None:
             file="case.toml",
             column="risk.queueing",
         )
-    for limit in _LIMITS:
+    for limit in _LIMITS if has_routing(case) else (*_LIMITS, *_ROUTING_LIMITS):
         value = getattr(settings.limits, limit)
         if value is not None and value is not False:
             raise DataError(
@@ -58,13 +49,31 @@ def refuse_unplanned(case: Case) -> None:
 
 
 def refuse_routed(case: Case, scenarios: Scenarios) -> None:
-    """Raise a :class:`DataError` for futures that ask for requests, which are not routed."""
+    """Refuse several futures of requests that are routed: they are planned for one."""
     if scenarios.requests_added:
         raise DataError(
             "this version does not plan initiatives of workloads, which are routed, yet",
             mend="state the initiative by its meters, or take it out of the case",
             file=case.file("initiatives"),
             column="workload",
+        )
+    if has_routing(case) and (len(scenarios) > 1 or scenarios.price_factor):
+        raise DataError(
+            "this version does not plan several futures beside routing yet",
+            mend="take initiatives, price_scenarios and [demand] out of the case, or its workloads",
+            file=case.file("workloads"),
+        )
+
+
+def refuse_moving(case: Case, moving: MovableDemand) -> None:
+    """Refuse work that may move beside requests that are routed on the same commitments."""
+    if moving.works or moving.jobs:
+        table = "substitutes" if moving.works else "jobs"
+        raise DataError(
+            f"this version does not plan {table} beside routing yet, where they share meters or "
+            "commitments",
+            mend=f"take {case.file(table)}, or workloads and deployments, out of the case",
+            file=case.file(table),
         )
 
 

@@ -354,3 +354,21 @@ def test_what_cannot_be_asked_is_refused(tmp_path: Path):
 def test_router_and_provider_together_are_remarked_on(server: Loopback):
     _, report = pull(server, "openai", f"litellm:{server.url}")
     assert any("counts twice" in remark.text for remark in report.remarks)
+
+
+def test_prices_of_models_that_are_not_used_yet() -> None:
+    pulled, report = pull(None, "prices:openai/gpt-5,openai/gpt-5/batch, openai/no-such")
+    meters = pulled.tables["meters"].set_index("meter")
+    assert meters.loc["openai/gpt-5/output", "on_demand"] == "10"
+    assert meters.loc["openai/gpt-5/batch/output", "on_demand"] == "5"
+    assert meters.loc["openai/no-such/input", "on_demand"] == ""
+    assert meters.loc["openai/gpt-5/input", "source"].startswith("genai-prices ")
+    assert set(meters["as_of"]) == {"2026-11-21"}
+    assert pulled.tables["usage"].empty
+    assert [remark.subject for remark in report.remarks] == ["llm prices"]
+
+
+@pytest.mark.parametrize("place", ["gpt-5", "openai/", "", "openai/gpt-5,,"])
+def test_a_price_without_its_provider_is_refused(place: str) -> None:
+    with pytest.raises(UsageError, match="names no model"):
+        pull(None, f"prices:{place}")
