@@ -18,7 +18,9 @@ from typing import Any
 
 import pandas as pd
 
+from optimizer.billing.bill import exact
 from optimizer.errors import DataError
+from optimizer.planning.document import head
 from optimizer.program.quality import score_pairs
 from optimizer.tables import Case
 from optimizer.tables.schema import TABLES
@@ -196,3 +198,31 @@ def _named(case: Case, change: Mapping[str, float]) -> str:
     """A case with a change is another snapshot, of the same name whenever it is made."""
     text = f"{case.snapshot}\n{json.dumps(change)}"
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def frontier_document(case: Case, points: Sequence[Point]) -> dict[str, Any]:
+    """Return the document of ``gpuopt frontier``: a row for each point, with its plan.
+
+    ``price_of_a_point`` is what quality costs between an efficient point and the one before it
+    of the same latency, in money per hundredth of average quality.
+    """
+    rows: list[dict[str, Any]] = []
+    before: dict[float, Point] = {}
+    for each in points:
+        row: dict[str, Any] = {
+            "quality_asked": each.asked,
+            "latency": each.latency,
+            "status": each.document["status"],
+            "efficient": each.efficient,
+        }
+        if each.feasible:
+            row |= {"quality": each.quality}
+            row |= {key: each.document[key] for key in ("total", "objective", "lower_bound", "gap")}
+            last = before.get(each.latency)
+            gained = each.quality - last.quality if last else 0.0
+            if last and each.efficient and gained > 0:
+                row["price_of_a_point"] = exact((each.cost - last.cost) / gained / 100)
+            if each.efficient:
+                before[each.latency] = each
+        rows.append(row | {"plan": each.document})
+    return {**head(case), "horizon_hours": case.settings.horizon_hours, "frontier": rows}
