@@ -6,6 +6,7 @@ Nothing is averaged: a mean profile destroys bursts, understates cost and over-c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,11 +51,12 @@ def demand_of_horizon(case: Case) -> HorizonDemand:
     DataError
         If there is no usage at all.
     """
-    case.require("usage")
+    if not has_routing(case):
+        case.require("usage")
     usage = _repeated(case)
     as_of, hours = case.settings.as_of, case.settings.horizon_hours
     count = usage.quantity.shape[1]
-    if (not len(usage.meter) or not count) and not has_jobs(case):
+    if (not len(usage.meter) or not count) and not has_jobs(case) and not has_routing(case):
         raise DataError(
             "there is no usage, neither before as_of nor after",
             mend="give at least one row of usage",
@@ -63,7 +65,7 @@ def demand_of_horizon(case: Case) -> HorizonDemand:
     notes = []
     fill = _Fill(usage, as_of, hours)
     source, note, given = fill.source, fill.note, fill.given
-    if source is None and not given.any(axis=0).all():
+    if source is None and len(given) and not given.any(axis=0).all():
         missing = int((~given.any(axis=0)).sum())
         note = f"there is no history: {missing} hours of the horizon without usage are zero"
     if note and not given.all():
@@ -93,8 +95,16 @@ def part_of_horizon(case: Case, **only: str) -> tuple[NDArray[np.float64], NDArr
     """
     usage = _repeated(case)
     fill = _Fill(usage, case.settings.as_of, case.settings.horizon_hours)
-    part = case.usage_part(**only, **({"job": ""} if has_jobs(case) else {}))
+    part = case.usage_part(**only, **_planned_apart(case))
     return fill(part.quantity), fill(part.tolerant)
+
+
+def fill_horizon(
+    usage: UsageLines, as_of: int, hours: int
+) -> tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]], NDArray[np.bool_], str]:
+    """How rows of the shape of ``usage`` fill the horizon, which are given, and a note."""
+    fill = _Fill(usage, as_of, hours)
+    return fill, fill.given, fill.note
 
 
 def has_jobs(case: Case) -> bool:
@@ -103,8 +113,32 @@ def has_jobs(case: Case) -> bool:
 
 
 def _repeated(case: Case) -> UsageLines:
-    """The usage that is planned as it is: a job's rows are replaced by the job."""
-    return case.usage_part(job="") if has_jobs(case) else case.usage_lines()
+    """The usage that is planned as it is: what jobs and routing replace is left out."""
+    if not case.has("usage"):
+        return no_usage(case.settings.as_of)
+    apart = _planned_apart(case)
+    return case.usage_part(**apart) if apart else case.usage_lines()
+
+
+def _planned_apart(case: Case) -> dict[str, str]:
+    """Rows of a job, and those that serve a deployment, are decided by the plan."""
+    apart = {"job": ""} if has_jobs(case) else {}
+    return apart | ({"deployment": ""} if has_routing(case) else {})
+
+
+def no_usage(first_hour: int) -> UsageLines:
+    """No lines, and no hours."""
+    none = np.zeros((0, 0))
+    flags = np.zeros((0, 0), dtype=bool)
+    return UsageLines(
+        (), (), (), np.zeros(0), (), (), first_hour, none, none, none, none, flags,
+        np.zeros(0, dtype=bool),
+    )  # fmt: skip
+
+
+def has_routing(case: Case) -> bool:
+    """Whether requests are routed, so that usage of deployments is replaced."""
+    return case.has("workloads") and len(case.table("workloads")) > 0
 
 
 class _Fill:

@@ -21,6 +21,7 @@ from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.relax import InfeasibleCase
 from optimizer.planning.renewed import renewal_rows
+from optimizer.planning.routes_document import routes_of_plan, routing_prices
 from optimizer.planning.sensitivity import sensitivity
 from optimizer.program.purchases import planned
 from optimizer.tables import Case, decimal_string, format_hour
@@ -101,7 +102,7 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
     spot = _spot(plan)
     if spot:
         document["spot"] = spot
-    document |= moves_of_plan(plan)
+    document |= moves_of_plan(plan) | routes_of_plan(plan, detail=detail)
     if plan.unmet:
         document["unmet_penalties"] = plan.unmet
         document["unmet"] = _unmet(plan)
@@ -110,14 +111,16 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
         document["limits"] = limits
     if plan.agreements:
         document["agreements"] = agreements_of(plan)
-    prices = shadow_prices(plan)
+    prices = [*shadow_prices(plan), *routing_prices(plan)]
     if prices:
         document["shadow_prices"] = prices
     document["kpis"] = _kpis(plan)
     if plan.baseline is not None:
         document["baseline_bill"] = plan.baseline.as_dict(detail=detail)
     document["bill"] = plan.bill.as_dict(detail=detail)
-    document["sensitivity"] = [row.as_dict() for row in sensitivity(plan)]
+    if plan.baseline is not None or not document.get("routes"):
+        # Beside routing without routes_today there is no bill of today to hold it against.
+        document["sensitivity"] = [row.as_dict() for row in sensitivity(plan)]
     document["checks"] = [
         {"check": check.name, "part": number, "ok": check.ok, "detail": check.detail}
         for number, part in enumerate(plan.parts)

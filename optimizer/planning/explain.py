@@ -15,6 +15,7 @@ from optimizer.planning.moves_document import move_lines
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.renewed import fewer_renewed, tail_lines
+from optimizer.planning.routes_document import routing_lines
 from optimizer.program.search import on_step
 from optimizer.tables import format_hour
 
@@ -177,6 +178,7 @@ def explain(plan: Plan, document: dict[str, Any]) -> list[str]:
     lines = [*_headline(plan), _certainty(plan)]
     lines += [_purchase_line(row) for row in document["purchases"]]
     lines += move_lines(document)
+    lines += routing_lines(document)
     lines += _expiries(plan)
     lines += _idle(plan)
     lines += _spot_line(plan)

@@ -16,7 +16,8 @@ from optimizer.billing import (
     read_holdings,
 )
 from optimizer.billing.fit import open_catalogue
-from optimizer.demand import demand_of_horizon, movable_demand
+from optimizer.demand import HorizonDemand, MovableDemand, demand_of_horizon, movable_demand
+from optimizer.demand.horizon import has_routing
 from optimizer.planning.moving import (
     Segments,
     placed_usage,
@@ -34,8 +35,15 @@ from optimizer.planning.replayed import (
     planned_holdings,
     replay_plan,
 )
-from optimizer.planning.scope import refuse_unplanned
+from optimizer.planning.routing import (
+    RoutedDemand,
+    routed_demand,
+    routed_usage,
+    solve_routing_part,
+)
+from optimizer.planning.scope import refuse_moving, refuse_unplanned
 from optimizer.planning.shortfall import shortfalls, todays_shortfalls
+from optimizer.planning.unserved import refuse_unserved
 from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits, read_case_limits
 from optimizer.program.components import Component, split_case
@@ -81,22 +89,22 @@ def make_plan(
         If a meter of the horizon's usage has no on-demand price and nothing covers it.
     """
     refuse_unplanned(case)
-    case.require("meters", "usage", "offers", "covers")
+    case.require("meters", *(() if has_routing(case) else ("usage", "offers", "covers")))
     settings = case.settings
     catalogue = open_catalogue(case)
     holdings = tuple(read_holdings(case, catalogue))
     columns, closed = open_columns(case, catalogue)
     progress("demand of the horizon")
-    movable = movable_demand(case, demand_of_horizon(case))
-    refuse_late_jobs(case, movable)
+    movable, asked, today = _demand(case, catalogue)
     demand = movable.demand
-    today = replace(demand, usage=today_usage(settings, movable))
     _need_prices(catalogue, today.usage, holdings, columns)
     progress("baseline")
-    baseline = baseline_bill(case, catalogue, today.usage, holdings)
+    known_today = asked is None or asked.today is not None
+    baseline = baseline_bill(case, catalogue, today.usage, holdings) if known_today else None
     limits = read_case_limits(case, holdings)
     together = limits.together(catalogue, demand.usage, columns)
-    split = split_case(settings, catalogue, demand, holdings, columns, together, movable.joined)
+    joined = movable.joined if asked is None else (*movable.joined, tuple(asked.lines.tolist()))
+    split = split_case(settings, catalogue, demand, holdings, columns, together, joined)
     advice = _advice(case)
     if base is not None and previous is None:
         previous = base.bought
@@ -105,20 +113,26 @@ def make_plan(
     for number, component in enumerate(split.components, start=1):
         progress(f"part {number} of {len(split.components)}: {_title(component)}")
         moving = movable.part(component.lines, component.demand)
-        if moving.works or moving.jobs:
-            simple: dict[str, Mapping[str, Decimal]] = {"the providers' advice": advice}
-            if previous is not None:
-                simple["the previous plan"] = previous
-            parts.append(
-                solve_moving_part(
-                    case, catalogue, component, limits, moving, simple, _of_part(case, watch)
-                )
-            )
-        else:
+        routed = asked is not None and asked.first in component.lines
+        if not (routed or moving.works or moving.jobs):
             known = _Known(advice, previous, () if base is None else base.parts)
             parts.append(
                 _solve_part(case, catalogue, component, limits, known, _of_part(case, watch))
             )
+            continue
+        simple: dict[str, Mapping[str, Decimal]] = {"the providers' advice": advice}
+        if previous is not None:
+            simple["the previous plan"] = previous
+        if routed and asked is not None:
+            refuse_moving(case, moving)
+            part = solve_routing_part(
+                case, catalogue, component, limits, asked, simple, _of_part(case, watch)
+            )
+        else:
+            part = solve_moving_part(
+                case, catalogue, component, limits, moving, simple, _of_part(case, watch)
+            )
+        parts.append(part)
     refuse_infeasible(case, parts, ways_of_part)
     bought = {
         name: amount
@@ -133,7 +147,7 @@ def make_plan(
         spot[part.component.lines] = part.answer.outcome.spot[:, part.window.position]
         unserved[part.component.lines] = part.answer.outcome.unmet[:, part.window.position]
     progress("replaying the plan")
-    demand = replace(demand, usage=placed_usage(demand.usage, parts))
+    demand = replace(demand, usage=routed_usage(placed_usage(demand.usage, parts), parts))
     segments = Segments(parts, spot)
     bill, covers, unmet, on_demand = replay_plan(
         case, catalogue, demand.usage, holdings, bought, spot, unserved, segments
@@ -162,6 +176,22 @@ def make_plan(
             case, limits, catalogue, today.usage, holdings, baseline
         ),
     )
+
+
+def _demand(
+    case: Case, catalogue: Catalogue
+) -> tuple[MovableDemand, RoutedDemand | None, HorizonDemand]:
+    """What is demanded, without what jobs and routing decide; what is routed; and today's."""
+    movable = movable_demand(case, demand_of_horizon(case))
+    refuse_late_jobs(case, movable)
+    asked = routed_demand(case, catalogue, movable.demand)
+    if asked is not None:
+        refuse_unserved(case, catalogue, asked)
+        movable = replace(movable, demand=asked.demand)
+    usage = today_usage(case.settings, movable)
+    if asked is not None:
+        usage = asked.today_usage(usage)
+    return movable, asked, replace(movable.demand, usage=usage)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,8 +12,10 @@ from optimizer.program.caselimits import CaseLimits
 from optimizer.program.components import Component
 from optimizer.program.lawcost import LawCost
 from optimizer.program.moves import Moves, Placement
-from optimizer.program.problem import Floats, Problem
+from optimizer.program.problem import Floats, Ints, Problem
 from optimizer.program.purchases import Column
+from optimizer.program.route_joint import RouteCase
+from optimizer.program.routing import Routed, Routing
 from optimizer.program.solve import Answer
 from optimizer.program.window import Window
 
@@ -37,10 +40,26 @@ class PartMoves:
 
 
 @dataclass(frozen=True)
+class PartRoutes:
+    """What is routed in a part, and how.
+
+    ``lines`` are its lines of the usage; ``horizon`` and ``routed`` the routing over the
+    hours of the horizon and of the window; ``alternatives`` objectives of simpler plans.
+    """
+
+    routing: Routing
+    lines: Ints
+    horizon: Routed
+    case: RouteCase
+    routed: Routed
+    alternatives: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Part:
     """A component of the case, its planning window, its program, the answer, and its limits.
 
-    Where work may move, window, program and law are those of the plan's placement.
+    Where work may move or is routed, window, program and law are those of the plan's.
     ``renewals`` are columns of the program behind those that may be bought now.
     """
 
@@ -52,6 +71,7 @@ class Part:
     limits: CaseLimits
     moved: PartMoves | None = None
     renewals: tuple[Column, ...] = ()
+    routed: PartRoutes | None = None
 
     @cached_property
     def compared(self) -> float:

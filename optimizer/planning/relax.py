@@ -52,7 +52,11 @@ class Relaxation:
     @property
     def advice(self) -> str:
         """What to do, as an imperative sentence without a full stop."""
-        verb = "lower" if self.limit.startswith("the minimum") else "raise"
+        verb = "lower" if self.limit.startswith(("the minimum", "quality_")) else "raise"
+        if self.limit.startswith(("allow_", "deny_")):
+            return f"change {self.limit}"
+        if self.limit.startswith("deployments"):
+            return f"add {self.limit}"
         return f"{verb} {self.limit} by {self.amount.normalize():f}"
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import math
 
+from optimizer.demand import MovableDemand
+from optimizer.demand.horizon import has_routing
 from optimizer.errors import DataError
 from optimizer.tables import Case, format_hour
 
 _TABLES = {
-    "workloads": "routing",
-    "deployments": "routing",
     "initiatives": "initiatives",
     "price_scenarios": "price scenarios",
 }
 _OFFER_COLUMNS = ("premium", "buyback_share", "buyback_after")
-_LIMITS = ("quality_average", "survive_zone_loss")
+_LIMITS = ("survive_zone_loss",)
+_ROUTING_LIMITS = ("quality_average",)  # they ask for nothing without requests
 
 
 def refuse_unplanned(case: Case) -> None:
@@ -47,7 +48,7 @@ def refuse_unplanned(case: Case) -> None:
             file="case.toml",
             column="risk.queueing",
         )
-    for limit in _LIMITS:
+    for limit in _LIMITS if has_routing(case) else (*_LIMITS, *_ROUTING_LIMITS):
         value = getattr(settings.limits, limit)
         if value is not None and value is not False:
             raise DataError(
@@ -62,6 +63,18 @@ def refuse_unplanned(case: Case) -> None:
             mend='use measure = "expected"',
             file="case.toml",
             column="risk.measure",
+        )
+
+
+def refuse_moving(case: Case, moving: MovableDemand) -> None:
+    """Refuse work that may move beside requests that are routed on the same commitments."""
+    if moving.works or moving.jobs:
+        table = "substitutes" if moving.works else "jobs"
+        raise DataError(
+            f"this version does not plan {table} beside routing yet, where they share meters or "
+            "commitments",
+            mend=f"take {case.file(table)}, or workloads and deployments, out of the case",
+            file=case.file(table),
         )
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from optimizer.reporting.beside import beside_the_bill, left_unserved, stopped
 from optimizer.reporting.layout import HALF_CENT, cents, dollars, percent, section
 from optimizer.reporting.layout import table as make_table
+from optimizer.reporting.routes import routing_sections
 
 Document = Mapping[str, Any]
 
@@ -42,6 +43,7 @@ def plan_page(document: Document, *, detail: bool = False) -> RenderableType:
     parts: list[RenderableType] = [_title("gpuopt plan", document), *_headline(document)]
     parts += [section("Key figures"), _figures(document)]
     parts += [section("What to do   + buy   - let expire   ~ resize   = keep"), _actions(document)]
+    parts += routing_sections(document)
     if document.get("spot"):
         parts += [section("Run on spot"), _spot(document)]
     if document["considered"]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from optimizer.errors import DataError
+from optimizer.tables import routing_checks
 from optimizer.tables.hours import format_hour
 from optimizer.tables.reader import Store
 from optimizer.tables.settings import Settings
@@ -314,6 +315,7 @@ CHECKS: tuple[Callable[[Store, Settings], Any], ...] = (
     check_usage_span,
     check_one_filled,
     check_months,
+    *routing_checks.CHECKS,
 )
 
 

@@ -34,25 +34,6 @@ def test_refused_tables(build: Build, table: str) -> None:
     assert f"{table}.csv" in caught.value.mend
 
 
-def test_routing_is_refused(build: Build) -> None:
-    workloads = [{"workload": "w", "hour": at(0), "requests": 1}]
-    deployments = [
-        {
-            "deployment": "d",
-            "model": "x",
-            "kind": "replica",
-            "meter": "gpu",
-            "meter_units": 1,
-            "per": "replica_hour",
-            "workload": "w",
-            "requests_per_second": 1,
-        }
-    ]
-    with pytest.raises(DataError, match="does not plan routing yet") as caught:
-        make_plan(build(workloads=workloads, deployments=deployments))
-    assert caught.value.file == "workloads.csv"
-
-
 @pytest.mark.parametrize("column", ["premium", "buyback_share", "buyback_after"])
 def test_refused_offer_columns(build: Build, column: str) -> None:
     """An insurance or a right to sell back has a price: it is not left out in silence."""

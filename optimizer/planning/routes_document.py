@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the plan document says of routing: routes, replicas, prices, and simpler plans."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from optimizer.billing.bill import exact
+from optimizer.planning.part import Part, PartRoutes
+from optimizer.planning.plan import Plan
+from optimizer.planning.unserved import reasons
+from optimizer.program.problem import Floats
+from optimizer.tables import format_hour
+
+TINY_SHARE = 1e-9
+POINT = 0.01  # of quality
+THOUSAND = 1_000.0
+# What the objectives of simpler plans are of, in the order in which they are told.
+ALTERNATIVES = ("nothing", "commitments alone", "routing alone", "one after the other")
+
+
+def routes_of_plan(plan: Plan, *, detail: bool) -> dict[str, Any]:
+    """Keys of the plan document for what is routed; none where nothing is."""
+    found = [(part, part.routed) for part in plan.parts if part.routed is not None]
+    if not found:
+        return {}
+    part, routes = found[0]
+    document: dict[str, Any] = {
+        "routes": route_rows(plan, routes, detail=detail),
+        "replicas": replica_rows(plan, routes, detail=detail),
+    }
+    barred = reasons(routes.routing.missed)
+    if barred:
+        document["not_routed"] = barred
+    document["alternatives"] = alternative_rows(part, routes)
+    return document
+
+
+def route_rows(plan: Plan, routes: PartRoutes, *, detail: bool) -> list[dict[str, Any]]:
+    """The share of each class that each deployment answers: of the horizon, or of each hour.
+
+    Shares are of what is answered in the hour, which of a class that may wait is not what
+    arrives in it.
+    """
+    routing, as_of = routes.routing, plan.case.settings.as_of
+    answered: dict[tuple[str, str], Floats] = {}
+    whole: dict[str, Floats] = {}
+    for number, route in enumerate(routing.routes):
+        workload = routing.streams[route.stream].workload
+        key = (workload, routing.deployments[route.deployment].name)
+        units = routes.horizon.requests[number]
+        answered[key] = answered.get(key, 0.0) + units
+        whole[workload] = whole.get(workload, 0.0) + units
+    rows = []
+    for (workload, deployment), units in sorted(answered.items()):
+        row: dict[str, Any] = {"workload": workload, "deployment": deployment}
+        total = float(whole[workload].sum())
+        if not detail:
+            if total and units.sum() > TINY_SHARE * total:
+                share = float(units.sum()) / total
+                rows.append(row | {"share": share, "requests": float(units.sum())})
+            continue
+        rows += [
+            row
+            | {
+                "hour": format_hour(as_of + int(hour)),
+                "share": float(units[hour] / whole[workload][hour]),
+                "requests": float(units[hour]),
+            }
+            for hour in np.flatnonzero(units > TINY_SHARE * whole[workload])
+        ]
+    return rows
+
+
+def replica_rows(plan: Plan, routes: PartRoutes, *, detail: bool) -> list[dict[str, Any]]:
+    """Replicas, or provisioned units, of each deployment that runs."""
+    routing, as_of = routes.routing, plan.case.settings.as_of
+    rows = []
+    for number, deployment in enumerate(routing.deployments):
+        running = routes.horizon.replicas[number]
+        if not running.any():
+            continue
+        row = {"deployment": deployment.name, "model": deployment.model}
+        if detail:
+            rows += [
+                row | {"hour": format_hour(as_of + hour), "replicas": float(count)}
+                for hour, count in enumerate(running)
+            ]
+            continue
+        rows.append(
+            row
+            | {
+                "replicas": float(running.mean()),
+                "least": float(running.min()),
+                "most": float(running.max()),
+                "replica_hours": float(running.sum()),
+            }
+        )
+    return rows
+
+
+def alternative_rows(part: Part, routes: PartRoutes) -> list[dict[str, Any]]:
+    """The objective of this plan and of simpler ones, with what is held in each."""
+    held = part.window.held_cost
+    told = {name: routes.alternatives[name] for name in ALTERNATIVES if name in routes.alternatives}
+    return [
+        {"plan": name, "objective": exact(value + held)}
+        for name, value in (*told.items(), ("jointly", part.answer.objective))
+    ]
+
+
+def routing_prices(plan: Plan) -> list[dict[str, Any]]:
+    """What a router needs: $ of a point of quality and of a request; of a committed unit-hour."""
+    rows: list[dict[str, Any]] = []
+    for part in plan.parts:
+        if part.routed is None:
+            continue
+        prices = part.routed.case.marginal(part.answer.quantity)
+        if prices is None:
+            continue
+        for name, value in sorted(prices.quality.items()):
+            rows.append(
+                {
+                    "row": "route.quality",
+                    "name": name,
+                    "value": exact(POINT * value),
+                    "unit": "$ per point of mean quality over the horizon",
+                }
+            )
+        if prices.average:
+            rows.append(
+                {
+                    "row": "route.quality_average",
+                    "name": None,
+                    "value": exact(POINT * prices.average),
+                    "unit": "$ per point of mean quality over the horizon",
+                }
+            )
+        for name, value in sorted(prices.request.items()):
+            rows.append(
+                {
+                    "row": "route.demand",
+                    "name": name,
+                    "value": exact(THOUSAND * value),
+                    "unit": "$ per 1,000 requests",
+                }
+            )
+        for name, value in sorted(prices.committed.items()):
+            rows.append(
+                {
+                    "row": "coverage.draw",
+                    "name": name,
+                    "value": exact(value),
+                    "unit": "$ per committed unit-hour",
+                }
+            )
+    return rows
+
+
+def routing_lines(document: dict[str, Any]) -> list[str]:
+    """Sentences of a plan document on routing: who answers, and what quality costs."""
+    lines = []
+    by_class: dict[str, list[str]] = {}
+    for row in document.get("routes", []):
+        if "hour" not in row:
+            by_class.setdefault(row["workload"], []).append(
+                f"{row['deployment']} {row['share']:.1%}"
+            )
+    for workload, parts in by_class.items():
+        lines.append(f"Route {workload}: {', '.join(parts)}.")
+    hours = document["horizon_hours"]
+    for row in document.get("shadow_prices", []):
+        if row["row"] == "route.quality" and row["value"] > 0:
+            month = float(row["value"]) * 730 / hours
+            lines.append(f"One more point of quality on {row['name']} costs ${month:,.2f} a month.")
+    costs = {row["plan"]: row["objective"] for row in document.get("alternatives", [])}
+    if "one after the other" in costs and "jointly" in costs:
+        less = costs["one after the other"] - costs["jointly"]
+        lines.append(
+            f"Planned one after the other, routing and then commitments, it would cost "
+            f"${less:,.2f} more over the terms."
+        )
+    return lines

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs that fall apart into blocks but for some rows: bound by prices, then restored.
+
+The rows that link blocks get the prices y of a relaxation.  For any y of the right sign
+
+    LB = Σ_rows (y⁺·low − y⁻·high) + Σ_blocks min (cost − yA)·z + Σ_rest min (cost − yA)·z
+
+is a bound (Lagrange): every block is a small integer program, whose *dual* bound counts.
+Restored, each block in turn keeps what the relaxation made it give to every linking row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.program.linear import LinearAnswer, LinearProgram, solve_linear
+from optimizer.program.problem import Floats, Ints
+from optimizer.program.route_hour import EVERYWHERE, BlockProgram
+from optimizer.program.status import Status
+
+ROUNDING = 1e-9
+Solve = Callable[[LinearProgram], LinearAnswer]
+
+
+@dataclass(frozen=True)
+class Decomposed:
+    """The columns and rows of each block, the rows that link them, and what no block owns."""
+
+    program: BlockProgram
+    columns: tuple[Ints, ...]
+    rows: tuple[Ints, ...]
+    links: Ints
+    rest: Ints
+
+    @classmethod
+    def of(cls, program: BlockProgram) -> Decomposed:
+        """Sort a program's columns and rows by block, in the order of the blocks."""
+        labels = sorted({block for block in program.blocks if block != EVERYWHERE})
+        place = {label: number for number, label in enumerate(labels)}
+        columns: list[list[int]] = [[] for _ in labels]
+        rest: list[int] = []
+        for column, label in enumerate(program.blocks):
+            (columns[place[label]] if label != EVERYWHERE else rest).append(column)
+        rows: list[list[int]] = [[] for _ in labels]
+        links = []
+        for row, terms in enumerate(program.terms):
+            of = {program.blocks[column] for column in terms}
+            if len(of) == 1 and EVERYWHERE not in of:
+                rows[place[of.pop()]].append(row)
+            else:
+                links.append(row)
+        return cls(
+            program,
+            tuple(np.array(each, dtype=np.int64) for each in columns),
+            tuple(np.array(each, dtype=np.int64) for each in rows),
+            np.array(links, dtype=np.int64),
+            np.array(rest, dtype=np.int64),
+        )
+
+    def block(
+        self,
+        number: int,
+        cost: Sequence[float] | Floats,
+        extra: Sequence[tuple[str, dict[int, float], float, float]] = (),
+    ) -> LinearProgram:
+        """One block as a program of its own, with this cost and further rows."""
+        whole, own = self.program, LinearProgram()
+        place: dict[int, int] = {}
+        for column in self.columns[number]:
+            place[int(column)] = own.column(
+                whole.names[column],
+                cost=float(cost[column]),
+                lower=whole.lower[column],
+                upper=whole.upper[column],
+                whole=whole.whole[column],
+            )
+        for row in self.rows[number]:
+            own.row(
+                whole.row_names[row],
+                {place[k]: a for k, a in whole.terms[row].items()},
+                low=whole.low[row],
+                high=whole.high[row],
+            )
+        for name, terms, low, high in extra:
+            own.row(name, {place[k]: a for k, a in terms.items()}, low=low, high=high)
+        return own
+
+
+def bound_of_blocks(parts: Decomposed, duals: Floats, solve: Solve) -> float:
+    """LB for these prices of the linking rows; prices of the wrong sign are taken as none."""
+    program = parts.program
+    cost = np.array(program.cost, dtype=np.float64)
+    bound = size = 0.0
+    for row in parts.links:
+        price = float(duals[row])
+        side = program.low[row] if price > 0 else program.high[row]
+        if not price or not np.isfinite(side):
+            continue
+        bound += price * side
+        size += abs(price * side)
+        for column, value in program.terms[row].items():
+            cost[column] -= price * value
+    for column in parts.rest:
+        side = program.lower[column] if cost[column] >= 0 else program.upper[column]
+        bound += float(cost[column]) * side if cost[column] else 0.0
+        size += abs(float(cost[column]) * side) if cost[column] else 0.0
+    for number in range(len(parts.columns)):
+        answer = solve(parts.block(number, cost))
+        if answer.status is Status.INFEASIBLE:
+            return np.inf
+        if not np.isfinite(answer.bound):
+            return -np.inf
+        bound += answer.bound
+        size += abs(answer.bound)
+    return bound - 1e-12 * size
+
+
+def restore(
+    parts: Decomposed, values: Floats, solve: Solve, *, free: tuple[str, ...] = ()
+) -> Floats | None:
+    """Whole values near those of a relaxation; ``None`` if a block has none.
+
+    What no block owns is taken from ``values``, and has to be whole already.  Rows whose
+    name begins with one of ``free`` do not bind a block for the sake of later ones.
+    """
+    program = parts.program
+    found = values.copy()
+    last = {}
+    for number, columns in enumerate(parts.columns):
+        for column in columns:
+            last[int(column)] = number
+    of_row = {
+        int(row): max((last.get(column, -1) for column in program.terms[row]), default=-1)
+        for row in parts.links
+    }
+    touching: list[list[int]] = [[] for _ in parts.columns]
+    for row in parts.links:
+        for number in {last[column] for column in program.terms[row] if column in last}:
+            touching[number].append(int(row))
+    for number, columns in enumerate(parts.columns):
+        own = {int(column) for column in columns}
+        extra = []
+        for row in touching[number]:
+            name = program.row_names[row]
+            if of_row[row] > number and name.startswith(free):
+                continue
+            mine, there = {}, 0.0
+            for column, value in program.terms[row].items():
+                if column in own:
+                    mine[column] = value
+                else:
+                    there += value * float(found[column])
+            given = sum(value * float(values[column]) for column, value in mine.items())
+            low, high = program.low[row] - there, program.high[row] - there
+            slack = ROUNDING * (1.0 + abs(there) + abs(given))
+            if of_row[row] > number:
+                # Later blocks can still make up for rounding, not for more.
+                low, high = min(low, given), max(high, given)
+            extra.append((name, mine, low - slack, high + slack))
+        answer = solve(parts.block(number, program.cost, extra))
+        if not answer.status.has_plan:
+            return None
+        found[columns] = answer.values
+    return found
+
+
+def solve_blocks(
+    program: BlockProgram, *, gap: float, nodes: int | None, whole_columns: int
+) -> LinearAnswer:
+    """Solve a program by its blocks; small ones and those that fall apart, exactly.
+
+    Parameters
+    ----------
+    gap, nodes
+        Of each integer program.
+    whole_columns
+        Programs with links and no more columns than this are solved in one piece.
+    """
+    parts = Decomposed.of(program)
+
+    def solve(one: LinearProgram) -> LinearAnswer:
+        return solve_linear(one, gap=gap, nodes=nodes)
+
+    if not len(parts.links):
+        return _apart(parts, solve)
+    if len(program.names) <= whole_columns:
+        return solve_linear(program, gap=gap, nodes=nodes)
+    relaxed = solve_linear(program, relaxed=True, presolve=True)
+    if relaxed.status is Status.INFEASIBLE or relaxed.duals is None:
+        return relaxed
+    bound = max(relaxed.bound, bound_of_blocks(parts, relaxed.duals, solve))
+    values = relaxed.values.copy()
+    for column in parts.rest:
+        if program.whole[column]:
+            up = np.ceil(values[column] - 1e-6)
+            values[column] = min(up, program.upper[column])
+    found = restore(parts, values, solve, free=("route.start",))
+    if found is None:
+        return LinearAnswer(Status.ERROR, values, np.inf, bound)
+    objective = float(np.dot(program.cost, found))
+    return LinearAnswer(Status.STOPPED, found, objective, min(bound, objective))
+
+
+def _apart(parts: Decomposed, solve: Solve) -> LinearAnswer:
+    """Blocks that nothing links: each on its own."""
+    program = parts.program
+    values = np.array(program.lower, dtype=np.float64)
+    objective = bound = 0.0
+    status = Status.OPTIMAL
+    for number, columns in enumerate(parts.columns):
+        answer = solve(parts.block(number, program.cost))
+        if not answer.status.has_plan:
+            return LinearAnswer(answer.status, values, answer.objective, answer.bound)
+        if answer.status is not Status.OPTIMAL:
+            status = Status.STOPPED
+        values[columns] = answer.values
+        objective += answer.objective
+        bound += answer.bound
+    for column in parts.rest:
+        side = program.lower[column] if program.cost[column] >= 0 else program.upper[column]
+        values[column] = side
+        objective += program.cost[column] * side if program.cost[column] else 0.0
+        bound += program.cost[column] * side if program.cost[column] else 0.0
+    return LinearAnswer(status, values, objective, min(bound, objective))

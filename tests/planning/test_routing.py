@@ -1,0 +1,450 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Routing through ``plan``, on cases whose answers are reckoned by hand."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optimizer.errors import DataError, Infeasible
+from optimizer.planning import make_plan, plan_document, to_json
+from optimizer.tables import Case, read_case
+
+Row = dict[str, Any]
+Write = Callable[..., Case]
+
+
+def at(hour: int) -> str:
+    return f"2026-11-21T{hour:02d}:00:00Z"
+
+
+def meter(name: str, price: Any, **more: Any) -> Row:
+    return {
+        "meter": name,
+        "provider": "aws",
+        "product": "gpu",
+        "unit": "GPU-Hours",
+        "on_demand": price,
+    } | more
+
+
+def requests(name: str, counts: list[float], **more: Any) -> list[Row]:
+    return [
+        {"workload": name, "hour": at(hour), "requests": count} | more
+        for hour, count in enumerate(counts)
+    ]
+
+
+def replica(name: str, of: str, rate: Any, **more: Any) -> Row:
+    return {
+        "deployment": name,
+        "model": f"model of {name}",
+        "kind": "replica",
+        "meter": of,
+        "meter_units": 1,
+        "requests_per_second": rate,
+    } | more
+
+
+def api(name: str, of: str, units: Any, **more: Any) -> Row:
+    return {
+        "deployment": name,
+        "model": f"model of {name}",
+        "kind": "api",
+        "meter": of,
+        "meter_units": units,
+    } | more
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a case of some hours from lists of rows, and read it."""
+
+    def make(hours: int, toml: str = "", **tables: list[Row]) -> Case:
+        head = f'currency = "USD"\nas_of = "{at(0)}"\nhorizon_hours = {hours}\n'
+        (tmp_path / "case.toml").write_text(head + toml, encoding="utf-8")
+        for name, rows in tables.items():
+            columns = list(dict.fromkeys(column for row in rows for column in row))
+            with (tmp_path / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
+                writer.writeheader()
+                writer.writerows(rows)
+        return read_case(tmp_path)
+
+    return make
+
+
+def shares(plan: Any) -> dict[tuple[str, str], float]:
+    rows = plan_document(plan)["routes"]
+    return {(row["workload"], row["deployment"]): row["share"] for row in rows}
+
+
+METERS = [meter("h100", 4), meter("tokens", 2, product="tokens", unit="1M Tokens")]
+
+
+def test_a_replica_where_it_is_cheaper_than_the_api(write: Write) -> None:
+    """A replica answers 3,600 requests in an hour for $4; the API takes $0.002 each.
+
+    With 3,600 requests the replica ($4 against $7.20); with 1,000 the API ($2 against $4);
+    with 4,000 both: one replica is full, 400 go to the API.
+    """
+    case = write(
+        3,
+        meters=METERS,
+        workloads=requests("chat", [3600, 1000, 4000]),
+        deployments=[replica("own", "h100", 1), api("api", "tokens", 0.001)],
+    )
+    plan = make_plan(case)
+    assert plan.total == Decimal("4") + Decimal("2") + Decimal("4.8")
+    assert plan.status == "optimal"
+    document = plan_document(plan)
+    assert document["gap"] == pytest.approx(0, abs=1e-9)
+    assert "baseline" not in document
+    assert "savings" not in document
+    whole = shares(plan)
+    assert whole["chat", "own"] == pytest.approx(7200 / 8600)
+    (row,) = document["replicas"]
+    assert (row["deployment"], row["replica_hours"], row["most"]) == ("own", 2.0, 1.0)
+    hourly = plan_document(plan, detail=True)["routes"]
+    assert [(r["deployment"], r["hour"], r["share"]) for r in hourly] == [
+        ("api", at(1), pytest.approx(1.0)),
+        ("api", at(2), pytest.approx(0.1)),
+        ("own", at(0), pytest.approx(1.0)),
+        ("own", at(2), pytest.approx(0.9)),
+    ]
+    assert to_json(document)
+
+
+def test_classes_share_replicas(write: Write) -> None:
+    """0.4 and 0.6 of a replica together are one replica, not two."""
+    case = write(
+        1,
+        meters=METERS[:1],
+        workloads=requests("a", [1440]) + requests("b", [4320]),
+        deployments=[
+            replica("own", "h100", 1, workload="a"),
+            replica("own", "h100", 2, workload="b"),
+        ],
+    )
+    assert make_plan(case).total == 4
+
+
+@pytest.mark.parametrize(
+    ("limits", "found", "reason"),
+    [
+        ({"ttft_ms": 200}, {"ttft_ms": 220}, "ttft_ms 220 > 200"),
+        ({"tpot_ms": 30}, {"tpot_ms": 31}, "tpot_ms 31 > 30"),
+        ({"ttft_ms": 200}, {}, "ttft_ms: no ttft_ms was measured"),
+        ({"allow_regions": "eu"}, {}, "allow_regions: region us"),
+        ({"allow_providers": "gcp;azure"}, {}, "allow_providers: provider aws"),
+        ({"deny_models": "cheap"}, {"model": "cheap"}, "deny_models: model cheap is denied"),
+    ],
+)
+def test_what_misses_a_limit_is_no_route(
+    write: Write, limits: Row, found: Row, reason: str
+) -> None:
+    """The cheap replica is barred, the dear one answers; alone, the case is infeasible."""
+    good = {"ttft_ms": 100, "tpot_ms": 10}
+    meters = [
+        meter("cheap", 1, region="us"),
+        meter("dear", 9, region="eu", provider="gcp"),
+    ]
+    cheap = replica("low", "cheap", 1, **found)
+    case = write(
+        1,
+        meters=meters,
+        workloads=requests("chat", [3600], **limits),
+        deployments=[cheap, replica("high", "dear", 1, **good)],
+    )
+    plan = make_plan(case)
+    assert plan.total == 9
+    assert plan_document(plan)["not_routed"] == [
+        {"workload": "chat", "deployment": "low", "reason": reason}
+    ]
+    case = write(
+        1,
+        meters=meters,
+        workloads=requests("chat", [3600], **limits),
+        deployments=[cheap],
+    )
+    with pytest.raises(Infeasible) as caught:
+        make_plan(case)
+    assert caught.value.exit_code == 11
+    (relaxation,) = caught.value.relaxations
+    assert next(iter(limits)) in relaxation.limit
+    assert "class chat" in relaxation.limit
+    assert relaxation.cost == 1  # of the plan that is possible then
+
+
+def test_the_cheapest_relaxation_comes_first(write: Write) -> None:
+    """Both miss the time to the first token: by 20 ms for $9, by 100 ms for $1."""
+    case = write(
+        1,
+        meters=[meter("cheap", 1), meter("dear", 9)],
+        workloads=requests("chat", [3600], ttft_ms=200),
+        deployments=[
+            replica("near", "dear", 1, ttft_ms=220),
+            replica("far", "cheap", 1, ttft_ms=300),
+        ],
+    )
+    with pytest.raises(Infeasible) as caught:
+        make_plan(case)
+    (first,) = caught.value.relaxations
+    assert (first.amount, first.cost) == (100, 1)
+    ((other,),) = caught.value.alternatives
+    assert (other.amount, other.cost) == (20, 9)
+    assert "class chat" in str(caught.value)
+
+
+def test_no_floor_is_met(write: Write) -> None:
+    case = write(
+        1,
+        "[risk]\nquality_confidence = 0\n",
+        meters=[meter("gpu", 1)],
+        workloads=requests("chat", [3600], quality_task="t", quality_floor=0.9),
+        deployments=[replica("own", "gpu", 1)],
+        quality=[{"model": "model of own", "quality_task": "t", "quality": 0.8}],
+    )
+    with pytest.raises(Infeasible) as caught:
+        make_plan(case)
+    (relaxation,) = caught.value.relaxations
+    assert relaxation.limit.startswith("quality_floor of class chat")
+    assert float(relaxation.amount) == pytest.approx(0.1)
+    assert "lower quality_floor" in str(caught.value)
+
+
+def test_a_target_above_every_score(write: Write) -> None:
+    case = write(
+        1,
+        "[risk]\nquality_confidence = 0\n",
+        meters=[meter("gpu", 1)],
+        workloads=requests("chat", [3600], quality_task="t", quality_target=0.9),
+        deployments=[replica("own", "gpu", 1)],
+        quality=[{"model": "model of own", "quality_task": "t", "quality": 0.8}],
+    )
+    with pytest.raises(Infeasible, match="lower quality_target of class chat"):
+        make_plan(case)
+
+
+def test_too_few_replicas(write: Write) -> None:
+    case = write(
+        1,
+        meters=[meter("gpu", 1)],
+        workloads=requests("chat", [3600 * 5]),
+        deployments=[replica("own", "gpu", 1, maximum_replicas=3)],
+    )
+    with pytest.raises(Infeasible, match="raise maximum_replicas of deployment own") as caught:
+        make_plan(case)
+    assert caught.value.relaxations[0].amount == 2
+
+
+def test_a_mean_quality_has_its_price(write: Write) -> None:
+    """Target 0.8 between 0.7 for $1 and 0.9 for $3 per 3,600 requests on APIs: half and half.
+
+    A point more moves 5 % of the traffic from $1 to $3 per 3,600: ten cents an hour.
+    """
+    case = write(
+        2,
+        "[risk]\nquality_confidence = 0\n",
+        meters=[meter("low", 1), meter("high", 3)],
+        workloads=requests("chat", [3600, 3600], quality_task="t", quality_target=0.8),
+        deployments=[api("a", "low", repr(1 / 3600)), api("b", "high", repr(1 / 3600))],
+        quality=[
+            {"model": "model of a", "quality_task": "t", "quality": 0.7},
+            {"model": "model of b", "quality_task": "t", "quality": 0.9},
+        ],
+    )
+    plan = make_plan(case)
+    assert float(plan.total) == pytest.approx(4.0)
+    assert shares(plan)["chat", "a"] == pytest.approx(0.5)
+    prices = {row["row"]: row for row in plan_document(plan)["shadow_prices"]}
+    assert float(prices["route.quality"]["value"]) == pytest.approx(0.2)  # over two hours
+    assert float(prices["route.demand"]["value"]) == pytest.approx(1000 * 2 / 3600)
+    assert any(
+        "One more point of quality on chat costs $73.00 a month" in line
+        for line in plan_document(plan)["explanation"]
+    )
+
+
+def test_a_zero_throughput_is_refused_by_row(write: Write) -> None:
+    with pytest.raises(DataError) as caught:
+        write(
+            1,
+            meters=[meter("gpu", 1)],
+            workloads=requests("chat", [1]),
+            deployments=[replica("own", "gpu", 1), replica("two", "gpu", 0)],
+        )
+    assert (caught.value.file, caught.value.row) == ("deployments.csv", 2)
+    assert caught.value.column == "requests_per_second"
+
+
+def test_a_quality_above_one_is_refused_by_row(write: Write) -> None:
+    with pytest.raises(DataError) as caught:
+        write(
+            1,
+            meters=[meter("gpu", 1)],
+            workloads=requests("chat", [1]),
+            deployments=[replica("own", "gpu", 1)],
+            quality=[{"model": "m", "quality_task": "t", "quality": 1.2}],
+        )
+    assert (caught.value.file, caught.value.row) == ("quality.csv", 1)
+
+
+def test_a_meter_without_price_is_refused_by_row(write: Write) -> None:
+    with pytest.raises(DataError, match="'gpu', which has no price") as caught:
+        write(
+            1,
+            meters=[meter("gpu", ""), meter("other", 1)],
+            workloads=requests("chat", [1]),
+            deployments=[replica("a", "other", 1), replica("own", "gpu", 1)],
+        )
+    assert (caught.value.file, caught.value.row) == ("deployments.csv", 2)
+
+
+@pytest.mark.parametrize(
+    ("column", "one", "two"),
+    [("maximum_replicas", 3, 4), ("kind", "replica", "api"), ("start_minutes", 1, 2)],
+)
+def test_scalars_that_disagree_are_refused(write: Write, column: str, one: Any, two: Any) -> None:
+    with pytest.raises(DataError, match="same value in all its rows") as caught:
+        write(
+            1,
+            meters=[meter("gpu", 1), meter("cpu", 1)],
+            workloads=requests("chat", [1]),
+            deployments=[
+                replica("own", "gpu", 1, **{column: one}),
+                replica("own", "cpu", 1, **{column: two}),
+            ],
+        )
+    assert (caught.value.row, caught.value.column) == (2, column)
+
+
+def test_a_second_row_is_a_duplicate(write: Write) -> None:
+    with pytest.raises(DataError, match="rows 1 and 2 have the same"):
+        write(
+            1,
+            meters=[meter("gpu", 1)],
+            workloads=requests("chat", [1]),
+            deployments=[replica("own", "gpu", 1), replica("own", "gpu", 2)],
+        )
+
+
+def test_a_constant_of_a_class_that_changes_is_refused(write: Write) -> None:
+    rows = requests("chat", [1, 1], ttft_ms=100)
+    rows[1]["ttft_ms"] = 200
+    case = write(
+        2, meters=[meter("gpu", 1)], workloads=rows, deployments=[replica("own", "gpu", 1)]
+    )
+    with pytest.raises(DataError, match="ttft_ms of class 'chat' is 200") as caught:
+        make_plan(case)
+    assert (caught.value.file, caught.value.row) == ("workloads.csv", 2)
+
+
+def test_lengths_that_do_not_add_up_are_refused(write: Write) -> None:
+    case = write(
+        1,
+        meters=[meter("gpu", 1)],
+        workloads=requests("chat", [1]),
+        deployments=[replica("own", "gpu", 1)],
+        lengths=[{"workload": "chat", "input_upto": 8, "output_upto": 8, "share": 0.5}],
+    )
+    with pytest.raises(DataError, match=r"add up to 0.5"):
+        make_plan(case)
+
+
+def test_mean_lengths_pick_the_bucket(write: Write) -> None:
+    """90 input tokens on average do not fit 64, and do fit 128: one request a second there."""
+    case = write(
+        1,
+        meters=[meter("gpu", 1)],
+        workloads=requests("chat", [7200], input_tokens=7200 * 90, output_tokens=7200 * 10),
+        deployments=[
+            replica("own", "gpu", 2, input_upto=64, output_upto=64),
+            replica("own", "gpu", 1, input_upto=128, output_upto=64),
+        ],
+    )
+    assert make_plan(case).total == 2
+
+
+def test_today_is_the_baseline_with_what_is_held(write: Write) -> None:
+    """Today two replicas at $4 run all three hours, one of them held at $3; all else is dearer.
+
+    The plan needs one replica in every hour: what is held.
+    """
+    case = write(
+        3,
+        '[finance]\nafter_horizon = "prorata"\n',
+        meters=METERS,
+        workloads=requests("chat", [3600, 1800, 3600]),
+        deployments=[replica("own", "h100", 1)],
+        routes_today=[{"workload": "chat", "deployment": "own", "share": 1, "replicas": 2}],
+        offers=[
+            {
+                "offer": "ri",
+                "law": "aws.reserved.regional",
+                "measure": "units",
+                "term_hours": 3,
+                "hourly": 3,
+            }
+        ],
+        covers=[{"offer": "ri", "meter": "h100", "draw": 1}],
+        commitments=[
+            {"commitment": "c", "offer": "ri", "quantity": 1, "start": at(0), "end": at(3)}
+        ],
+    )
+    plan = make_plan(case)
+    assert plan.baseline_total == 3 * 3 + 3 * 4
+    assert plan.total == 9
+    assert plan_document(plan)["savings"] == 12
+
+
+def test_routing_looks_at_what_may_be_bought(write: Write) -> None:
+    """At on-demand prices the API is cheaper; with a reservation at half price it is not.
+
+    A replica costs $4, or $2 reserved over all four hours; 3,600 requests on the API cost
+    $3.60 in each.  One after the other: the API, $14.40, and nothing to buy.  Jointly $8.
+    """
+    case = write(
+        4,
+        '[finance]\nafter_horizon = "prorata"\n',
+        meters=METERS,
+        workloads=requests("chat", [3600] * 4),
+        deployments=[replica("own", "h100", 1), api("api", "tokens", 0.0005)],
+        offers=[
+            {
+                "offer": "ri",
+                "law": "aws.reserved.regional",
+                "measure": "units",
+                "term_hours": 4,
+                "hourly": 2,
+            }
+        ],
+        covers=[{"offer": "ri", "meter": "h100", "draw": 1}],
+    )
+    plan = make_plan(case)
+    assert plan.total == 8
+    assert plan.bought == {"ri": 1}
+    assert plan.gap == pytest.approx(0, abs=1e-9)
+    told = {row["plan"]: row["objective"] for row in plan_document(plan)["alternatives"]}
+    assert told["one after the other"] == Decimal("14.4")
+    assert told["jointly"] == 8
+
+
+def test_usage_of_a_deployment_is_not_counted_twice(write: Write) -> None:
+    """Given usage of the deployment is what the plan decides; other usage of the meter stays."""
+    case = write(
+        1,
+        meters=METERS,
+        workloads=requests("chat", [3600]),
+        deployments=[replica("own", "h100", 1)],
+        usage=[
+            {"hour": at(0), "meter": "h100", "quantity": 5, "deployment": "own"},
+            {"hour": at(0), "meter": "h100", "quantity": 2, "deployment": ""},
+        ],
+    )
+    assert make_plan(case).total == 4 * (1 + 2)
