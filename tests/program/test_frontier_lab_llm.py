@@ -46,14 +46,16 @@ def test_every_class_can_be_answered_with_confidence(company: Case) -> None:
         own = deployments[deployments["workload"] == name].drop_duplicates("deployment")
         fit = [
             deployment
-            for deployment, ttft, tpot in zip(
-                own["deployment"], own["ttft_ms"], own["tpot_ms"], strict=True
+            for deployment, model, ttft, tpot in zip(
+                own["deployment"], own["model"], own["ttft_ms"], own["tpot_ms"], strict=True
             )
-            if bound[name, deployment] >= asks["quality_floor"]
+            if model not in asks["deny_models"]
+            and bound[name, deployment] >= asks["quality_floor"]
             and (math.isnan(asks["ttft_ms"] or math.nan) or ttft <= asks["ttft_ms"])
             and (math.isnan(asks["tpot_ms"] or math.nan) or tpot <= asks["tpot_ms"])
         ]
         assert len(fit) >= 4
+        assert len(asks["deny_models"]) in (0, 2)
         assert max(bound[name, each] for each in fit) >= asks["quality_target"]
 
 
