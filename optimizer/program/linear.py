@@ -198,7 +198,12 @@ def solve_linear(
     if nodes is not None:
         options["mip_max_nodes"] = nodes
     if interior:
-        options |= {"solver": "ipm", "run_crossover": "off", "presolve": "choose"}
+        options |= {
+            "solver": "ipm",
+            "run_crossover": "off",
+            "presolve": "choose",
+            "ipm_optimality_tolerance": 1e-5,
+        }
     for name, value in options.items():
         solver.setOptionValue(name, value)
     solver.passModel(lp)

@@ -87,7 +87,7 @@ def beside(
     bought = np.zeros(len(problem.columns)) if quantity is None else quantity
     capacity = problem.capacity(bought)
     for hour in range(problem.hours):
-        program.block = made.written.block_of(hour)
+        program.block = hour
         _write_hour(made, routing, pool_of, capacity, hour)
     program.block = EVERYWHERE
     return made

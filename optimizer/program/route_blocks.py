@@ -11,7 +11,7 @@ Restored, each block in turn keeps what the relaxation made it give to every lin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,32 @@ from optimizer.program.status import Status
 
 ROUNDING = 1e-9
 Solve = Callable[[LinearProgram], LinearAnswer]
+
+
+@dataclass(frozen=True)
+class Guide:
+    """Values and prices of a relaxation, by name: of this program, or of one much like it."""
+
+    values: dict[str, float]
+    duals: dict[str, float]
+
+    @classmethod
+    def of(cls, program: BlockProgram, answer: LinearAnswer) -> Guide:
+        """What an answer says of variables of no block, and of the rows that link blocks."""
+        duals = np.zeros(len(program.terms)) if answer.duals is None else answer.duals
+        return cls(
+            dict(zip(program.names, answer.values.tolist(), strict=True)),
+            dict(zip(program.row_names, duals.tolist(), strict=True)),
+        )
+
+    def read(self, program: BlockProgram) -> tuple[Floats, Floats]:
+        """The values and duals of a program, as far as they are known."""
+        values = [
+            min(max(self.values.get(name, low), low), high)
+            for name, low, high in zip(program.names, program.lower, program.upper, strict=True)
+        ]
+        duals = [self.duals.get(name, 0.0) for name in program.row_names]
+        return np.array(values), np.array(duals)
 
 
 @dataclass(frozen=True)
@@ -63,7 +89,7 @@ class Decomposed:
     def block(
         self,
         number: int,
-        cost: Sequence[float] | Floats,
+        cost: Sequence[float] | Floats | Mapping[int, float],
         extra: Sequence[tuple[str, dict[int, float], float, float]] = (),
     ) -> LinearProgram:
         """One block as a program of its own, with this cost and further rows."""
@@ -72,7 +98,7 @@ class Decomposed:
         for column in self.columns[number]:
             place[int(column)] = own.column(
                 whole.names[column],
-                cost=float(cost[column]),
+                cost=float(cost[int(column)]),
                 lower=whole.lower[column],
                 upper=whole.upper[column],
                 whole=whole.whole[column],
@@ -119,12 +145,13 @@ def bound_of_blocks(parts: Decomposed, duals: Floats, solve: Solve) -> float:
 
 
 def restore(
-    parts: Decomposed, values: Floats, solve: Solve, *, free: tuple[str, ...] = ()
+    parts: Decomposed, values: Floats, duals: Floats, solve: Solve, *, free: tuple[str, ...] = ()
 ) -> Floats | None:
     """Whole values near those of a relaxation; ``None`` if a block has none.
 
     What no block owns is taken from ``values``, and has to be whole already.  Rows whose
-    name begins with one of ``free`` do not bind a block for the sake of later ones.
+    name begins with one of ``free`` do not bind a block for the sake of later ones: there
+    their price tells it what those gain.
     """
     program = parts.program
     found = values.copy()
@@ -143,9 +170,12 @@ def restore(
     for number, columns in enumerate(parts.columns):
         own = {int(column) for column in columns}
         extra = []
+        cost = {column: program.cost[column] for column in own}
         for row in touching[number]:
             name = program.row_names[row]
             if of_row[row] > number and name.startswith(free):
+                for column in own & program.terms[row].keys():
+                    cost[column] -= float(duals[row]) * program.terms[row][column]
                 continue
             mine, there = {}, 0.0
             for column, value in program.terms[row].items():
@@ -160,7 +190,7 @@ def restore(
                 # Later blocks can still make up for rounding, not for more.
                 low, high = min(low, given), max(high, given)
             extra.append((name, mine, low - slack, high + slack))
-        answer = solve(parts.block(number, program.cost, extra))
+        answer = solve(parts.block(number, cost, extra))
         if not answer.status.has_plan:
             return None
         found[columns] = answer.values
@@ -168,7 +198,13 @@ def restore(
 
 
 def solve_blocks(
-    program: BlockProgram, *, gap: float, nodes: int | None, whole_columns: int
+    program: BlockProgram,
+    *,
+    gap: float,
+    nodes: int | None,
+    whole_columns: int,
+    wanted: str = "both",
+    guide: Guide | None = None,
 ) -> LinearAnswer:
     """Solve a program by its blocks; small ones and those that fall apart, exactly.
 
@@ -178,6 +214,10 @@ def solve_blocks(
         Of each integer program.
     whole_columns
         Programs with links and no more columns than this are solved in one piece.
+    wanted
+        ``values``, ``bound`` or ``both``, of what has to be done one after the other.
+    guide
+        A relaxation to go by; else it is solved.
     """
     parts = Decomposed.of(program)
 
@@ -188,16 +228,23 @@ def solve_blocks(
         return _apart(parts, solve)
     if len(program.names) <= whole_columns:
         return solve_linear(program, gap=gap, nodes=nodes)
-    relaxed = solve_linear(program, relaxed=True, presolve=True)
-    if relaxed.status is Status.INFEASIBLE or relaxed.duals is None:
-        return relaxed
-    bound = max(relaxed.bound, bound_of_blocks(parts, relaxed.duals, solve))
-    values = relaxed.values.copy()
+    if guide is None:
+        relaxed = solve_linear(program, relaxed=True, interior=True)
+        if relaxed.status is Status.INFEASIBLE or relaxed.duals is None:
+            return relaxed
+        values, duals = relaxed.values.copy(), relaxed.duals
+    else:
+        values, duals = guide.read(program)
+    bound = -np.inf
+    if wanted != "values":
+        bound = bound_of_blocks(parts, duals, solve)
+    if wanted == "bound":
+        return LinearAnswer(Status.STOPPED, values, np.inf, bound)
     for column in parts.rest:
         if program.whole[column]:
-            up = np.ceil(values[column] - 1e-6)
+            up = np.ceil(values[column] - 1e-4)
             values[column] = min(up, program.upper[column])
-    found = restore(parts, values, solve, free=("route.start",))
+    found = restore(parts, values, duals, solve, free=("route.start",))
     if found is None:
         return LinearAnswer(Status.ERROR, values, np.inf, bound)
     objective = float(np.dot(program.cost, found))

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from optimizer.program.route_hour import BlockProgram, Hours, HourVariables
 from optimizer.program.routing import Routing
 
@@ -19,8 +17,9 @@ def define_route_deadline(
 ) -> None:
     """Σ_{i≤t−D} demand ≤ Σ_{i≤t} x ≤ Σ_{i≤t} demand, equal at the end of a chain.
 
-    In requests, written in units of the stream's largest hour.  It takes the place of
-    ``route.demand`` for classes with ``deferrable_hours`` (docs/program.md, Routing).
+    Written by the backlog, bₜ = bₜ₋₁ + demandₜ − xₜ with 0 ≤ bₜ ≤ Σ_{t−D<i≤t} demand: the
+    same, with short rows.  In requests, in units of the stream's largest hour.  It takes the
+    place of ``route.demand`` for classes with ``deferrable_hours`` (docs/program.md, Routing).
     """
     for number, stream in enumerate(routing.streams):
         if not stream.wait:
@@ -29,19 +28,30 @@ def define_route_deadline(
         if scale <= 0:
             continue
         for chain in hours.chains:
-            arrived = np.cumsum(hours.requests[number, chain]) / scale
-            answered: dict[int, float] = {}
+            asked = hours.requests[number, chain] / scale
+            before: int | None = None
             for position, hour in enumerate(chain):
-                for route in routing.of_stream[number]:
-                    if route in every[int(hour)].share:
-                        answered[every[int(hour)].share[route]] = 1.0
-                due = position - stream.wait
-                low = float(arrived[due]) if due >= 0 else 0.0
-                if position == len(chain) - 1:
-                    low = float(arrived[-1])
-                program.row(
-                    f"route.deadline[{stream.name},{int(hour)}]",
-                    dict(answered),
-                    low=low,
-                    high=float(arrived[position]),
+                variables = every[int(hour)]
+                program.block = program.blocks[_any(variables)]
+                recent = asked[max(0, position - stream.wait + 1) : position + 1]
+                last = position == len(chain) - 1
+                backlog = program.column(
+                    f"backlog[{stream.name},{int(hour)}]",
+                    upper=0.0 if last else float(recent.sum()),
                 )
+                terms = {
+                    variables.share[route]: 1.0
+                    for route in routing.of_stream[number]
+                    if route in variables.share
+                }
+                terms[backlog] = 1.0
+                if before is not None:
+                    terms[before] = -1.0
+                now = float(asked[position])
+                program.row(f"route.deadline[{stream.name},{int(hour)}]", terms, low=now, high=now)
+                before = backlog
+
+
+def _any(variables: HourVariables) -> int:
+    """A variable of the hour: a stream that waits has one in every hour."""
+    return next(iter(variables.share.values()))

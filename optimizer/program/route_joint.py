@@ -28,7 +28,7 @@ from optimizer.program.moves_bound import MovePrices
 from optimizer.program.prices import Prices, zero_prices
 from optimizer.program.problem import Floats, Ints, Problem
 from optimizer.program.route_beside import beside
-from optimizer.program.route_blocks import solve_blocks
+from optimizer.program.route_blocks import Guide, solve_blocks
 from optimizer.program.route_check import check_routed
 from optimizer.program.route_hour import Hours, most_steps
 from optimizer.program.route_prices import RoutePrices, route_prices
@@ -59,6 +59,15 @@ class RoutedAnswer:
     problem: Problem
     law: LawCost
     alternatives: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """The relaxation of all hours: purchases, prices, and what it says of linked hours."""
+
+    quantity: Floats
+    prices: Prices
+    guide: Guide | None
 
 
 @dataclass(frozen=True)
@@ -100,52 +109,77 @@ class RouteCase:
             arriving=None,
         )
 
-    def solve(self, write: Callable[[Hours], RouteProgram]) -> tuple[LinearAnswer, Routed | None]:
+    def solve(
+        self, write: Callable[[Hours], RouteProgram], guide: Guide | None = None
+    ) -> tuple[LinearAnswer, Routed | None]:
         """Solve a program of the hours, by blocks; what is tiny is repaired.
 
         Loads under 1e-5 of a replica are left out of the program, which bounds from below;
         where the answer breaks a capacity by them, they are rounded up instead.
         """
         written = write(self.hours)
-        found = self._solved(written)
+        found = self._solved(written, "values", guide)
         if not found.status.has_plan:
             return found, None
         routed = written.read(found)
         if all(check.ok for check in check_routed(self.routing, self.hours, routed)):
             return found, routed
         exact = write(replace(self.hours, exact=True))
-        again = self._solved(exact)
+        again = self._solved(exact, "values", guide)
         if not again.status.has_plan:
             return again, None
         status = Status.STOPPED if again.objective > found.bound else again.status
         return replace(again, bound=found.bound, status=status), exact.read(again)
 
-    def _solved(self, written: RouteProgram) -> LinearAnswer:
+    def _solved(
+        self, written: RouteProgram, wanted: str, guide: Guide | None = None
+    ) -> LinearAnswer:
         nodes = None if self.hours.number <= MANY_HOURS else HOUR_NODES
         return solve_blocks(
-            written.program, gap=self.precision, nodes=nodes, whole_columns=WHOLE_COLUMNS
+            written.program,
+            gap=self.precision,
+            nodes=nodes,
+            whole_columns=WHOLE_COLUMNS,
+            wanted=wanted,
+            guide=guide,
         )
 
-    def routed_beside(self, quantity: Floats) -> Routed | None:
+    def routed_beside(self, quantity: Floats, guide: Guide | None = None) -> Routed | None:
         """The best routing of every hour beside these purchases."""
 
         def write(hours: Hours) -> RouteProgram:
             return beside(self.routing, hours, self.problem, self.pool_of, quantity).written
 
-        return self.solve(write)[1]
+        return self.solve(write, guide)[1]
 
-    def relaxed(self) -> tuple[Floats, Prices]:
+    def at_market(self) -> Guide | None:
+        """The relaxation at market prices: what links hours where nothing is bought."""
+        if self.hours.number <= MANY_HOURS or not self.routing.linked:
+            return None
+        written = at_prices(self.routing, self.hours, self.line_prices(zero_capacity(self.problem)))
+        answer = solve_linear(written.program, relaxed=True, interior=True)
+        return None if answer.duals is None else Guide.of(written.program, answer)
+
+    def relaxed(self) -> Relaxed:
         """Purchases and prices of the relaxation of all hours."""
         made = beside(self.routing, self.hours, self.problem, self.pool_of)
+        program = made.written.program
         answer = solve_linear(
-            made.written.program, relaxed=True, interior=self.hours.number > MANY_HOURS,
-            presolve=True,
-        )  # fmt: skip
+            program, relaxed=True, interior=self.hours.number > MANY_HOURS, presolve=True
+        )
         if answer.duals is None:
-            return np.zeros(len(self.problem.columns)), zero_prices(self.problem)
-        return made.quantity(answer), made.prices(answer.duals)
+            nothing = np.zeros(len(self.problem.columns))
+            return Relaxed(nothing, zero_prices(self.problem), None)
+        return Relaxed(made.quantity(answer), made.prices(answer.duals), Guide.of(program, answer))
 
-    def bound(self, prices: Prices) -> float:
+    def line_prices(self, problem: Problem, prices: Prices | None = None) -> Floats:
+        """(lines, N) dollars of a unit of each line, at prices or at those of the market."""
+        units = MovePrices(problem, zero_prices(problem) if prices is None else prices)
+        spot = np.array(self.routing.spot_lines, dtype=bool)[:, None]
+        lines = np.where(spot, units.spot[self.pool_of], units.firm[self.pool_of])
+        return np.asarray(lines / problem.weight)
+
+    def bound(self, prices: Prices, guide: Guide | None = None) -> float:
         """Lower bound of every plan and routing, in dollars, for any prices ≥ 0."""
         assert self.problem.arriving is not None
         # Where routing draws, all of the market is open to all: less than what is asked for.
@@ -154,18 +188,25 @@ class RouteCase:
         fixed = lower_bound(relaxed, prices)
         if not np.isfinite(fixed):
             return fixed
-        units = MovePrices(relaxed, prices)
-        spot = np.array(self.routing.spot_lines, dtype=bool)[:, None]
-        lines = np.where(spot, units.spot[self.pool_of], units.firm[self.pool_of])
-        each = lines / self.problem.weight
-        found = self._solved(at_prices(self.routing, self.hours, each))
-        return fixed + found.bound
+        written = at_prices(self.routing, self.hours, self.line_prices(relaxed, prices))
+        return fixed + self._solved(written, "bound", guide).bound
 
     def marginal(self, quantity: Floats) -> RoutePrices | None:
         """Prices of quality, requests and committed units beside these purchases."""
         made = beside(self.routing, self.hours, self.problem, self.pool_of, quantity)
-        answer = solve_linear(made.written.program, relaxed=True, presolve=True)
+        answer = solve_linear(
+            made.written.program,
+            relaxed=True,
+            interior=self.hours.number > MANY_HOURS,
+            presolve=True,
+        )
         return route_prices(made, answer)
+
+
+def zero_capacity(problem: Problem) -> Problem:
+    """The problem without sources: nothing but the market."""
+    none = np.zeros(0, dtype=np.int64)
+    return replace(problem, pair_source=none, pair_pool=none, pair_draw=np.zeros(0))
 
 
 def arriving_of(routing: Routing, hours: Hours, pool_of: Ints, pools: int) -> Floats:
@@ -225,7 +266,7 @@ def solve_routed(
     nothing = np.zeros(len(case.problem.columns))
     known = dict(incumbents or {})
     watch.report("routing beside what is held")
-    alone = case.routed_beside(nothing)
+    alone = case.routed_beside(nothing, case.at_market())
     if alone is None:
         msg = (
             "no routing was found that serves every request within the limits of the case. "
@@ -240,13 +281,13 @@ def solve_routed(
             search.attempt("commitments alone", today, known)
     if len(case.problem.columns):
         watch.report("relaxation of all hours")
-        quantity, prices = case.relaxed()
-        search.prove(prices)
-        quantity = on_step(case.problem, quantity)
+        relaxed = case.relaxed()
+        search.prove(relaxed.prices, relaxed.guide)
+        quantity = on_step(case.problem, relaxed.quantity)
         for number in range(ROUNDS):
             if watch.stop() or search.closed():
                 break
-            routed = case.routed_beside(quantity)
+            routed = case.routed_beside(quantity, relaxed.guide)
             if routed is None:
                 break
             before = search.value
@@ -320,10 +361,10 @@ class _Search:
         if np.isfinite(value):
             self.alternatives[name] = value
 
-    def prove(self, prices: Prices) -> None:
+    def prove(self, prices: Prices, guide: Guide | None = None) -> None:
         """Raise the bound by what these prices prove."""
         self.watch.report("bound of every routing and purchase")
-        self.bound = max(self.bound, self.case.bound(prices))
+        self.bound = max(self.bound, self.case.bound(prices, guide))
 
     def closed(self) -> bool:
         """Whether what is left is within the gap that was asked for."""

@@ -7,7 +7,6 @@ At prices per unit of each line (:func:`at_prices`) it is routing alone; beside 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +32,6 @@ from optimizer.program.route_start import define_route_start
 from optimizer.program.route_throughput import define_route_throughput
 from optimizer.program.routing import Routed, Routing
 
-DAY = 24
-
 
 @dataclass
 class RouteProgram:
@@ -53,9 +50,8 @@ class RouteProgram:
         whole = define_whole_variables(program, routing, hours)
         define_route_open_units(program, routing, whole)
         every = []
-        blocks = _blocks(routing, hours)
         for hour in range(hours.number):
-            program.block = int(blocks[hour])
+            program.block = hour
             variables = define_route_variables(program, routing, hours, hour)
             define_route_demand(program, routing, hours, variables)
             define_route_capacity(program, routing, hours, variables)
@@ -73,13 +69,6 @@ class RouteProgram:
     def usage(self, hour: int) -> list[dict[int, float]]:
         """What an hour draws of each line, as terms."""
         return usage_terms(self.routing, self.hours, self.every[hour], self.whole)
-
-    def block_of(self, hour: int) -> int:
-        """The block that an hour's variables belong to."""
-        for numbers in (self.every[hour].share, self.every[hour].steps):
-            for column in numbers.values():
-                return self.program.blocks[column]
-        return hour
 
     def read(self, answer: LinearAnswer) -> Routed:
         """The routing that an answer's values say; what is within rounding is made exact."""
@@ -143,17 +132,3 @@ def started_in(routing: Routing, hours: Hours, replicas: Floats) -> Floats:
             more = np.diff(replicas[number, chain])
             started[number, chain[1:]] = np.maximum(more, 0.0)
     return started
-
-
-def _blocks(routing: Routing, hours: Hours) -> Sequence[int]:
-    """Hours alone; days where starts look from one hour to the next."""
-    if not any(d.start_hours > 0 for d in routing.deployments):
-        return list(range(hours.number))
-    blocks, number = [0] * hours.number, 0
-    for chain in hours.chains:
-        for position, hour in enumerate(chain):
-            if position and position % DAY == 0:
-                number += 1
-            blocks[int(hour)] = number
-        number += 1
-    return blocks
