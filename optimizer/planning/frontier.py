@@ -26,6 +26,7 @@ from optimizer.tables import Case
 from optimizer.tables.schema import TABLES
 
 MOST_POINTS = 50
+ALIKE = 1e-5  # plans that differ by less, in cost relative, are no better than each other
 Plans = Callable[[Case], Mapping[str, Any]]
 """Returns the document of a case's plan; of an infeasible case with that status."""
 
@@ -162,11 +163,15 @@ def mark_efficient(points: Sequence[Point]) -> list[Point]:
 
 
 def _beats(one: Point, other: Point) -> bool:
+    """Whether one is no worse in all three and better in one: by more than plans are rounded."""
     if not one.feasible:
         return False
-    mine = (one.cost, -one.quality, one.latency)
-    theirs = (other.cost, -other.quality, other.latency)
-    return mine != theirs and all(a <= b for a, b in zip(mine, theirs, strict=True))
+    better = (
+        (other.cost - one.cost) / max(abs(other.cost), 1e-300),
+        one.quality - other.quality,
+        other.latency - one.latency,
+    )
+    return min(better) >= -ALIKE and max(better) > ALIKE
 
 
 def asking(case: Case, average: float) -> Case:

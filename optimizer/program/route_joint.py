@@ -33,6 +33,7 @@ from optimizer.program.route_check import check_routed
 from optimizer.program.route_hour import Hours, most_steps
 from optimizer.program.route_prices import RoutePrices, route_prices
 from optimizer.program.route_program import RouteProgram, at_prices
+from optimizer.program.route_queue import pooled_alike, roomier, tighter
 from optimizer.program.routing import Routed, Routing
 from optimizer.program.search import on_step
 from optimizer.program.solve import Answer, solve
@@ -41,6 +42,7 @@ from optimizer.program.watch import Watch
 
 ROUNDS = 4
 HOUR_NODES = 500
+QUEUE_ROUNDS = 2  # in which hours are solved again at the load of the pools chosen
 WHOLE_COLUMNS = 3_000
 MANY_HOURS = 24
 
@@ -112,19 +114,43 @@ class RouteCase:
     def solve(
         self, write: Callable[[Hours], RouteProgram], guide: Guide | None = None
     ) -> tuple[LinearAnswer, Routed | None]:
+        """Solve a program of the hours, with replicas as full as the pools chosen may be.
+
+        The bound is that of the largest pools; see ``route_queue``.
+        """
+        found, routed = self._repaired(write, self.hours, guide)
+        bound, hours, kept = found.bound, self.hours, routed
+        rounds = QUEUE_ROUNDS if self.hours.number <= MANY_HOURS else 0
+        for number in range(rounds + 1):
+            room = None if routed is None else tighter(self.routing, routed, hours.room)
+            if room is None or number == rounds:
+                break
+            hours, kept = replace(hours, room=room), routed
+            found, routed = self._repaired(write, hours, guide)
+        best = routed if routed is not None else kept
+        found = replace(found, bound=bound)
+        return found, None if best is None else roomier(self.routing, best)
+
+    def _repaired(
+        self, write: Callable[[Hours], RouteProgram], at: Hours, guide: Guide | None
+    ) -> tuple[LinearAnswer, Routed | None]:
         """Solve a program of the hours, by blocks; what is tiny is repaired.
 
         Loads under 1e-5 of a replica are left out of the program, which bounds from below;
         where the answer breaks a capacity by them, they are rounded up instead.
         """
-        written = write(self.hours)
+        written = write(at)
         found = self._solved(written, "values", guide)
         if not found.status.has_plan:
             return found, None
         routed = written.read(found)
-        if all(check.ok for check in check_routed(self.routing, self.hours, routed)):
+        # Pools that are too full are another matter: `solve` sees to them.
+        checked = replace(
+            self.routing, deployments=tuple(map(pooled_alike, self.routing.deployments))
+        )
+        if all(check.ok for check in check_routed(checked, at, routed)):
             return found, routed
-        exact = write(replace(self.hours, exact=True))
+        exact = write(replace(at, exact=True))
         again = self._solved(exact, "values", guide)
         if not again.status.has_plan:
             return again, None

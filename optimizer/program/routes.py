@@ -18,6 +18,8 @@ from optimizer.billing.catalogue import Catalogue, rows
 from optimizer.demand.requests import RequestClass, Requests
 from optimizer.errors import DataError
 from optimizer.program.quality import Pair, score_pairs
+from optimizer.program.route_asking import TIMES, Served, asking
+from optimizer.program.route_queue import all_with_headroom
 from optimizer.program.routing import SECONDS, Deployment, Missed, Route, Routing, Stream
 from optimizer.tables import Case
 
@@ -84,6 +86,12 @@ def read_routing(case: Case, catalogue: Catalogue, requests: Requests) -> Routin
             barred.append(_route(case, s, d, deployment, stream, profile, quality, lines))
             continue
         routes.append(_route(case, s, d, deployment, stream, profile, quality, lines))
+    if case.settings.risk.queueing == "mgc":
+        served = [
+            Served(d, classes[streams[s].workload], streams[s].bucket, *map(profile.scalar, TIMES))
+            for s, d, profile in found
+        ]
+        deployments = all_with_headroom(deployments, asking(case, served))
     limits = case.settings.limits
     return Routing(
         streams=tuple(streams),
