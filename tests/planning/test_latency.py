@@ -11,6 +11,7 @@ import pytest
 from optimizer.errors import DataError
 from optimizer.planning import make_plan, plan_document
 from optimizer.planning.attainment import Stress, play_plan
+from optimizer.reporting.text import plan_page, render
 from optimizer.tables import read_case
 
 HOURS = ((7200, 3600), (21600, 7200), (40000, 0))
@@ -90,6 +91,17 @@ def test_what_a_plan_claims_is_what_it_attains(
     assert all(check["ok"] for check in document["checks"])
     played = play_plan(read_case(careful), document)
     assert list(played.latency) == attainment["latency"]  # the document repeats it
+
+
+def test_the_page_tells_what_was_attained(plans: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    careful = render(plan_page(plans[1]), width=120, colour=False)
+    (line,) = [
+        line for line in careful.splitlines() if line.startswith("chat  ") and "kept" in line
+    ]
+    share = plans[1]["attainment"]["latency"][0]["attained"]
+    assert f"{share:.1%}" in line
+    naive = render(plan_page(plans[0]), width=120, colour=False)
+    assert "attained" not in naive
 
 
 def test_without_headroom_the_same_hours_do_not_keep_it(
