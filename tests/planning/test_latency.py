@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from optimizer.errors import DataError
 from optimizer.planning import make_plan, plan_document
 from optimizer.planning.attainment import Stress, play_plan
+from optimizer.reporting.exports import autoscaler, gateway, litellm
 from optimizer.reporting.text import plan_page, render
 from optimizer.tables import read_case
 
@@ -140,3 +142,16 @@ def test_hours_are_needed(careful: Path, plans: tuple[dict[str, Any], dict[str, 
     routes = [{k: v for k, v in row.items() if k != "hour"} for row in plans[1]["routes"]]
     with pytest.raises(DataError, match="without its hours"):
         play_plan(read_case(careful), {**plans[1], "routes": routes})
+
+
+def test_a_real_plan_can_be_exported(plans: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    document = plans[1]
+    hour = "2026-11-21T01:00:00Z"
+    config = litellm(document, hour)
+    assert '"hosted_vllm/tiny"' in config
+    assert '"openai/best"' in config
+    weights = [int(text) for text in re.findall(r"weight: (\d+)", gateway(document, hour))]
+    assert sum(weights) == 2000  # two classes
+    table = autoscaler(document).splitlines()
+    assert len(table) == 1 + 3
+    assert table[2].startswith(f"{hour},small,tiny,")
