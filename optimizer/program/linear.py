@@ -171,16 +171,7 @@ def solve_linear(
         Off by default: that of HiGHS is wrong on some small programs.
     """
     matrix = Matrix.of(program)
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(program.names), len(program.terms)
-    lp.col_cost_ = np.array(program.cost, dtype=np.float64)
-    lp.col_lower_ = np.array(program.lower, dtype=np.float64)
-    lp.col_upper_ = np.array(program.upper, dtype=np.float64)
-    lp.row_lower_, lp.row_upper_ = matrix.low, matrix.high
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = matrix.start
-    lp.a_matrix_.index_ = matrix.index
-    lp.a_matrix_.value_ = matrix.value
+    lp = highs_lp(program, matrix)
     whole = np.array(program.whole, dtype=bool)
     integer = bool(whole.any()) and not relaxed
     if integer:
@@ -209,6 +200,21 @@ def solve_linear(
     solver.passModel(lp)
     solver.run()
     return read_highs(solver, matrix, integer=integer)
+
+
+def highs_lp(program: LinearProgram, matrix: Matrix) -> highspy.HighsLp:
+    """The relaxation of a program as HiGHS takes it."""
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = len(program.names), len(program.terms)
+    lp.col_cost_ = np.array(program.cost, dtype=np.float64)
+    lp.col_lower_ = np.array(program.lower, dtype=np.float64)
+    lp.col_upper_ = np.array(program.upper, dtype=np.float64)
+    lp.row_lower_, lp.row_upper_ = matrix.low, matrix.high
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_ = matrix.start
+    lp.a_matrix_.index_ = matrix.index
+    lp.a_matrix_.value_ = matrix.value
+    return lp
 
 
 def read_highs(solver: highspy.Highs, matrix: Matrix, *, integer: bool) -> LinearAnswer:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.program.linear import LinearAnswer, LinearProgram, solve_linear
+from optimizer.program.linear_branch import branch
 from optimizer.program.problem import Floats, Ints
 from optimizer.program.route_hour import EVERYWHERE, BlockProgram
 from optimizer.program.status import Status
@@ -222,6 +223,10 @@ def solve_blocks(
     parts = Decomposed.of(program)
 
     def solve(one: LinearProgram) -> LinearAnswer:
+        if nodes is not None and len(parts.columns) > 1:
+            quick = branch(one, gap=gap, nodes=nodes)
+            if quick.status.has_plan:
+                return quick
         return solve_linear(one, gap=gap, nodes=nodes)
 
     if not len(parts.links):

@@ -101,7 +101,8 @@ def _quality(routing: Routing, x: Floats) -> list[Check]:
             if routing.streams[route.stream].workload == workload:
                 points += route.quality * x[r]
                 count += x[r]
-        short = np.where(count > 0, target - points / np.maximum(count, 1e-300), 0.0)
+        # Of the class's largest hour, so that a trickle of what waited counts as such.
+        short = (target * count - points) / max(float(count.max(initial=0.0)), 1e-300)
         worst = max(worst, float(short.max(initial=0.0)))
     return [_check("route.quality", worst)] if any_target else []
 

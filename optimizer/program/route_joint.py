@@ -33,7 +33,8 @@ from optimizer.program.route_check import check_routed
 from optimizer.program.route_hour import Hours, most_steps
 from optimizer.program.route_prices import RoutePrices, route_prices
 from optimizer.program.route_program import RouteProgram, at_prices
-from optimizer.program.route_queue import pooled_alike, roomier, tighter
+from optimizer.program.route_queue import roomier, tighter
+from optimizer.program.route_settle import settle
 from optimizer.program.routing import Routed, Routing
 from optimizer.program.search import on_step
 from optimizer.program.solve import Answer, solve
@@ -84,7 +85,7 @@ class RouteCase:
     @property
     def precision(self) -> float:
         """Relative gap of each hour's program: exact in small cases."""
-        return 1e-7 if self.hours.number <= MANY_HOURS else 2e-4
+        return 1e-7 if self.hours.number <= MANY_HOURS else 5e-4
 
     def usage(self, routed: Routed) -> tuple[Floats, Floats]:
         """(P, N) units that a routing draws from each pool, and those that may be on spot."""
@@ -118,7 +119,7 @@ class RouteCase:
 
         The bound is that of the largest pools; see ``route_queue``.
         """
-        found, routed = self._repaired(write, self.hours, guide)
+        found, routed = self._settled(write, self.hours, guide)
         bound, hours, kept = found.bound, self.hours, routed
         rounds = QUEUE_ROUNDS if self.hours.number <= MANY_HOURS else 0
         for number in range(rounds + 1):
@@ -126,36 +127,20 @@ class RouteCase:
             if room is None or number == rounds:
                 break
             hours, kept = replace(hours, room=room), routed
-            found, routed = self._repaired(write, hours, guide)
+            found, routed = self._settled(write, hours, guide)
         best = routed if routed is not None else kept
         found = replace(found, bound=bound)
         return found, None if best is None else roomier(self.routing, best)
 
-    def _repaired(
+    def _settled(
         self, write: Callable[[Hours], RouteProgram], at: Hours, guide: Guide | None
     ) -> tuple[LinearAnswer, Routed | None]:
-        """Solve a program of the hours, by blocks; what is tiny is repaired.
-
-        Loads under 1e-5 of a replica are left out of the program, which bounds from below;
-        where the answer breaks a capacity by them, they are rounded up instead.
-        """
+        """Solve a program of the hours, by blocks; what is tiny is settled afterwards."""
         written = write(at)
         found = self._solved(written, "values", guide)
         if not found.status.has_plan:
             return found, None
-        routed = written.read(found)
-        # Pools that are too full are another matter: `solve` sees to them.
-        checked = replace(
-            self.routing, deployments=tuple(map(pooled_alike, self.routing.deployments))
-        )
-        if all(check.ok for check in check_routed(checked, at, routed)):
-            return found, routed
-        exact = write(replace(at, exact=True))
-        again = self._solved(exact, "values", guide)
-        if not again.status.has_plan:
-            return again, None
-        status = Status.STOPPED if again.objective > found.bound else again.status
-        return replace(again, bound=found.bound, status=status), exact.read(again)
+        return found, settle(self.routing, at, written.read(found))
 
     def _solved(
         self, written: RouteProgram, wanted: str, guide: Guide | None = None

@@ -68,11 +68,6 @@ def all_with_headroom(
     )
 
 
-def pooled_alike(deployment: Deployment) -> Deployment:
-    """Return a deployment whose replicas run as full as in the largest pool, in any."""
-    return replace(deployment, utilisation=())
-
-
 def loads(routing: Routing, routed: Routed) -> Floats:
     """(deployments, N) replicas' worth of requests."""
     made = np.zeros_like(routed.replicas)
