@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from api import export, whatif
+from api import export, frontier, whatif
 from api import serve as serving
 from api.terminal import Terminal
 from optimizer.errors import DataError, GpuoptError, UsageError
@@ -539,6 +539,7 @@ class _Errors:
 
 _TERMINAL = Terminal(errors=_Errors, progress=_progress, write=_print, show=_show, save=_write)
 export.register(app, _TERMINAL)
+frontier.register(app, _TERMINAL)
 whatif.register(app, _TERMINAL)
 
 if __name__ == "__main__":

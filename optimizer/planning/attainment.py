@@ -23,6 +23,7 @@ from optimizer.tables import Case, parse_hour
 
 Document = Mapping[str, Any]
 HOURS = 12  # that are played by default
+MOST_REQUESTS = 30_000  # of a deployment and hour: its peak and what is around it
 TOLERANCE = 1e-9
 
 
@@ -98,7 +99,7 @@ def play_plan(
         for number, (deployment, asked_of) in enumerate(sorted(pools.items())):
             seed = (case.settings.solve.seed, hour, number)
             count = replicas.get((hour, deployment), 0.0)
-            for attained in play_hour(asked_of, count, seed, stress.slower):
+            for attained in play_hour(asked_of, count, seed, stress.slower, MOST_REQUESTS):
                 found[attained.workload].append(attained)
     latency = tuple(
         _latency(name, found[name], profiles.percentile(name))

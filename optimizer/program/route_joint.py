@@ -33,6 +33,7 @@ from optimizer.program.route_check import check_routed
 from optimizer.program.route_hour import Hours, most_steps
 from optimizer.program.route_prices import RoutePrices, route_prices
 from optimizer.program.route_program import RouteProgram, at_prices
+from optimizer.program.route_queue import roomier, tighter
 from optimizer.program.route_settle import settle
 from optimizer.program.routing import Routed, Routing
 from optimizer.program.search import on_step
@@ -42,6 +43,7 @@ from optimizer.program.watch import Watch
 
 ROUNDS = 4
 HOUR_NODES = 500
+QUEUE_ROUNDS = 2  # in which hours are solved again at the load of the pools chosen
 WHOLE_COLUMNS = 3_000
 MANY_HOURS = 24
 
@@ -113,12 +115,32 @@ class RouteCase:
     def solve(
         self, write: Callable[[Hours], RouteProgram], guide: Guide | None = None
     ) -> tuple[LinearAnswer, Routed | None]:
+        """Solve a program of the hours, with replicas as full as the pools chosen may be.
+
+        The bound is that of the largest pools; see ``route_queue``.
+        """
+        found, routed = self._settled(write, self.hours, guide)
+        bound, hours, kept = found.bound, self.hours, routed
+        rounds = QUEUE_ROUNDS if self.hours.number <= MANY_HOURS else 0
+        for number in range(rounds + 1):
+            room = None if routed is None else tighter(self.routing, routed, hours.room)
+            if room is None or number == rounds:
+                break
+            hours, kept = replace(hours, room=room), routed
+            found, routed = self._settled(write, hours, guide)
+        best = routed if routed is not None else kept
+        found = replace(found, bound=bound)
+        return found, None if best is None else roomier(self.routing, best)
+
+    def _settled(
+        self, write: Callable[[Hours], RouteProgram], at: Hours, guide: Guide | None
+    ) -> tuple[LinearAnswer, Routed | None]:
         """Solve a program of the hours, by blocks; what is tiny is settled afterwards."""
-        written = write(self.hours)
+        written = write(at)
         found = self._solved(written, "values", guide)
         if not found.status.has_plan:
             return found, None
-        return found, settle(self.routing, self.hours, written.read(found))
+        return found, settle(self.routing, at, written.read(found))
 
     def _solved(
         self, written: RouteProgram, wanted: str, guide: Guide | None = None
