@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from api.backtest import backtest
 from optimizer.errors import DataError, GpuoptError, UsageError
 
 if TYPE_CHECKING:
@@ -267,6 +268,9 @@ def demo(
             f"\nEvery number with its rows: {output / 'plan.json'}\n"
             f"The same page as text:      {output / 'plan.txt'}\n"
         )
+
+
+app.command()(backtest)
 
 
 def main() -> None:

@@ -123,6 +123,10 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
         for number, part in enumerate(plan.parts)
         for check in part.answer.checks
     ]
+    if plan.bought:
+        from optimizer.planning.backtest.gate import gate  # it is planning too: no cycle
+
+        document["gate"] = gate(case).as_dict()
     document["explanation"] = explain(plan, document)
     return document
 

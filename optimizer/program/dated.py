@@ -134,7 +134,10 @@ def solve_dated(problem: Dated, *, gap: float = 1e-4, rounds: int = 400) -> Date
              for j, found in enumerate(inside)]  # fmt: skip
     instrument = [np.array([o for _, o in found], dtype=np.int64) for found in inside]
     scale = max(
-        sum(float(w @ (problem.price @ d)) for w, d in zip(problem.weight, problem.demand, strict=True)),
+        sum(
+            float(w @ (problem.price @ d))
+            for w, d in zip(problem.weight, problem.demand, strict=True)
+        ),
         1e-9,
     )
     program = _Program(

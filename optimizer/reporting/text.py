@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from optimizer.reporting.backtest import gate_lines
 from optimizer.reporting.beside import beside_the_bill, left_unserved, stopped
 from optimizer.reporting.layout import HALF_CENT, cents, dollars, percent, section
 from optimizer.reporting.layout import table as make_table
@@ -287,6 +288,7 @@ def _certainty(document: Document) -> list[RenderableType]:
         *stopped(document),
         Text(bound),
         Text(proof + (f" Failed: {', '.join(failed)}." if failed else "")),
+        *gate_lines(document),
     ]
     notes = [line for line in document["explanation"] if line.startswith(("Demand:", "Terms"))]
     return [*lines, *(Text(note, style="dim") for note in notes)]

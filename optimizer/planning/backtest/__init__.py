@@ -7,4 +7,13 @@ from optimizer.planning.backtest.outlook import Beliefs
 from optimizer.planning.backtest.policy import Policy
 from optimizer.planning.backtest.run import Backtest, backtest
 
-__all__ = ["Backtest", "Beliefs", "Gate", "Policy", "Verdict", "backtest", "backtest_document", "gate"]
+__all__ = [
+    "Backtest",
+    "Beliefs",
+    "Gate",
+    "Policy",
+    "Verdict",
+    "backtest",
+    "backtest_document",
+    "gate",
+]

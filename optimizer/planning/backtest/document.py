@@ -13,8 +13,8 @@ from optimizer.tables import format_hour
 
 METHOD = (
     "On each date a rule sees the hours before it and nothing else; it begins with nothing held.",
-    "Commitments are charged inside the window only, at their amortised hourly rate (a monthly "
-    "payment over 730 hours); payments are not discounted.",
+    "Commitments are charged inside the window only, at their amortised hourly rate.",
+    "Of a monthly payment an hour bears a 730th; payments are not discounted.",
     "Amounts are continuous; the usage is covered by the replay of the providers' laws.",
     "Usage that ran on spot, that has no on-demand price or that no offer covers is left out.",
     "The optimum knows the whole window and buys continuous amounts on the same dates.",
@@ -25,10 +25,11 @@ def backtest_document(result: Backtest, *, detail: bool = False) -> dict[str, An
     """Rules by scenario and start, the instruments, and what was left out."""
     opened = result.opened
     market, history = opened.market, opened.history
-    rows = []
-    for outcome in result.outcomes:
-        for walk in (*outcome.walks, outcome.optimum):
-            rows.append(_row(outcome, walk, history.first_hour, detail))
+    rows = [
+        _row(outcome, walk, history.first_hour, detail)
+        for outcome in result.outcomes
+        for walk in (*outcome.walks, outcome.optimum)
+    ]
     document: dict[str, Any] = {
         **head(result.case),
         "history": {
@@ -47,7 +48,9 @@ def backtest_document(result: Backtest, *, detail: bool = False) -> dict[str, An
             }
             for o, name in enumerate(market.instruments)
         ],
-        "left_out": [{"name": name, "reason": why} for name, why in sorted(opened.left_out.items())],
+        "left_out": [
+            {"name": name, "reason": why} for name, why in sorted(opened.left_out.items())
+        ],
         "notes": list(opened.notes),
         "method": list(METHOD),
         "rules": rows,

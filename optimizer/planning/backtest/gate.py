@@ -18,10 +18,11 @@ from optimizer.planning.backtest.market import DAY, MONTH, open_market
 from optimizer.planning.backtest.policy import Policy
 from optimizer.planning.backtest.rules import MostSaved, OnDemand
 from optimizer.planning.backtest.run import Outcome, backtest
-from optimizer.planning.backtest.walk import Walk
+from optimizer.planning.backtest.walk import Rule, Walk
 from optimizer.tables import Case
 
 LOOK_BACK = 30  # days of the provider's rule that the policy is held against
+MOST_DATES = 12
 TIE = 0.001  # what the policy may cost more than the provider's rule and still pass
 
 
@@ -83,10 +84,12 @@ class Gate:
         }
 
 
-def gate(case: Case, *, step: int = MONTH) -> Gate:
+def gate(case: Case) -> Gate:
     """Hold the policy against the provider's rule on the case's own history.
 
-    Never raises for a history that cannot be walked: then nothing is known, and why.
+    Purchases are made monthly, and in longer histories every so many months that there are no
+    more than twelve dates: it is shown with every plan, so it must be quick.  Never raises for
+    a history that cannot be walked: then nothing is known, and why.
     """
     try:
         opened = open_market(case)
@@ -96,15 +99,16 @@ def gate(case: Case, *, step: int = MONTH) -> Gate:
     kinds = ["all"]
     if market.money.any() and not market.money.all():
         kinds += ["units", "money"]
-    rules = [OnDemand(), *(MostSaved(LOOK_BACK, kind) for kind in kinds), Policy()]
-    walked = backtest(case, step=step, starts=1, backwards=False, rules=rules)
+    rules: list[Rule] = [OnDemand(), *(MostSaved(LOOK_BACK, kind) for kind in kinds), Policy()]
+    months = -(-history.hours // (MOST_DATES * MONTH))
+    walked = backtest(case, step=months * MONTH, starts=1, backwards=False, rules=rules)
     outcome = walked.outcomes[0]
     term = int(market.term.min())
     calendar = outcome.scenario.calendar
     window = calendar.last - calendar.first
     found = Gate(Verdict.unknown, "", history.hours, term, outcome)
     ours, theirs = found.ours, found.providers
-    assert ours is not None and theirs is not None  # noqa: PT018, S101  both were walked
+    assert ours is not None and theirs is not None  # noqa: PT018  both were walked
     if window < term:
         verdict = Verdict.unknown
         reason = (

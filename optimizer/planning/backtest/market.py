@@ -242,13 +242,15 @@ def _past(case: Case) -> tuple[UsageLines, list[str]]:
     notes = [f"{missing} hours without any row count as hours in which nothing ran"]
     if usage.daily.any():
         notes.append("daily rows are spread evenly over their hours: bursts within a day are lost")
+    window = slice(first, last)
     cut = replace(
         usage,
         first_hour=usage.first_hour + first,
-        **{
-            name: getattr(usage, name)[:, first:last]
-            for name in ("quantity", "spot", "spot_taken", "tolerant", "present")
-        },
+        quantity=usage.quantity[:, window],
+        spot=usage.spot[:, window],
+        spot_taken=usage.spot_taken[:, window],
+        tolerant=usage.tolerant[:, window],
+        present=usage.present[:, window],
     )
     return cut, notes if missing else notes[1:]
 
@@ -270,12 +272,20 @@ def _lines(catalogue: Catalogue, usage: UsageLines, left: dict[str, str]) -> lis
 
 def _take(usage: UsageLines, keep: list[int]) -> UsageLines:
     rows = np.array(keep, dtype=np.int64)
-    names = ("meter", "account", "zone", "restart_cost", "unmet_penalty")
-    arrays = ("lost_hours", "quantity", "spot", "spot_taken", "tolerant", "present", "daily")
     return replace(
         usage,
-        **{name: tuple(getattr(usage, name)[index] for index in keep) for name in names},
-        **{name: getattr(usage, name)[rows] for name in arrays},
+        meter=tuple(usage.meter[index] for index in keep),
+        account=tuple(usage.account[index] for index in keep),
+        zone=tuple(usage.zone[index] for index in keep),
+        restart_cost=tuple(usage.restart_cost[index] for index in keep),
+        unmet_penalty=tuple(usage.unmet_penalty[index] for index in keep),
+        lost_hours=usage.lost_hours[rows],
+        quantity=usage.quantity[rows],
+        spot=usage.spot[rows],
+        spot_taken=usage.spot_taken[rows],
+        tolerant=usage.tolerant[rows],
+        present=usage.present[rows],
+        daily=usage.daily[rows],
     )
 
 
@@ -285,7 +295,7 @@ def _probes(
     """One holding of each offer that can be walked, in force for ever."""
     best: dict[tuple[object, ...], Offer] = {}
     for name in sorted(catalogue.offers):
-        offer: Offer | None = catalogue.offers[name]
+        offer = catalogue.offers[name]
         if offer.starts is not None or offer.law == "capacity.block":
             left[name] = "it has a fixed start: it cannot be bought on any date"
         elif offer.bundle:
@@ -295,11 +305,10 @@ def _probes(
         else:
             covers = frozenset(catalogue.draws[name]) & set(lines.meter)
             key = (offer.law, covers, offer.zone, offer.account, offer.scope)
-            other = best.get(key)
-            if other is None or _shorter(offer, other):
-                best[key], offer = offer, other
-            if offer is not None:
-                left[offer.name] = f"{best[key].name} covers the same for a shorter term, or less"
+            other = best.setdefault(key, offer)
+            if other is not offer:
+                best[key], loser = (offer, other) if _shorter(offer, other) else (other, offer)
+                left[loser.name] = f"{best[key].name} covers the same for a shorter term, or less"
     return [
         Holding(offer.name, offer, offer.amount_step, 0, _EVER, offer.account, offer.scope)
         for offer in sorted(best.values(), key=lambda offer: offer.name)

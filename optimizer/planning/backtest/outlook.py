@@ -37,6 +37,9 @@ class Beliefs:
     trend_weeks, doubt
         The trend is fitted through a year, so that a season is no trend, and moved down by
         this many standard errors.
+    usual
+        Drift per month that is usual (0.05 is a factor of 1.8 a year): what a trend through few
+        or noisy weeks says beyond it counts for little.
     growth
         Share of a rising trend that is credited: half, between what waiting would forgo
         (none) and what extrapolation would claim (all).
@@ -57,6 +60,7 @@ class Beliefs:
 
     trend_weeks: int = 52
     doubt: float = 1.0
+    usual: float = 0.05
     growth: float = 0.5
     share_weeks: int = 13
     generation: float = 24.0
@@ -66,7 +70,7 @@ class Beliefs:
     large: float = 0.05
     recent_days: int = 30
     scenarios: int = 12
-    months: tuple[float, ...] = (1, 2, 4, 6, 9, 12)
+    months: tuple[float, ...] = (1, 2, 3, 4, 6, 8, 10, 12)
     cells: int = 100_000
 
     @property
@@ -127,8 +131,13 @@ def foresee(market: Market, seen: Floats, beliefs: Beliefs, horizon: int) -> Out
 def group_drift(weekly_total: Floats, beliefs: Beliefs) -> float:
     """Drift of a group per month, in logs: its trend, doubted and damped."""
     slope, error = _trend(weekly_total[-beliefs.trend_weeks :])
-    drift = slope - beliefs.doubt * error
+    drift = (slope - beliefs.doubt * error) * _trusted(error, beliefs)
     return drift if drift < 0 else beliefs.growth * drift
+
+
+def _trusted(error: float, beliefs: Beliefs) -> float:
+    """How much of a trend counts: of a normal prior around none, what its error leaves."""
+    return beliefs.usual**2 / (beliefs.usual**2 + error**2)
 
 
 def generations_believed(share: Floats, beliefs: Beliefs) -> float:
@@ -183,8 +192,8 @@ def _fading(share: Floats, beliefs: Beliefs) -> Floats:
     found = np.zeros(len(share))
     for line, row in enumerate(share[:, -beliefs.share_weeks :]):
         if row[-1] > 0:
-            slope, _ = _trend(np.maximum(row, row.max() * 0.01))
-            found[line] = min(0.0, slope)
+            slope, error = _trend(np.maximum(row, row.max() * 0.01))
+            found[line] = min(0.0, slope * _trusted(error, beliefs))
     return found
 
 

@@ -95,8 +95,10 @@ def _with_elsewhere(market: Market) -> tuple[tuple[OrderedPair, ...], Floats, Fl
     """
     wide = [len(lines) > 1 for lines in market.reach]
     keys = [
-        (float(market.price[line]),)
-        + tuple((p.holding, p.draw) for p in market.pairs if p.line == line and wide[p.holding])
+        (
+            float(market.price[line]),
+            *((p.holding, p.draw) for p in market.pairs if p.line == line and wide[p.holding]),
+        )
         for line in range(len(market.lines))
     ]
     order = {key: number for number, key in enumerate(dict.fromkeys(keys))}
@@ -111,5 +113,5 @@ def _with_elsewhere(market: Market) -> tuple[tuple[OrderedPair, ...], Floats, Fl
         if wide[pair.holding] and other not in made:
             made.add(other)
             pairs.append(other)
-    price = np.concatenate([market.price, [key[0] for key in order]])
+    price = np.concatenate([market.price, np.array([key[0] for key in order], dtype=np.float64)])
     return tuple(pairs), price, feeds

@@ -52,10 +52,8 @@ class MostSaved:
     def decide(self, market: Market, seen: Floats, book: Book) -> Floats:
         """Instrument after instrument, the amount whose last unit just pays."""
         recent = seen[:, -self.days * DAY :]
-        return self.part * _one_by_one(
-            market, recent, book, _chosen(market, self.kinds),
-            lambda load, worth, rate: _last_that_pays(load, worth, rate),
-        )  # fmt: skip
+        chosen = _chosen(market, self.kinds)
+        return self.part * _one_by_one(market, recent, book, chosen, _last_that_pays)
 
 
 @dataclass(frozen=True)
@@ -97,21 +95,23 @@ class FixedCoverage:
         found = np.zeros(len(market.instruments))
         now = _in_force(book)
         for o in market.widest:
-            lines = sorted(market.reach[o])
-            spend = float((market.price[lines] @ recent[lines]).sum())
-            goal = (1 - self.share) * spend
-
-            def left(amount: float, o: int = o, lines: list[int] = lines) -> float:
-                force = now + found
-                force[o] += amount
-                level = np.repeat(force[:, None], recent.shape[1], axis=1)
-                rest = cover(market.pairs, market.price, recent, level)[2]
-                return float((market.price[lines] @ rest[lines]).sum())
-
-            if left(0.0) > goal:
-                most = max(float(sum(p.draw * recent[p.line] for p in market.of(o)).max()), 0.0)  # type: ignore[union-attr]
-                found[o] = _bisect(lambda x, left=left: left(x) <= goal, most)
+            found[o] = self._top_up(market, recent, now + found, o)
         return found
+
+    def _top_up(self, market: Market, recent: Floats, force: Floats, o: int) -> float:
+        """The least more of an instrument under which its lines reach the share."""
+        lines = sorted(market.reach[o])
+        goal = (1 - self.share) * float((market.price[lines] @ recent[lines]).sum())
+
+        def enough(amount: float) -> bool:
+            more = force.copy()
+            more[o] += amount
+            level = np.repeat(more[:, None], recent.shape[1], axis=1)
+            rest = cover(market.pairs, market.price, recent, level)[2]
+            return float((market.price[lines] @ rest[lines]).sum()) <= goal
+
+        load, _ = _load(market, recent, np.repeat(force[:, None], recent.shape[1], axis=1), o)
+        return 0.0 if enough(0.0) else _bisect(enough, float(load[-1].max(initial=0.0)))
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def gap_split() -> MostSaved:
     return MostSaved(30, "money-or-all", GAP_PART, label="sp-autopilot gap split")
 
 
-GAP_PART = 1 / 3
+GAP_PART = 1 / 2
 
 
 def _of_kinds(kinds: str) -> str:

@@ -119,13 +119,16 @@ def backtest(
         for name in ((FORWARD, BACKWARD) if backwards else (FORWARD,))
         for calendar in calendars(history.hours, step, starts)
     ]
-    told = {name: history if name == FORWARD else reversed_history(history) for name in (FORWARD, BACKWARD)}
+    told = {
+        name: history if name == FORWARD else reversed_history(history)
+        for name in (FORWARD, BACKWARD)
+    }
     jobs = [(scenario, rule) for scenario in scenarios for rule in (None, *chosen)]
     found = _run(market, told, jobs, executor, progress)
     outcomes, width = [], len(chosen) + 1
     for index, scenario in enumerate(scenarios):
         (best, ideal), *walks = found[index * width : (index + 1) * width]
-        assert best is not None  # noqa: S101  the first job of a scenario is its optimum
+        assert best is not None  # the first job of a scenario is its optimum
         outcomes.append(Outcome(scenario, best, ideal, tuple(walk for _, walk in walks)))
     return Backtest(case, opened, tuple(outcomes))
 

@@ -141,9 +141,7 @@ def decide_all(
     return amount
 
 
-def settle(
-    market: Market, history: History, calendar: Calendar, amount: Floats, rule: str
-) -> Walk:
+def settle(market: Market, history: History, calendar: Calendar, amount: Floats, rule: str) -> Walk:
     """Replay the window's usage against purchases, by the law, and price it."""
     dates = np.array(calendar.dates, dtype=np.int64)
     book = Book(dates, amount, market.term, calendar.last, calendar.step)
@@ -163,7 +161,9 @@ def settle(
         committed=float(committed.sum()),
         used=float((market.rate @ outcome.used).sum()),
         all_on_demand=float(whole.sum()),
-        by_step=np.stack([np.add.reduceat(left + committed, starts), np.add.reduceat(whole, starts)]),
+        by_step=np.stack(
+            [np.add.reduceat(left + committed, starts), np.add.reduceat(whole, starts)]
+        ),
         in_force=book.held(dates),
     )
 
