@@ -66,7 +66,7 @@ def _row(outcome: Outcome, walk: Walk, first_hour: int, detail: bool) -> dict[st
         "hours": calendar.last - calendar.first,
         "dates": len(calendar.dates),
         "rule": walk.rule,
-        "cost": exact(walk.cost),
+        "cost": exact(walk.on_demand) + exact(walk.committed),
         "on_demand": exact(walk.on_demand),
         "commitment_cost": exact(walk.committed),
         "all_on_demand": exact(walk.all_on_demand),
