@@ -22,6 +22,7 @@ import typer
 
 from api import export, frontier, whatif
 from api import serve as serving
+from api.backtest import backtest
 from api.terminal import Terminal
 from optimizer.errors import DataError, GpuoptError, UsageError
 
@@ -304,6 +305,9 @@ def demo(
             f"\nEvery number with its rows: {output / 'plan.json'}\n"
             f"The same page as text:      {output / 'plan.txt'}\n"
         )
+
+
+app.command()(backtest)
 
 
 def main() -> None:

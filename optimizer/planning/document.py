@@ -135,6 +135,10 @@ def plan_document(plan: Plan, *, detail: bool = False, weighed: bool = True) -> 
         for number, part in enumerate(plan.parts)
         for check in part.answer.checks
     ]
+    if weighed and plan.bought:
+        from optimizer.planning.backtest.gate import gate  # it is planning too: no cycle
+
+        document["gate"] = gate(case).as_dict()
     if weighed:
         document["explanation"] = explain(plan, document)
     return document

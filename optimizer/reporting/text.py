@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optimizer.reporting.attained import attained_sections
+from optimizer.reporting.backtest import gate_lines
 from optimizer.reporting.beside import beside_the_bill, left_unserved, stopped
 from optimizer.reporting.ladder import futures_sections
 from optimizer.reporting.layout import HALF_CENT, cents, dollars, percent, section
@@ -293,6 +294,7 @@ def _certainty(document: Document) -> list[RenderableType]:
         *stopped(document),
         Text(bound),
         Text(proof + (f" Failed: {', '.join(failed)}." if failed else "")),
+        *gate_lines(document),
     ]
     notes = [line for line in document["explanation"] if line.startswith(("Demand:", "Terms"))]
     return [*lines, *(Text(note, style="dim") for note in notes)]

@@ -20,7 +20,7 @@ HEAD = ("schema_version", "currency", "snapshot", "settings", "seed")
 KEYS = (
     *("plan", "status", "baseline", "total", "savings", "objective", "lower_bound"),
     *("gap", "gap_solver", "gap_law", "purchases", "considered", "commitments", "spot"),
-    *("kpis", "baseline_bill", "bill", "checks", "explanation"),
+    *("kpis", "baseline_bill", "bill", "checks", "explanation", "gate"),
 )
 PURCHASE = (
     *("offer", "provider_offer_id", "quantity", "upfront", "hourly", "term_hours"),
@@ -30,7 +30,7 @@ BILL = (
     *("total", "on_demand", "spot", "commitment_cost", "covered_at_on_demand", "coverage"),
     *("utilization", "effective_savings_rate", "commitments"),
 )
-NOT_ASKED = ("substitutions", "jobs", "routes", "replicas", "relaxations", "ladder", "cvar", "gate")
+NOT_ASKED = ("substitutions", "jobs", "routes", "replicas", "relaxations", "ladder", "cvar")
 MONEY = ("baseline", "total", "savings", "objective", "lower_bound")
 
 
