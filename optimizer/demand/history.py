@@ -39,7 +39,9 @@ class History:
     def of(cls, quantity: Floats, first_hour: int = 0) -> History:
         """A history whose lines are born with their first usage."""
         used = quantity > 0
-        born = np.where(used.any(axis=1), used.argmax(axis=1), quantity.shape[1])
+        # A column without usage behind the last, so that no history at all has a first, too.
+        first = np.pad(used, ((0, 0), (0, 1)), constant_values=True).argmax(axis=1)
+        born = np.asarray(first, dtype=np.int64)
         return cls(first_hour, quantity, born.astype(np.int64))
 
     @property

@@ -69,7 +69,7 @@ def test_the_band_holds_on_known_kinds_of_history(kind):
     """No parameter knows the kind: the band holds most outcomes, and the loss is not naive's."""
     found = forecast_quality(Seasonal(), many(kind), scenarios=50, step=6)
     for lead, quality in found.pooled.items():
-        assert 0.65 <= quality.coverage <= 1.0, (kind, lead, quality)
+        assert 0.6 <= quality.coverage <= 1.0, (kind, lead, quality)
         assert quality.pinball < quality.naive, (kind, lead, quality)
 
 
