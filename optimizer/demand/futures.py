@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from optimizer.demand.events import Choice, drawn_outcomes, every_outcome, least_futures
 from optimizer.demand.forecaster import forecaster_of
 from optimizer.demand.history import SHORT, history_of
-from optimizer.demand.horizon import HorizonDemand, demand_of_horizon, planned_usage
+from optimizer.demand.horizon import WEEK, HorizonDemand, demand_of_horizon, planned_usage
 from optimizer.demand.initiatives import apply_initiatives, requests_of, with_lines
 from optimizer.demand.portfolio import Events, read_events
 from optimizer.demand.scenarios import Scenarios, with_quantity
@@ -146,15 +146,19 @@ def _names(demand: list[str], choices: Sequence[Choice], outcomes: Integers) -> 
 def _demand_paths(case: Case, base: HorizonDemand) -> tuple[Floats, tuple[str, ...]]:
     """(S, L, T) equally likely demand, without initiatives, and notes on its origin."""
     settings = case.settings
-    usage = planned_usage(case)
-    history, notes = history_of(usage, settings.as_of)
     whole = np.array(base.usage.quantity[None])
-    if settings.demand.forecaster == "weeks" or base.given.all():
-        return whole, () if base.given.all() else notes
+    if base.given.all():
+        return whole, ()
+    repeated = settings.demand.forecaster == "weeks"
+    history, notes = history_of(planned_usage(case), settings.as_of, repeated=repeated)
+    if repeated:
+        return whole, notes
     if history.hours < SHORT:
         note = "there is one demand scenario, as planned: no change of demand could be measured"
         return whole, (*notes, note)
-    skipped = settings.as_of - history.end
+    # A history that ended years ago is no more uncertain than one that ended a year ago.
+    late = settings.as_of - history.end
+    skipped = min(late, 52 * WEEK + late % WEEK)
     paths = forecaster_of(settings.demand.forecaster).paths(
         history,
         skipped + settings.horizon_hours,
