@@ -16,6 +16,7 @@ from optimizer.demand.history import SHORT, history_of
 from optimizer.demand.horizon import WEEK, HorizonDemand, demand_of_horizon, planned_usage
 from optimizer.demand.initiatives import apply_initiatives, requests_of, with_lines
 from optimizer.demand.portfolio import Events, read_events
+from optimizer.demand.quality import ForecastQuality, forecast_quality
 from optimizer.demand.scenarios import Scenarios, with_quantity
 from optimizer.errors import DataError
 from optimizer.tables import Case
@@ -68,6 +69,26 @@ def scenarios_of_horizon(case: Case) -> Scenarios:
         price_factor=events.price_factor(outcomes),
         requests_added=requests_of(events.items, happens, paths.shape[2]),
     )
+
+
+def quality_of_forecast(case: Case) -> tuple[tuple[str, ...], ForecastQuality]:
+    """Return the meter of each line, and how the case's forecaster did on its own history.
+
+    Raises
+    ------
+    UsageError
+        If the forecaster needs an extra that is not installed.
+    """
+    settings, usage = case.settings, planned_usage(case)
+    repeated = settings.demand.forecaster == "weeks"
+    history, notes = history_of(usage, settings.as_of, repeated=repeated)
+    quality = forecast_quality(
+        forecaster_of(settings.demand.forecaster),
+        history,
+        scenarios=1 if repeated else max(settings.demand.scenarios, DEFAULT_SCENARIOS),
+        seed=settings.solve.seed,
+    )
+    return usage.meter, replace(quality, notes=(*notes, *quality.notes))
 
 
 def _refuse_many(case: Case) -> None:
