@@ -187,7 +187,11 @@ def _demand_paths(case: Case, base: HorizonDemand) -> tuple[Floats, tuple[str, .
         settings.solve.seed,
     )[:, :, skipped:]
     np.copyto(paths, whole, where=base.given)
-    return paths, notes
+    note = (
+        f"hours without rows are forecast in {len(paths)} paths of equal odds "
+        f"({settings.demand.forecaster}); the repeated weeks are only the single demand beside them"
+    )
+    return paths, (note, *notes)
 
 
 def _tolerant(base: HorizonDemand, paths: Floats) -> Floats:

@@ -34,6 +34,7 @@ def test_seasonal_makes_twenty_unless_told(write_case):
     found = scenarios_of_horizon(write_case(history(), SEASONAL + "\nscenarios = 7"))
     assert len(found) == 7
     assert found.odds == pytest.approx(1 / 7)
+    assert any("forecast in 7 paths of equal odds (seasonal)" in n for n in found.base.notes)
     assert found.quantity.std(axis=0).max() > 0
 
 
