@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,8 @@ RECENT = 52.0  # weeks after which an origin is drawn half as often
 OWN_ORIGINS = 8  # fewer than these, and a line's errors are taken from other lines
 LENT = 20.0  # a quiet line with n origins borrows an error at odds LENT / (LENT + n)
 BELIEVED = 0.5  # share of the mean error, the drift that no trend foresaw, that is kept
-WIDER = 1.2  # errors are measured on the history that chose the level: they are too small
+WIDER = 1.1  # errors are measured on the history that chose the level: they are too small
+TAIL = 0.66  # (z² + 1) / 4 at P90
 MOST_RATIO = 2.0  # growth beyond this over today's level goes on by amounts, not by rates
 
 
@@ -54,8 +57,7 @@ def _level_paths(
     own = _own(levels.errors[:, :choices, :])
     odds = 0.5 ** (np.arange(choices)[::-1] / RECENT)
     errors = _centred(levels.errors[:, :choices, :], own, odds)
-    # The quantiles of a few paths lie inside those that they are drawn from.
-    errors *= np.sqrt((scenarios + 1) / max(scenarios - 1, 1))
+    errors *= _few(scenarios)
     effect = np.einsum("l,lo->o", levels.now, errors[:, :, -1])
     source = np.empty((scenarios, count, lines), dtype=np.int64)
     level = np.empty((scenarios, count, lines))
@@ -66,15 +68,38 @@ def _level_paths(
         chosen = _stratified(odds, effect, scenarios, random)
         origin, error = _errors(errors, own, chosen, odds, random)
         lead = begin + np.arange(1, size + 1)
-        spread = np.sqrt(1.0 + (begin + lead) / n)  # the drift is known no better than that
+        spread = _unsure(n - levels.first, begin, lead)
         expected = course[begin : begin + size] - (course[begin - 1] if begin else 0.0)
-        moved = expected + error[:, :size, :] * spread[:, None]
+        moved = expected + error[:, :size, :] * spread
         # Growth beyond twice today's level goes on by amounts, no longer by rates.
         scale = np.minimum(np.maximum(reached, levels.floor), most)
         level[:, begin : begin + size] = np.maximum(reached[:, None] + scale[:, None] * moved, 0.0)
         source[:, begin : begin + size] = origin[:, None, :] + 1 + np.arange(size)[:, None]
         reached = level[:, begin + size - 1]
     return source, level
+
+
+def _unsure(known: Integers, begin: int, lead: Integers) -> Floats:
+    """(k, L) factor of the errors for what so few weeks of history leave unknown.
+
+    Of n weeks the drift is known no better than √(1 + lead/n), and the spread of errors k
+    weeks after their origin, of which there are n/k apart, only as Student's t has it:
+    t₀.₉(ν)/z₀.₉ ≈ 1 + (z² + 1)/(4ν).
+    """
+    weeks = known + LENT  # what is borrowed counts as known
+    drift = np.sqrt(1.0 + (begin + lead[:, None]) / weeks)
+    freedom = np.maximum(weeks / (lead[:, None] - begin) - 1.0, 1.0)
+    return np.asarray(drift * (1.0 + TAIL / freedom))
+
+
+def _few(paths: int) -> float:
+    """The factor by which the P10–P90 band of a few paths is too narrow, at most 1.25.
+
+    Of S paths the interpolated P90 is the (0.9(S − 1) + 1)th, of which S + 1 are as likely.
+    """
+    normal = NormalDist()
+    reached = (0.9 * (paths - 1) + 1) / (paths + 1)
+    return min(1.25, normal.inv_cdf(0.9) / normal.inv_cdf(max(reached, 0.8)))
 
 
 def _own(errors: Floats) -> Flags:

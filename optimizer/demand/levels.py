@@ -26,7 +26,7 @@ PRIOR_ORIGINS = 26.0  # a line's own verdict counts as much as all lines' after 
 LONG = 26  # weeks after which a line without usage is taken as gone
 FLOOR = 0.25  # the level that changes are measured by is at least this share of the long mean
 TREND_WEEKS = 13
-ROBUST = 3.0  # changes further from their median than so many median distances are drawn in
+ROBUST = 3.0  # changes further from their median than so many mean distances are drawn in
 DAMPING = 0.95  # per week
 LONGEST_BLOCK = 13
 
@@ -183,7 +183,7 @@ def _slope(causal: Floats, scale: Floats, first: Integers) -> Floats:
     fine = count >= 4
     known = np.where(fine[:, :, None], window, 0.0)
     middle = np.nanmedian(known, axis=2, keepdims=True)
-    far = ROBUST * np.nanmedian(np.abs(known - middle), axis=2, keepdims=True)
+    far = ROBUST * np.nanmean(np.abs(known - middle), axis=2, keepdims=True)
     drawn = np.clip(known, middle - far, middle + far)
     return np.where(fine, np.nanmean(drawn, axis=2), 0.0).reshape(lines, weeks)
 

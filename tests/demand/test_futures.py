@@ -34,6 +34,7 @@ def test_seasonal_makes_twenty_unless_told(write_case):
     found = scenarios_of_horizon(write_case(history(), SEASONAL + "\nscenarios = 7"))
     assert len(found) == 7
     assert found.odds == pytest.approx(1 / 7)
+    assert any("forecast in 7 paths of equal odds (seasonal)" in n for n in found.base.notes)
     assert found.quantity.std(axis=0).max() > 0
 
 
@@ -106,3 +107,31 @@ def test_history_that_ended_before_now_is_forecast_up_to_now(write_case):
     fresh = scenarios_of_horizon(write_case(history(30), SEASONAL))
     assert any("ends 1344 hours before now" in note for note in found.base.notes)
     assert found.quantity[:, 0, :WEEK].std() > fresh.quantity[:, 0, :WEEK].std()
+
+
+def test_no_history_at_all_is_one_future(write_case):
+    found = scenarios_of_horizon(write_case([(0, "a", 1), (5, "a", 2)], SEASONAL))
+    assert len(found) == 1
+    assert found.quantity[0, 0, :6].tolist() == [1, 0, 0, 0, 0, 2]
+    assert any("no history to forecast from" in note for note in found.base.notes)
+
+
+def test_statsforecast_is_chosen_by_its_name(write_case):
+    pytest.importorskip("statsforecast")
+    rows = [*history(16), (3, "a", 99)]
+    found = scenarios_of_horizon(write_case(rows, 'forecaster = "statsforecast"\nscenarios = 5'))
+    assert len(found) == 5
+    assert (found.quantity[:, 0, 3] == 99).all()
+    assert found.quantity.std(axis=0).max() > 0
+
+
+def test_repeated_weeks_say_what_is_missing(write_case):
+    """The default forecaster repeats a gap as zero and a new meter's weeks without it: told."""
+    rows = [row for row in history(10) if not -500 <= row[0] < -400]
+    rows += [(hour, "b", 4) for hour in range(-24, 0)]
+    found = scenarios_of_horizon(write_case(rows))
+    told = " ".join(found.base.notes)
+    assert "no rows in 100 hours" in told
+    assert "repeated as hours without usage" in told
+    assert "meter b first ran at 2026-11-01T00:00:00Z" in told
+    assert "it runs nothing" in told
