@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,28 @@ def test_a_real_plan_can_be_exported(plans: tuple[dict[str, Any], dict[str, Any]
     table = autoscaler(document).splitlines()
     assert len(table) == 1 + 3
     assert table[2].startswith(f"{hour},small,tiny,")
+
+
+def test_profiles_by_token_buckets_are_mixed_as_the_class_is(naive: Path, tmp_path: Path) -> None:
+    """Half at 4 and half at 2 a second: 1/(0.5/4 + 0.5/2) = 2.67, not the first row's 4."""
+    folder = shutil.copytree(naive, tmp_path / "case")
+    (folder / "deployments.csv").write_text(
+        "deployment,model,kind,meter,meter_units,input_upto,output_upto,requests_per_second,"
+        "ttft_ms,tpot_ms\nsmall,tiny,replica,gpu,1,1000,100,4,400,40\n"
+        "small,tiny,replica,gpu,1,1000,500,2,600,40\n"
+    )
+    (folder / "lengths.csv").write_text(
+        "workload,input_upto,output_upto,share\nchat,900,100,0.5\nchat,900,300,0.5\n"
+    )
+    hour = "2026-11-21T00:00:00Z"
+    row = {"workload": "chat", "deployment": "small", "hour": hour, "requests": 9000.0}
+    case = read_case(folder)
+
+    def share(replicas: float) -> float:
+        running = {"deployment": "small", "hour": hour, "replicas": replicas}
+        played = play_plan(case, {"routes": [row], "replicas": [running]})
+        return float(played.latency[0]["attained"])
+
+    assert share(2.0) > 0.95  # 2.5 a second, up to 3 in ten minutes, of 5.3
+    assert share(1.0) < 0.5  # of 2.67; the first row's 4 would do
+    assert share(0.0) == 0.0
