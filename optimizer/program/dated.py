@@ -133,13 +133,11 @@ def solve_dated(problem: Dated, *, gap: float = 1e-4, rounds: int = 400) -> Date
     index = [np.array([i for i, _ in found] + [len(columns) + j], dtype=np.int32)
              for j, found in enumerate(inside)]  # fmt: skip
     instrument = [np.array([o for _, o in found], dtype=np.int64) for found in inside]
-    scale = max(
-        sum(
-            float(w @ (problem.price @ d))
-            for w, d in zip(problem.weight, problem.demand, strict=True)
-        ),
-        1e-9,
-    )
+    # All segments are covered in one go: the work is in the pairs, not in the hours.
+    demand, weight = np.hstack(problem.demand), np.concatenate(problem.weight)
+    sizes = np.array([len(hours) for hours in problem.weight])
+    segment, starts = np.repeat(np.arange(segments), sizes), np.cumsum(sizes) - sizes
+    scale = max(float(weight @ (problem.price @ demand)), 1e-9)
     program = _Program(
         np.array([problem.cost[k, o] / scale for k, o in columns]),
         np.array([most[k, o] for k, o in columns]),
@@ -151,12 +149,13 @@ def solve_dated(problem: Dated, *, gap: float = 1e-4, rounds: int = 400) -> Date
     for done in range(1, rounds + 1):
         force = problem.held + np.einsum("ko,koj->oj", amount, problem.active.astype(float))
         total = float((problem.cost * amount).sum())
+        hourly, worth, _ = cover(problem.pairs, problem.price, demand, force[:, segment])
+        values = np.add.reduceat(weight * hourly, starts)
+        slopes = -np.add.reduceat(worth * weight, starts, axis=1)
+        total += float(values.sum())
         for j in range(segments):
-            level = np.repeat(force[:, j : j + 1], problem.demand[j].shape[1], axis=1)
-            hourly, worth, _ = cover(problem.pairs, problem.price, problem.demand[j], level)
-            value, slope = float(problem.weight[j] @ hourly), -(worth @ problem.weight[j])
-            total += value
-            at = value - float(slope @ (force[:, j] - problem.held[:, j]))
+            slope = slopes[:, j]
+            at = float(values[j]) - float(slope @ (force[:, j] - problem.held[:, j]))
             program.tangent(index[j], np.append(-slope[instrument[j]], scale) / scale, at / scale)
         if total < best:
             best, best_amount = total, amount.copy()
