@@ -32,7 +32,7 @@ from api.store import SERVICE
 from .conftest import Lab
 from .test_access import IDS, ROUTES, objects
 
-EXAMPLES = int(os.environ.get("GPUOPT_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("GPUOPT_EXAMPLES", "3"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
