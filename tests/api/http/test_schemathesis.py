@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests that Schemathesis makes up from the OpenAPI document: no 5xx, no answer against it.
 
-The run is short here; ``make soak`` sets GPUOPT_EXAMPLES higher.
+The run is short here; ``make bench`` sets GPUOPT_EXAMPLES higher.
 """
 
 from __future__ import annotations
