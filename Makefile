@@ -35,5 +35,6 @@ lint: setup ## check style, types and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup ## run the benchmarks, and write docs/benchmarks.md
+bench: setup ## run the benchmarks, write docs/benchmarks.md, and make up many requests
 	$(BIN)/python -m pytest tests/benchmarks
+	GPUOPT_EXAMPLES=50 $(BIN)/python -m pytest tests/api/http/test_schemathesis.py

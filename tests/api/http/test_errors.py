@@ -10,6 +10,8 @@ import pytest
 
 from api.http.guard import HEADERS
 from api.http.problems import MEDIA, PROBLEMS
+from api.http.solves import PATHS
+from api.store.jobs import PREFIXES
 
 from .conftest import Lab, Service
 from .test_access import IDS, ROUTES, filled
@@ -41,10 +43,12 @@ def assert_problem(answer: Any, status: int | None = None) -> dict[str, Any]:
 NOWHERE = {
     name: f"{prefix}_{'0' * 28}"
     for name, prefix in {
-        "snapshot": "snp", "plans": "pln", "comparisons": "cmp", "pulls": "pul",
-        "recommendation": "rec", "key": "key",
+        "snapshot": "snp",
+        "recommendation": "rec",
+        "key": "key",
+        **{path: PREFIXES[kind] for kind, path in PATHS.items()},
     }.items()
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES, ids=IDS)
@@ -154,3 +158,10 @@ def test_not_ready_while_nothing_is_taken(service: Service) -> None:
     runner.close()
     assert_problem(client.get("/readyz"), 503)
     assert client.get("/healthz").status_code == 200
+
+
+def test_a_parameter_that_is_misspelt_is_refused(solved: Lab) -> None:
+    answer = solved.client.get("/v1/plans", params={"statsu": "failed"})
+    problem = assert_problem(answer, 422)
+    assert problem["errors"][0]["pointer"] == "/query/statsu"
+    assert "status" in problem["detail"]
