@@ -63,6 +63,18 @@ class _Asked(BaseModel):
 class WhatIfRequest(_Asked):
     """A question: what changes if some things are otherwise."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "examples": [
+                {
+                    "plan": "pln_019a9f3c5d217c1f0a6b2e9d4c58",
+                    "edits": ["demand=+20%", "offers[provider=aws].term_hours<=8760"],
+                }
+            ]
+        },
+    )
     edits: list[Edit] = Field(min_length=1, max_length=50, examples=[["demand=+20%"]])
     detail: bool = Field(default=False, description="with the whole new plan")
 
@@ -76,6 +88,15 @@ class WhatIfRequest(_Asked):
 class SweepRequest(_Asked):
     """A curve: one edit with a range for its value."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "examples": [
+                {"plan": "pln_019a9f3c5d217c1f0a6b2e9d4c58", "sweep": "demand=-50%..+100%:7"}
+            ]
+        },
+    )
     sweep: EditText = Field(examples=["demand=-50%..+100%:7"])
     edits: list[Edit] = Field(default_factory=list, max_length=50)
 

@@ -27,6 +27,7 @@ from api.http import (
     recommendations,
     shapes,
     snapshots,
+    what_ifs,
 )
 from api.http.gate import Gate
 from api.http.guard import Figures, Guard
@@ -43,6 +44,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     pulls.router,
     plans.router,
     comparisons.router,
+    what_ifs.router,
+    what_ifs.sweeps,
     recommendations.router,
     kpis.router,
     keys.router,
