@@ -73,6 +73,16 @@ class Fleet:
         server.stdout.close()
         self.servers.remove(server)
 
+    def until_running(self, *jobs: str, count: int = 1, seconds: float = 60) -> None:
+        """Wait until so many of these jobs are being run, or have been."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            begun = [job for job in jobs if self.mine.jobs.get(job).status != JobStatus.queued]
+            if len(begun) >= count:
+                return
+            time.sleep(0.02)
+        raise AssertionError(self.log.read_text()[-3000:])
+
     def wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
