@@ -15,10 +15,13 @@ import pytest
 
 pytest.importorskip("dbos")
 
+from dbos import DBOS
+
 from api.jobs import Jobs
 from api.pool import Pool, WorkerDied
+from api.schedules import WEEKLY, put_schedule, remove_schedule, schedules_of
 from api.settings import ServiceSettings
-from api.store import Actor, JobStatus, Store
+from api.store import Actor, JobStatus, Refused, Store
 
 TINY = Path(__file__).parents[2] / "fixtures" / "tiny"
 ME = Actor("test")
@@ -133,6 +136,29 @@ def test_cancelling_keeps_what_was_found(lab, jobs):
     lab.mine.jobs.cancel(job, ME)
     assert lab.ended(job) == JobStatus.cancelled
     assert lab.mine.jobs.document(job).text.startswith("{")
+
+
+def test_a_schedule_plans_the_newest_snapshot_once(lab, jobs):
+    put_schedule(lab.tenant, "weekly", request={"settings": {"horizon_hours": 3}})
+    assert [row["name"] for row in schedules_of(lab.tenant)] == ["weekly"]
+    before = {job.id for job in lab.mine.jobs.page("plan", 200)}
+    DBOS.trigger_schedule(f"{lab.tenant}.weekly")
+    end = time.monotonic() + 60
+    made: set[str] = set()
+    while not made and time.monotonic() < end:
+        time.sleep(0.1)
+        made = {job.id for job in lab.mine.jobs.page("plan", 200)} - before
+    (job,) = made
+    assert lab.ended(job) == JobStatus.succeeded
+    assert lab.mine.jobs.get(job).snapshot == lab.snapshot
+    remove_schedule(lab.tenant, "weekly")
+    assert schedules_of(lab.tenant) == []
+
+
+@pytest.mark.parametrize(("name", "cron"), [("../x", WEEKLY), ("x", "soon"), ("x", "a b c d e")])
+def test_schedules_that_are_none(lab, jobs, name, cron):
+    with pytest.raises(Refused, match="To mend it"):
+        put_schedule(lab.tenant, name, cron)
 
 
 def test_memory_of_a_worker_is_bounded(lab):
