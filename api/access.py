@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from api.settings import ServiceSettings
-from api.store import NewKey, Store
+from api.store import NewKey, Refused, Store
 from api.store.database import now
 from optimizer.errors import GpuoptError, UsageError
 
@@ -161,7 +161,10 @@ def first_key(store: Store, settings: ServiceSettings, secret: bytes) -> str | N
     """Make the first tenant and its admin key; ``None`` if there is a tenant already."""
     if store.tenants():
         return None
-    return add_tenant(store, settings, secret, "default")
+    try:
+        return add_tenant(store, settings, secret, "default")
+    except Refused:  # another server was first, and has shown it
+        return None
 
 
 def add_tenant(store: Store, settings: ServiceSettings, secret: bytes, name: str) -> str:

@@ -10,6 +10,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from api.solved import keep
 from api.store import Actor
 from api.store.database import now
@@ -49,10 +51,11 @@ def plan_job(task: Task) -> Answer:
     result = {key: plain[key] for key in _SHOWN if key in plain}
     result |= {"plan_status": plain["status"], "purchases": len(plain.get("purchases", ()))}
 
-    def put_forward() -> None:
+    def put_forward(session: Session) -> None:
         days = int(task.request["put_forward_days"])
         until = now() + timedelta(days=days)
-        task.store.recommendations.put_forward(
+        task.store.recommendations.put_forward_in(
+            session,
             task.job.id,
             str(task.job.snapshot),
             plain.get("purchases", []),

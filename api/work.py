@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sqlalchemy.orm import Session
+
 from api.settings import ServiceSettings
 from api.store import Job, JobStatus, Store, TenantStore
 from optimizer.errors import DataError, GpuoptError
@@ -50,12 +52,13 @@ class Answer:
     """What a kind of work answers with.
 
     ``document`` is the answer to the byte, ``result`` what a list shows of it, and
-    ``after`` is called once the document is kept.
+    ``after`` writes what follows from it, in the transaction that keeps the document of a
+    job that has succeeded.
     """
 
     document: str
     result: Mapping[str, Any]
-    after: Callable[[], None] | None = None
+    after: Callable[[Session], object] | None = None
 
 
 class Task:
@@ -148,9 +151,13 @@ def run_job(
         mine.jobs.finish(job, JobStatus.failed, problem=unexpected(error))
     else:
         ended = JobStatus.cancelled if mine.jobs.cancel_asked(job) else JobStatus.succeeded
-        first = mine.jobs.finish(job, ended, document=answer.document, result=answer.result)
-        if first and answer.after is not None and ended == JobStatus.succeeded:
-            answer.after()
+        mine.jobs.finish(
+            job,
+            ended,
+            document=answer.document,
+            result=answer.result,
+            also=answer.after if ended == JobStatus.succeeded else None,
+        )
     finally:
         decimal.setcontext(context)
 

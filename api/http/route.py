@@ -39,10 +39,12 @@ class Route(APIRoute):
         """Wrap the handler."""
         handler = super().get_route_handler()
         scope = (self.openapi_extra or {})[_KEY]
+        known = {parameter.alias for parameter in self.dependant.query_params}
 
         async def run(request: Request) -> Response:
             if scope != ANONYMOUS:
                 await _admit(request, scope)
+            _refuse_unknown(request, known)
             if self.body_field is None:
                 return await handler(request)
             body = await request.body()
@@ -70,6 +72,19 @@ async def _admit(request: Request, scope: str) -> None:
             "forbidden",
             f"this needs {scope}, which {caller.name} ({caller.role}) does not have. "
             f"To mend it: use a key of the role {SCOPES[scope]} with that scope",
+        )
+
+
+def _refuse_unknown(request: Request, known: set[str]) -> None:
+    """Refuse a query parameter that there is none of: a filter that is misspelt filters nothing."""
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        name = unknown[0][:80]
+        allowed = f"use one of {', '.join(sorted(known))}" if known else "leave it out"
+        raise ProblemError(
+            "invalid",
+            f"/query/{name}: there is no such parameter. To mend it: {allowed}",
+            errors=[{"pointer": f"/query/{name}", "detail": "there is no such parameter"}],
         )
 
 

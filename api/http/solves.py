@@ -57,6 +57,17 @@ LastEvent = Annotated[
 ]  # fmt: skip
 
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "for Last-Event-ID"},
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["id", "event", "data"],
+}
+
+
 @dataclass(frozen=True)
 class Asked:
     """What a request comes to: the snapshot it is about, and what the worker is given."""
@@ -257,7 +268,7 @@ def solve_router(
             200: {
                 "description": "server-sent events: `queued`, `running`, `progress` with phase, "
                 "incumbent, bound and gap, and the final status",
-                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                "content": {"text/event-stream": {"schema": _EVENT}},
             },
             204: {"description": "it has ended, and all events were seen"},
         },

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from api.store.audit import SERVICE, Actor, AuditTrail, note
 from api.store.database import EVERYONE, Database, new_id, now
@@ -93,12 +94,14 @@ class Store:
             If there is one of this name.
         """
         tenant = Tenant(id=new_id("tnt"), name=name, created_at=now())
-        with self.database.write(EVERYONE) as session:
-            if session.scalar(select(Tenant).where(Tenant.name == name)) is not None:
-                raise Refused(f"there is a tenant '{name}'. To mend it: choose another name")
-            session.add(tenant)
-            session.flush()
-            note(session, tenant.id, actor, "tenant.added", tenant.id, name=name)
+        try:
+            with self.database.write(EVERYONE) as session:
+                session.add(tenant)
+                session.flush()
+                note(session, tenant.id, actor, "tenant.added", tenant.id, name=name)
+        except IntegrityError:
+            msg = f"there is a tenant '{name}'. To mend it: choose another name"
+            raise Refused(msg) from None
         return tenant
 
     def tenants(self) -> list[Tenant]:

@@ -13,7 +13,7 @@ dropped. A document is written in the transaction that finishes its job.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, update
@@ -241,6 +241,7 @@ class Jobs:
         document: str | None = None,
         result: Mapping[str, Any] | None = None,
         problem: Mapping[str, Any] | None = None,
+        also: Callable[[Session], object] | None = None,
     ) -> bool:
         """End a job with its answer; return whether this was what ended it.
 
@@ -252,12 +253,16 @@ class Jobs:
             What of it a list shows.
         problem
             Why there is no answer, as RFC 9457 has it.
+        also
+            What else is written in the transaction that ends the job.
         """
         with self._database.write(self._tenant) as session:
             found = _find(session, job)
             if JobStatus(found.status).final:
                 return False
             self._end(session, found, status, document, result, problem)
+            if also is not None:
+                also(session)
             return True
 
     def _end(

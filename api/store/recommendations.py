@@ -58,31 +58,43 @@ class Recommendations:
         A plan that was put forward before gives the same recommendations again.
         """
         with self._database.write(self._tenant) as session:
-            found = [*session.scalars(select(Recommendation).where(Recommendation.plan == plan))]
-            if found:
-                return sorted(found, key=lambda row: row.offer)
-            query = select(Recommendation).where(Recommendation.state == AdviceState.active)
-            for row in session.scalars(query.with_for_update()):
-                self._step(session, row, AdviceState.superseded, actor)
-            rows = [
-                Recommendation(
-                    id=new_id("rec"),
-                    tenant=self._tenant,
-                    plan=plan,
-                    snapshot=snapshot,
-                    offer=str(purchase["offer"]),
-                    content=dict(purchase),
-                    state=AdviceState.active,
-                    version=1,
-                    expires_at=until,
-                    commitments=[],
-                    created_at=now(),
-                    changed_at=now(),
-                )
-                for purchase in purchases
-            ]
-            session.add_all(rows)
-            note(session, self._tenant, actor, "plan.put_forward", plan, purchases=len(rows))
+            return self.put_forward_in(session, plan, snapshot, purchases, until, actor)
+
+    def put_forward_in(
+        self,
+        session: Session,
+        plan: str,
+        snapshot: str,
+        purchases: Sequence[Mapping[str, Any]],
+        until: datetime,
+        actor: Actor,
+    ) -> list[Recommendation]:
+        """Do as :meth:`put_forward` does, in a transaction that does more."""
+        found = [*session.scalars(select(Recommendation).where(Recommendation.plan == plan))]
+        if found:
+            return sorted(found, key=lambda row: row.offer)
+        query = select(Recommendation).where(Recommendation.state == AdviceState.active)
+        for row in session.scalars(query.with_for_update()):
+            self._step(session, row, AdviceState.superseded, actor)
+        rows = [
+            Recommendation(
+                id=new_id("rec"),
+                tenant=self._tenant,
+                plan=plan,
+                snapshot=snapshot,
+                offer=str(purchase["offer"]),
+                content=dict(purchase),
+                state=AdviceState.active,
+                version=1,
+                expires_at=until,
+                commitments=[],
+                created_at=now(),
+                changed_at=now(),
+            )
+            for purchase in purchases
+        ]
+        session.add_all(rows)
+        note(session, self._tenant, actor, "plan.put_forward", plan, purchases=len(rows))
         return sorted(rows, key=lambda row: row.offer)
 
     def get(self, name: str) -> Recommendation:

@@ -112,9 +112,9 @@ def test_the_examples_have_their_own_shape() -> None:
             jsonschema.validate(example, {**root, "$ref": f"#/components/schemas/{name}"})
 
 
-def block(mark: str) -> str:
+def block(mark: str, page: str = SERVICE) -> str:
     """The shell lines of a page between two marks."""
-    found = re.search(rf"<!-- {mark} -->\n```sh\n(.*?)```\n<!-- /{mark} -->", SERVICE, re.DOTALL)
+    found = re.search(rf"<!-- {mark} -->\n```sh\n(.*?)```\n<!-- /{mark} -->", page, re.DOTALL)
     assert found, mark
     return found[1]
 
@@ -175,6 +175,18 @@ def test_the_shell_lines_work_on_a_real_server(tmp_path: Path) -> None:
         assert "id: 1" not in shown  # it was followed from the third event on
         document: dict[str, Any] = json.loads((work / "plan-document.json").read_text())
         assert document["status"] == "optimal"
+        # The README's lines on the tiny case: the demonstration company takes a minute.
+        lines = block("service", (ROOT / "README.md").read_text("utf-8"))
+        lines = lines.replace("http://127.0.0.1:8642", url)
+        lines = lines.replace("frontier-lab", "tiny --exclude *.md")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", lines],
+            cwd=work, env={**os.environ, "KEY": key}, capture_output=True, text=True,
+            check=False, timeout=200,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "event: succeeded" in done.stdout
+        assert json.loads((work / "document.json").read_text())["status"] == "optimal"
     finally:
         server.stop()
     told = server.errors.read_text()
@@ -182,7 +194,7 @@ def test_the_shell_lines_work_on_a_real_server(tmp_path: Path) -> None:
     assert "gpk_" not in told
     lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
     asked = [line for line in lines if line["event"] == "request"]
-    assert len(asked) == 9
+    assert len(asked) == 13
     assert all(line["request_id"] and line["caller"].startswith("key_") for line in asked)
 
 

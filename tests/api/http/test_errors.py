@@ -154,3 +154,10 @@ def test_not_ready_while_nothing_is_taken(service: Service) -> None:
     runner.close()
     assert_problem(client.get("/readyz"), 503)
     assert client.get("/healthz").status_code == 200
+
+
+def test_a_parameter_that_is_misspelt_is_refused(solved: Lab) -> None:
+    answer = solved.client.get("/v1/plans", params={"statsu": "failed"})
+    problem = assert_problem(answer, 422)
+    assert problem["errors"][0]["pointer"] == "/query/statsu"
+    assert "status" in problem["detail"]
