@@ -26,6 +26,7 @@ from api.work import Answer, Task
 from optimizer.planning import InfeasibleCase, Plan, infeasible_document, make_plan, to_json
 from optimizer.planning.whatif import parse_edits, what_if, what_if_document
 from optimizer.planning.whatif.sweep import parse_sweep, sweep_document
+from optimizer.program.solve import FULL, QUICK
 from optimizer.tables import read_case
 
 JobOfPlan = Annotated[str, StringConstraints(max_length=64, pattern=r"^pln_[0-9a-f]{1,60}$")]
@@ -77,6 +78,10 @@ class WhatIfRequest(_Asked):
     )
     edits: list[Edit] = Field(min_length=1, max_length=50, examples=[["demand=+20%"]])
     detail: bool = Field(default=False, description="with the whole new plan")
+    full: bool = Field(
+        default=False,
+        description="as much work as a plan, for a narrower gap",
+    )
 
     @field_validator("edits")
     @classmethod
@@ -120,7 +125,8 @@ def what_if_job(task: Task) -> Answer:
     base = _base(task)
     edits = list(task.request["edits"])
     try:
-        answer = what_if(base, edits, task.progress, watch=task.watch)
+        effort = FULL if task.request.get("full") else QUICK
+        answer = what_if(base, edits, task.progress, watch=task.watch, effort=effort)
     except InfeasibleCase as error:
         document = infeasible_document(error)
     else:

@@ -28,7 +28,7 @@ def _source(mine: TenantStore, asked: WhatIfRequest | SweepRequest) -> str | Non
 def _what_if(_: Request, mine: TenantStore, asked: WhatIfRequest) -> Asked:
     snapshot = _source(mine, asked)
     work = {"plan": asked.plan, "snapshot": snapshot, "edits": plain_edits(asked.edits)}
-    return Asked({**work, "detail": asked.detail}, snapshot)
+    return Asked({**work, "detail": asked.detail, "full": asked.full}, snapshot)
 
 
 def _sweep(_: Request, mine: TenantStore, asked: SweepRequest) -> Asked:

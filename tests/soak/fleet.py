@@ -73,15 +73,18 @@ class Fleet:
         server.stdout.close()
         self.servers.remove(server)
 
-    def until_running(self, *jobs: str, count: int = 1, seconds: float = 60) -> None:
-        """Wait until so many of these jobs are being run, or have been."""
+    def attempts(self) -> int:
+        """How often jobs were begun, by any server."""
+        return sum(self.mine.jobs.get(job).attempts for job in self.asked)
+
+    def until_begun(self, more_than: int, seconds: float = 120) -> None:
+        """Wait until jobs were begun more often than so."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            begun = [job for job in jobs if self.mine.jobs.get(job).status != JobStatus.queued]
-            if len(begun) >= count:
+            if self.attempts() > more_than:
                 return
             time.sleep(0.02)
-        raise AssertionError(self.log.read_text()[-3000:])
+        raise AssertionError(f"no job is begun: {self.log.read_text()[-3000:]}")
 
     def wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
