@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres lint bench
+.PHONY: help setup demo test test-postgres lint bench soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,3 +38,7 @@ lint: setup ## check style, types and the import contract
 bench: setup ## run the benchmarks, write docs/benchmarks.md, and make up many requests
 	$(BIN)/python -m pytest tests/benchmarks
 	GPUOPT_EXAMPLES=50 $(BIN)/python -m pytest tests/api/http/test_schemathesis.py
+
+soak: setup ## kill servers at random while they run jobs, and read while they solve
+	GPUOPT_SOAK_KILLS=20 GPUOPT_SOAK_SECONDS=300 $(BIN)/python tests/with_postgres.py -s tests/soak \
+	  || { code=$$?; test $$code -eq 77 && GPUOPT_SOAK_KILLS=20 GPUOPT_SOAK_SECONDS=300 $(BIN)/python -m pytest -s tests/soak; }

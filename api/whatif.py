@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +13,13 @@ from api.terminal import Terminal
 from optimizer.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from rich.console import RenderableType
 
     from optimizer.planning import Plan
+
+    Page = Callable[[Mapping[str, Any]], RenderableType]
 
 EXIT_INFEASIBLE = 11
 _SET = "an edit, as demand=+20% or 'offers.term_hours<=8760'; repeat (docs/what-if.md)"
@@ -44,6 +49,9 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
         output: OutFlag = None,
         as_json: JsonFlag = False,
         detail: Annotated[bool, typer.Option("--detail", help="with the whole new plan")] = False,
+        full: Annotated[
+            bool, typer.Option("--full", help="as much work as a plan, for a narrower gap")
+        ] = False,
         quiet: QuietFlag = False,
         no_color: PlainFlag = False,
     ) -> None:
@@ -53,9 +61,15 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
         """
         code = 0
         with terminal.errors(machine=as_json):
-            code = _what_if(
-                terminal, source, edits or [], sweep, case, output, as_json, detail, quiet, no_color
-            )
+            shown = _Shown(output, as_json, no_color)
+            progress = terminal.progress(quiet)
+            wanted = edits or []
+            if sweep is not None:
+                _sweep(terminal, source, wanted, sweep, case, shown, progress)
+            else:
+                code = _what_if(
+                    terminal, source, wanted, case, shown, progress, detail=detail, full=full
+                )
         raise typer.Exit(code)
 
     @app.command("diff")
@@ -70,15 +84,15 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
         """Say what is different between two plans; cases are planned first."""
         with terminal.errors(machine=as_json):
             from optimizer.planning.documents import diff_document, plan_of_file
+            from optimizer.reporting.difference import difference_page
 
             progress = terminal.progress(quiet)
             documents = [
                 _planned(path, progress) if path.is_dir() else plan_of_file(path)
                 for path in (before, after)
             ]
-            _print_difference(
-                terminal, diff_document(*documents), output, as_json=as_json, no_color=no_color
-            )
+            shown = _Shown(output, as_json, no_color)
+            shown(terminal, diff_document(*documents), difference_page)
 
     @app.command("mcp")
     def mcp_command(
@@ -112,44 +126,55 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
                 terminal.show(explanation_page(found), no_color)
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """Where a document goes."""
+
+    output: Path | None
+    as_json: bool
+    no_color: bool
+
+    def __call__(self, terminal: Terminal, document: dict[str, Any], page: Page) -> None:
+        from optimizer.planning import to_json
+
+        text = to_json(document) + "\n"
+        if self.output is not None:
+            terminal.save(self.output, text)
+        if self.as_json:
+            terminal.write(text)
+        else:
+            terminal.show(page(document), self.no_color)
+
+
 def _what_if(
     terminal: Terminal,
     source: Path,
     edits: list[str],
-    sweep: str | None,
     case: Path | None,
-    output: Path | None,
-    as_json: bool,
+    shown: _Shown,
+    progress: Callable[[str], None],
+    *,
     detail: bool,
-    quiet: bool,
-    no_color: bool,
+    full: bool,
 ) -> int:
-    if not edits and sweep is None:
+    if not edits:
         msg = "there is no edit. To mend it: say what is otherwise, as --set demand=+20%"
         raise UsageError(msg)
-    progress = terminal.progress(quiet)
     progress("reading tables")
-    from optimizer.planning import InfeasibleCase, infeasible_document, to_json
+    from optimizer.planning import InfeasibleCase, infeasible_document
     from optimizer.planning.whatif import parse_edits, what_if, what_if_document
+    from optimizer.program.solve import FULL, QUICK
+    from optimizer.reporting.difference import difference_page
     from optimizer.reporting.text import infeasible_page
 
     parse_edits(edits)  # refused before the work, not after it
-    if sweep is not None:
-        return _sweep(terminal, source, edits, sweep, case, output, as_json, progress, no_color)
     base = open_base(source, case, progress)
     try:
-        document = what_if_document(what_if(base, edits, progress), detail=detail)
+        answer = what_if(base, edits, progress, effort=FULL if full else QUICK)
     except InfeasibleCase as error:
-        document = infeasible_document(error)
-        text = to_json(document) + "\n"
-        if output is not None:
-            terminal.save(output, text)
-        if as_json:
-            terminal.write(text)
-        else:
-            terminal.show(infeasible_page(document), no_color)
+        shown(terminal, infeasible_document(error), infeasible_page)
         return EXIT_INFEASIBLE
-    _print_difference(terminal, document, output, as_json=as_json, no_color=no_color)
+    shown(terminal, what_if_document(answer, detail=detail), difference_page)
     return 0
 
 
@@ -159,13 +184,11 @@ def _sweep(
     edits: list[str],
     sweep: str,
     case: Path | None,
-    output: Path | None,
-    as_json: bool,
+    shown: _Shown,
     progress: Callable[[str], None],
-    no_color: bool,
-) -> int:
+) -> None:
+    progress("reading tables")
     from api.executors import open_executor
-    from optimizer.planning import to_json
     from optimizer.planning.whatif.sweep import parse_sweep, sweep_document
     from optimizer.reporting.difference import sweep_page
 
@@ -173,34 +196,7 @@ def _sweep(
     folder = source if source.is_dir() else (case or case_of_plan(source))
     with open_executor() as (executor, workers):
         document = sweep_document(folder, steps, edits, executor, progress, workers=workers)
-    text = to_json(document) + "\n"
-    if output is not None:
-        terminal.save(output, text)
-    if as_json:
-        terminal.write(text)
-    else:
-        terminal.show(sweep_page(document), no_color)
-    return 0
-
-
-def _print_difference(
-    terminal: Terminal,
-    document: dict[str, Any],
-    output: Path | None,
-    *,
-    as_json: bool,
-    no_color: bool,
-) -> None:
-    from optimizer.planning import to_json
-    from optimizer.reporting.difference import difference_page
-
-    text = to_json(document) + "\n"
-    if output is not None:
-        terminal.save(output, text)
-    if as_json:
-        terminal.write(text)
-    else:
-        terminal.show(difference_page(document), no_color)
+    shown(terminal, document, sweep_page)
 
 
 def open_base(source: Path, case: Path | None, progress: Callable[[str], None]) -> Plan:

@@ -26,6 +26,7 @@ from api.work import Answer, Task
 from optimizer.planning import InfeasibleCase, Plan, infeasible_document, make_plan, to_json
 from optimizer.planning.whatif import parse_edits, what_if, what_if_document
 from optimizer.planning.whatif.sweep import parse_sweep, sweep_document
+from optimizer.program.solve import FULL, QUICK
 from optimizer.tables import read_case
 
 JobOfPlan = Annotated[str, StringConstraints(max_length=64, pattern=r"^pln_[0-9a-f]{1,60}$")]
@@ -63,8 +64,24 @@ class _Asked(BaseModel):
 class WhatIfRequest(_Asked):
     """A question: what changes if some things are otherwise."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "examples": [
+                {
+                    "plan": "pln_019a9f3c5d217c1f0a6b2e9d4c58",
+                    "edits": ["demand=+20%", "offers[provider=aws].term_hours<=8760"],
+                }
+            ]
+        },
+    )
     edits: list[Edit] = Field(min_length=1, max_length=50, examples=[["demand=+20%"]])
     detail: bool = Field(default=False, description="with the whole new plan")
+    full: bool = Field(
+        default=False,
+        description="as much work as a plan, for a narrower gap",
+    )
 
     @field_validator("edits")
     @classmethod
@@ -76,6 +93,15 @@ class WhatIfRequest(_Asked):
 class SweepRequest(_Asked):
     """A curve: one edit with a range for its value."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={
+            "examples": [
+                {"plan": "pln_019a9f3c5d217c1f0a6b2e9d4c58", "sweep": "demand=-50%..+100%:7"}
+            ]
+        },
+    )
     sweep: EditText = Field(examples=["demand=-50%..+100%:7"])
     edits: list[Edit] = Field(default_factory=list, max_length=50)
 
@@ -99,7 +125,8 @@ def what_if_job(task: Task) -> Answer:
     base = _base(task)
     edits = list(task.request["edits"])
     try:
-        answer = what_if(base, edits, task.progress, watch=task.watch)
+        effort = FULL if task.request.get("full") else QUICK
+        answer = what_if(base, edits, task.progress, watch=task.watch, effort=effort)
     except InfeasibleCase as error:
         document = infeasible_document(error)
     else:

@@ -15,6 +15,7 @@ from api.settings import ServiceSettings
 
 _PR_SET_PDEATHSIG = 1
 _WATCH_SECONDS = 1.0
+_NICE = 10  # who reads does not wait for who solves
 
 
 def serve_jobs(pipe: Connection, settings: ServiceSettings) -> None:
@@ -22,6 +23,7 @@ def serve_jobs(pipe: Connection, settings: ServiceSettings) -> None:
     _end_with_the_server()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's; it ends the workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.nice(_NICE)
     memory = settings.worker_memory_bytes
     if memory and sys.platform != "darwin":  # which does not hold to it
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
 
 from api.access import derived, service_secret
 from api.http import (
@@ -27,6 +28,7 @@ from api.http import (
     recommendations,
     shapes,
     snapshots,
+    what_ifs,
 )
 from api.http.gate import Gate
 from api.http.guard import Figures, Guard
@@ -43,6 +45,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     pulls.router,
     plans.router,
     comparisons.router,
+    what_ifs.router,
+    what_ifs.sweeps,
     recommendations.router,
     kpis.router,
     keys.router,
@@ -66,9 +70,9 @@ def create_app(
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        runner.recover()
+        await run_in_threadpool(runner.recover)  # both wait for databases and processes
         yield
-        runner.close()
+        await run_in_threadpool(runner.close)
 
     app = _with_routes(life)
     registry = CollectorRegistry()

@@ -73,6 +73,19 @@ class Fleet:
         server.stdout.close()
         self.servers.remove(server)
 
+    def attempts(self) -> int:
+        """How often jobs were begun, by any server."""
+        return sum(self.mine.jobs.get(job).attempts for job in self.asked)
+
+    def until_begun(self, more_than: int, seconds: float = 120) -> None:
+        """Wait until jobs were begun more often than so."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.attempts() > more_than:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"no job is begun: {self.log.read_text()[-3000:]}")
+
     def wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:

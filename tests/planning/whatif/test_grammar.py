@@ -11,6 +11,7 @@ import pytest
 from optimizer.errors import DataError
 from optimizer.planning.whatif import EditError, apply_edits, parse_edit, parse_edits
 from optimizer.planning.whatif.edits import Cells, Change, Demand, Keep, Setting, Where
+from optimizer.planning.whatif.grammar import SHORT
 from optimizer.planning.whatif.sweep import parse_sweep
 from optimizer.tables import Case, read_case
 
@@ -197,3 +198,16 @@ def test_sweeps():
     for wrong in ("demand=+20%", "demand=-50%..2:3", "demand=-50%..+10%:1", "demand=+0%..+1%:999"):
         with pytest.raises(EditError, match="To mend it"):
             parse_sweep(wrong)
+
+
+def test_documented_words_are_understood():
+    page = (FIXTURES.parent / "docs" / "what-if.md").read_text("utf-8")
+    words = [
+        line.split("`")[1] for line in page.split("## What is refused")[0].splitlines()
+        if line.startswith("| `")
+    ]  # fmt: skip
+    assert len(words) > 15
+    for word in words:
+        assert parse_edit(word).written == word
+    for word in SHORT:
+        assert word in page

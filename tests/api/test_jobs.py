@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs on DBOS: worker processes that die, limits, cancelling, and what a restart finds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("dbos")
+
+from dbos import DBOS
+
+from api.jobs import Jobs
+from api.pool import Pool, WorkerDied
+from api.schedules import WEEKLY, put_schedule, remove_schedule, schedules_of
+from api.settings import ServiceSettings
+from api.store import Actor, JobStatus, Refused, Store
+
+TINY = Path(__file__).parents[2] / "fixtures" / "tiny"
+ME = Actor("test")
+
+
+class Lab:
+    def __init__(self, folder: Path) -> None:
+        self.settings = ServiceSettings(data_dir=folder, workers=1)
+        self.store = Store(self.settings.url, folder)
+        self.store.migrate()
+        self.tenant = self.store.add_tenant("lab").id
+        self.mine = self.store.of(self.tenant)
+        with self.mine.snapshots.place() as place:
+            shutil.copytree(TINY, place, dirs_exist_ok=True)
+            self.snapshot = self.mine.snapshots.add(place, ME)[0].id
+
+    def ask(self, kind: str = "plan", **request: object) -> str:
+        return self.mine.jobs.add(kind, request, ME, snapshot=self.snapshot).id
+
+    def ended(self, job: str, seconds: float = 60) -> JobStatus:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            status = JobStatus(self.mine.jobs.get(job).status)
+            if status.final:
+                return status
+            time.sleep(0.05)
+        raise AssertionError(self.mine.jobs.get(job).status)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory) -> Iterator[Lab]:
+    made = Lab(tmp_path_factory.mktemp("jobs"))
+    yield made
+    made.store.close()
+
+
+@pytest.fixture(scope="module")
+def jobs(lab) -> Iterator[Jobs]:
+    lab.accepted_before = lab.ask()  # while no server was there
+    runner = Jobs(lab.store, lab.settings)
+    assert not runner.ready()
+    runner.recover()
+    yield runner
+    runner.close()
+
+
+def test_what_was_accepted_before_the_start_is_run(lab, jobs):
+    assert lab.ended(lab.accepted_before) == JobStatus.succeeded
+    assert jobs.ready()
+
+
+def test_a_job_that_is_submitted_twice_runs_once(lab, jobs):
+    job = lab.ask()
+    for _ in range(3):
+        jobs.submit(lab.tenant, job)
+    assert lab.ended(job) == JobStatus.succeeded
+    assert lab.mine.jobs.get(job).attempts == 1
+    names = [event.event for event in lab.mine.jobs.events(job)]
+    assert names[0] == "queued"
+    assert names.count("succeeded") == 1
+    assert "progress" in names
+
+
+def test_a_what_if_starts_from_the_plan_that_its_worker_holds(lab, jobs):
+    plan = lab.ask()
+    jobs.submit(lab.tenant, plan)
+    assert lab.ended(plan) == JobStatus.succeeded
+    job = lab.ask("what_if", plan=plan, edits=["demand=+20%"])
+    jobs.submit(lab.tenant, job)
+    assert lab.ended(job) == JobStatus.succeeded
+    phases = [event.data.get("phase") for event in lab.mine.jobs.events(job)]
+    assert "reading tables" not in phases  # it was not solved again
+    assert lab.mine.jobs.get(job).result["change"] == "15.900000000000"
+
+
+def test_a_sweep_is_a_job(lab, jobs):
+    job = lab.ask("sweep", snapshot=lab.snapshot, sweep="demand=-50%..+100%:4")
+    jobs.submit(lab.tenant, job)
+    assert lab.ended(job) == JobStatus.succeeded
+    assert lab.mine.jobs.get(job).result["points"] == 4
+
+
+def test_an_edit_that_is_refused_is_a_failed_job_with_its_problem(lab, jobs):
+    job = lab.ask("what_if", snapshot=lab.snapshot, edits=["demand[meter=gpuu]=+20%"])
+    jobs.submit(lab.tenant, job)
+    assert lab.ended(job) == JobStatus.failed
+    problem = lab.mine.jobs.get(job).problem
+    assert problem["type"] == "urn:gpuopt:problem:edit-error"
+    assert "Did you mean gpu" in problem["detail"]
+
+
+def test_a_worker_that_is_killed_is_a_failed_job_and_not_a_dead_server(lab, jobs):
+    job = lab.ask("sweep", snapshot=lab.snapshot, sweep="demand=-50%..+100%:200")
+    jobs.submit(lab.tenant, job)
+    while JobStatus(lab.mine.jobs.get(job).status) != JobStatus.running:
+        time.sleep(0.02)
+    for process in jobs.pool.processes():
+        os.kill(process, signal.SIGKILL)
+    assert lab.ended(job) == JobStatus.failed
+    assert lab.mine.jobs.get(job).problem["type"] == "urn:gpuopt:problem:worker-died"
+    after = lab.ask()
+    jobs.submit(lab.tenant, after)
+    assert lab.ended(after) == JobStatus.succeeded
+
+
+def test_cancelling_keeps_what_was_found(lab, jobs):
+    job = lab.ask("sweep", snapshot=lab.snapshot, sweep="demand=-50%..+100%:200")
+    jobs.submit(lab.tenant, job)
+    while "progress" not in [event.event for event in lab.mine.jobs.events(job)]:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    lab.mine.jobs.cancel(job, ME)
+    assert lab.ended(job) == JobStatus.cancelled
+    assert lab.mine.jobs.document(job).text.startswith("{")
+
+
+def test_a_schedule_plans_the_newest_snapshot_once(lab, jobs):
+    put_schedule(lab.tenant, "weekly", request={"settings": {"horizon_hours": 3}})
+    assert [row["name"] for row in schedules_of(lab.tenant)] == ["weekly"]
+    before = {job.id for job in lab.mine.jobs.page("plan", 200)}
+    DBOS.trigger_schedule(f"{lab.tenant}.weekly")
+    end = time.monotonic() + 60
+    made: set[str] = set()
+    while not made and time.monotonic() < end:
+        time.sleep(0.1)
+        made = {job.id for job in lab.mine.jobs.page("plan", 200)} - before
+    (job,) = made
+    assert lab.ended(job) == JobStatus.succeeded
+    assert lab.mine.jobs.get(job).snapshot == lab.snapshot
+    remove_schedule(lab.tenant, "weekly")
+    assert schedules_of(lab.tenant) == []
+
+
+@pytest.mark.parametrize(("name", "cron"), [("../x", WEEKLY), ("x", "soon"), ("x", "a b c d e")])
+def test_schedules_that_are_none(lab, jobs, name, cron):
+    with pytest.raises(Refused, match="To mend it"):
+        put_schedule(lab.tenant, name, cron)
+
+
+def test_memory_of_a_worker_is_bounded(lab):
+    job = lab.ask()
+    small = lab.settings.model_copy(update={"worker_memory_bytes": 400 << 20})
+    pool = Pool(small)
+    try:
+        try:
+            pool.run(lab.tenant, job)
+        except WorkerDied:
+            return  # it could not even begin
+        assert lab.ended(job, 1) == JobStatus.failed
+    finally:
+        pool.close()
+
+
+def test_a_closed_pool_takes_nothing(lab):
+    pool = Pool(lab.settings)
+    pool.close()
+    failed = []
+
+    def run() -> None:
+        try:
+            pool.run(lab.tenant, "pln_0")
+        except WorkerDied as error:
+            failed.append(str(error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(5)
+    assert failed == ["the server is closing"]
