@@ -30,6 +30,8 @@ from optimizer.tables import format_hour
 
 # Relative gap at which hindsight may stop: its bound is what regret is told against.
 HINDSIGHT_GAP = 0.01
+# Pools × hours of all futures up to which every future is solved alone: beyond it takes minutes.
+HINDSIGHT_SIZE = 1_000_000
 _SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 _MOST_MONTHS = 61
 
@@ -55,25 +57,27 @@ def outlook(plan: UncertainPlan) -> dict[str, Any]:
         "cvar_objective": exact(measure.cvar(plan.solved.costs) + plan.idle_cost),
         "rounds": plan.solved.rounds,
     }
-    least = hindsight(plan)
+    size = sum(len(part.problem.pools) * part.problem.hours for part in plan.parts)
+    least = hindsight(plan) if size <= HINDSIGHT_SIZE else None
     document["scenarios"] = [
-        _scenario(plan, future, number, least[number]) for number, future in enumerate(plan.futures)
+        _scenario(plan, future, number, None if least is None else float(least[number]))
+        for number, future in enumerate(plan.futures)
     ]
     document["lock_in"] = lock_in(plan)
     return document
 
 
-def _scenario(plan: UncertainPlan, future: Future, number: int, least: float) -> dict[str, Any]:
+def _scenario(
+    plan: UncertainPlan, future: Future, number: int, least: float | None
+) -> dict[str, Any]:
     cost = float(plan.solved.costs[number])
     row: dict[str, Any] = {"scenario": future.name, "odds": future.odds}
     if future.baseline is not None:
         row["baseline"] = future.baseline.total
-    return row | {
-        "total": future.total,
-        "objective": exact(cost),
-        "hindsight": exact(min(least, cost)),
-        "regret": exact(max(0.0, cost - least)),
-    }
+    row |= {"total": future.total, "objective": exact(cost)}
+    if least is not None:
+        row |= {"hindsight": exact(min(least, cost)), "regret": exact(max(0.0, cost - least))}
+    return row
 
 
 def hindsight(plan: UncertainPlan) -> Floats:
