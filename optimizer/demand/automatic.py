@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.demand.blocks import block_paths
+from optimizer.demand.blocks import MOST_RATIO, block_paths
 from optimizer.demand.history import History
 from optimizer.demand.horizon import WEEK
-from optimizer.demand.levels import MOST_RATIO, Levels, levels_of
+from optimizer.demand.levels import Levels, levels_of
 from optimizer.errors import UsageError
 
 Floats = NDArray[np.float64]
@@ -75,7 +75,7 @@ def _line(levels: Levels, line: int, series: Floats, count: int) -> tuple[Floats
         known = series[:origin]
         made = np.maximum(model.forward(y=known, h=block)["mean"], 0.0)
         came = levels.local[line, first + origin : first + origin + block]
-        by = np.maximum(np.maximum(known[-1], made), came / MOST_RATIO)
+        by = np.maximum(np.maximum(known[-1], made), came)
         if (by > 0).all():
             errors[first + origin - 1] = (came - made) / by
     return course, errors

@@ -3,19 +3,27 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.demand.history import History
 from optimizer.demand.horizon import DAY, WEEK
-from optimizer.demand.levels import MOST_RATIO, Levels
+from optimizer.demand.levels import Levels
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+# Chosen on the first 104 weeks of the data of docs/forecast.md, both ways in time.
 RECENT = 52.0  # weeks after which an origin is drawn half as often
 OWN_ORIGINS = 8  # fewer than these, and a line's errors are taken from other lines
+LENT = 20.0  # a quiet line with n origins borrows an error at odds LENT / (LENT + n)
+BELIEVED = 0.5  # share of the mean error, the drift that no trend foresaw, that is kept
+WIDER = 1.1  # errors are measured on the history that chose the level: they are too small
+TAIL = 0.66  # (z² + 1) / 4 at P90
+MOST_RATIO = 2.0  # growth beyond this over today's level goes on by amounts, not by rates
 
 
 def block_paths(
@@ -49,6 +57,7 @@ def _level_paths(
     own = _own(levels.errors[:, :choices, :])
     odds = 0.5 ** (np.arange(choices)[::-1] / RECENT)
     errors = _centred(levels.errors[:, :choices, :], own, odds)
+    errors *= _few(scenarios)
     effect = np.einsum("l,lo->o", levels.now, errors[:, :, -1])
     source = np.empty((scenarios, count, lines), dtype=np.int64)
     level = np.empty((scenarios, count, lines))
@@ -59,15 +68,38 @@ def _level_paths(
         chosen = _stratified(odds, effect, scenarios, random)
         origin, error = _errors(errors, own, chosen, odds, random)
         lead = begin + np.arange(1, size + 1)
-        spread = np.sqrt(1.0 + (begin + lead) / n)  # the drift is known no better than that
+        spread = _unsure(n - levels.first, begin, lead)
         expected = course[begin : begin + size] - (course[begin - 1] if begin else 0.0)
-        moved = expected + error[:, :size, :] * spread[:, None]
+        moved = expected + error[:, :size, :] * spread
         # Growth beyond twice today's level goes on by amounts, no longer by rates.
         scale = np.minimum(np.maximum(reached, levels.floor), most)
         level[:, begin : begin + size] = np.maximum(reached[:, None] + scale[:, None] * moved, 0.0)
         source[:, begin : begin + size] = origin[:, None, :] + 1 + np.arange(size)[:, None]
         reached = level[:, begin + size - 1]
     return source, level
+
+
+def _unsure(known: Integers, begin: int, lead: Integers) -> Floats:
+    """(k, L) factor of the errors for what so few weeks of history leave unknown.
+
+    Of n weeks the drift is known no better than √(1 + lead/n), and the spread of errors k
+    weeks after their origin, of which there are n/k apart, only as Student's t has it:
+    t₀.₉(ν)/z₀.₉ ≈ 1 + (z² + 1)/(4ν).
+    """
+    weeks = known + LENT  # what is borrowed counts as known
+    drift = np.sqrt(1.0 + (begin + lead[:, None]) / weeks)
+    freedom = np.maximum(weeks / (lead[:, None] - begin) - 1.0, 1.0)
+    return np.asarray(drift * (1.0 + TAIL / freedom))
+
+
+def _few(paths: int) -> float:
+    """The factor by which the P10–P90 band of a few paths is too narrow, at most 1.25.
+
+    Of S paths the interpolated P90 is the (0.9(S − 1) + 1)th, of which S + 1 are as likely.
+    """
+    normal = NormalDist()
+    reached = (0.9 * (paths - 1) + 1) / (paths + 1)
+    return min(1.25, normal.inv_cdf(0.9) / normal.inv_cdf(max(reached, 0.8)))
 
 
 def _own(errors: Floats) -> Flags:
@@ -79,12 +111,12 @@ def _own(errors: Floats) -> Flags:
 
 
 def _centred(errors: Floats, own: Flags, odds: Floats) -> Floats:
-    """Errors without their mean: of the trend, only what is not doubted is believed."""
+    """Errors without the part of their mean that is not believed, and somewhat wider."""
     weight = own * odds
     total = np.maximum(weight.sum(axis=1), 1e-300)[:, None]
     known = np.where(own[:, :, None], errors, 0.0)
     mean = np.einsum("lo,lok->lk", weight, known) / total
-    return np.where(own[:, :, None], errors - mean[:, None, :], 0.0)
+    return np.where(own[:, :, None], WIDER * (errors - (1.0 - BELIEVED) * mean[:, None, :]), 0.0)
 
 
 def _stratified(
@@ -106,26 +138,30 @@ def _errors(
 ) -> tuple[Integers, Floats]:
     """(S, L) origin of each line's week, and (S, b, L) its errors.
 
-    All lines take the chosen origin.  A line that was not yet born then takes another
-    origin of its own; one that has too few, the error of another line at the chosen one.
+    All lines take the chosen origin; one that was not yet born then, another of its own.
+    Now and then a line whose errors are smaller than usual borrows the error of another one
+    at its origin, the more often the fewer origins it has (always, if it has none): what
+    never happened to it yet may.
     """
     lines = len(errors)
     origin = np.repeat(chosen[:, None], lines, axis=1)
-    donor = np.broadcast_to(np.arange(lines), origin.shape).copy()
     for line in range(lines):
         lacking = np.flatnonzero(~own[line, chosen])
-        if not len(lacking):
-            continue
         known = np.flatnonzero(own[line])
-        if len(known):
+        if len(lacking) and len(known):
             share = odds[known] / odds[known].sum()
             origin[lacking, line] = random.choice(known, len(lacking), p=share)
-            continue
-        for scenario in lacking:
-            others = np.flatnonzero(own[:, chosen[scenario]])
-            if len(others):
-                donor[scenario, line] = others[random.integers(len(others))]
-    return origin, np.moveaxis(errors[donor, origin], 2, 1)
+    count = own.sum(axis=1)
+    spread = (np.abs(errors[:, :, -1]) * own).sum(axis=1) / np.maximum(count, 1)
+    usual = spread[count > 0].mean() if count.any() else 0.0
+    quiet = spread <= usual
+    lent = random.random(origin.shape) < quiet * LENT / (LENT + count)
+    lender = np.broadcast_to(np.arange(lines), origin.shape).copy()
+    for scenario, line in np.argwhere(lent):
+        others = np.flatnonzero(own[:, origin[scenario, line]])
+        if len(others):
+            lender[scenario, line] = others[random.integers(len(others))]
+    return origin, np.moveaxis(errors[lender, origin], 2, 1)
 
 
 def _hourly(

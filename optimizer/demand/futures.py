@@ -16,7 +16,7 @@ from optimizer.demand.history import SHORT, history_of
 from optimizer.demand.horizon import HorizonDemand, demand_of_horizon, planned_usage
 from optimizer.demand.initiatives import apply_initiatives, requests_of, with_lines
 from optimizer.demand.portfolio import Events, read_events
-from optimizer.demand.scenarios import Scenarios
+from optimizer.demand.scenarios import Scenarios, with_quantity
 from optimizer.errors import DataError
 from optimizer.tables import Case
 from optimizer.tables.settings import DEFAULT_SCENARIOS
@@ -97,7 +97,7 @@ def _with_certain(
         return base, ()
     quantity, tolerant = base.usage.quantity[None].copy(), base.usage.tolerant[None].copy()
     lacking = apply_initiatives(base, quantity, tolerant, events.items, certain[None])
-    usage = replace(base.usage, quantity=quantity[0], tolerant=tolerant[0])
+    usage = with_quantity(base.usage, quantity[0], tolerant[0])
     return replace(base, usage=usage), lacking
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.demand.horizon import HorizonDemand
+from optimizer.tables import UsageLines
 
 Floats = NDArray[np.float64]
 
@@ -72,7 +73,24 @@ class Scenarios:
 
     def demand(self, index: int) -> HorizonDemand:
         """The demand of one future, as a plan without scenarios would see it."""
-        usage = replace(
-            self.base.usage, quantity=self.quantity[index], tolerant=self.tolerant[index]
-        )
+        usage = with_quantity(self.base.usage, self.quantity[index], self.tolerant[index])
         return replace(self.base, usage=usage)
+
+
+def with_quantity(usage: UsageLines, quantity: Floats, tolerant: Floats) -> UsageLines:
+    """The lines with another demand; today's practice keeps its share on spot, hour by hour.
+
+    Where the lines run nothing, what comes instead runs on demand in today's practice.
+    """
+    if np.array_equal(quantity, usage.quantity):
+        return replace(usage, quantity=quantity, tolerant=tolerant)
+    ratio = np.zeros_like(quantity)
+    np.divide(quantity, usage.quantity, out=ratio, where=usage.quantity > 0)
+    ratio[quantity == usage.quantity] = 1.0
+    return replace(
+        usage,
+        quantity=quantity,
+        tolerant=tolerant,
+        spot=np.minimum(usage.spot * ratio, quantity),
+        spot_taken=np.minimum(usage.spot_taken * ratio, quantity),
+    )

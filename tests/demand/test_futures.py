@@ -106,3 +106,19 @@ def test_history_that_ended_before_now_is_forecast_up_to_now(write_case):
     fresh = scenarios_of_horizon(write_case(history(30), SEASONAL))
     assert any("ends 1344 hours before now" in note for note in found.base.notes)
     assert found.quantity[:, 0, :WEEK].std() > fresh.quantity[:, 0, :WEEK].std()
+
+
+def test_no_history_at_all_is_one_future(write_case):
+    found = scenarios_of_horizon(write_case([(0, "a", 1), (5, "a", 2)], SEASONAL))
+    assert len(found) == 1
+    assert found.quantity[0, 0, :6].tolist() == [1, 0, 0, 0, 0, 2]
+    assert any("no history to forecast from" in note for note in found.base.notes)
+
+
+def test_statsforecast_is_chosen_by_its_name(write_case):
+    pytest.importorskip("statsforecast")
+    rows = [*history(16), (3, "a", 99)]
+    found = scenarios_of_horizon(write_case(rows, 'forecaster = "statsforecast"\nscenarios = 5'))
+    assert len(found) == 5
+    assert (found.quantity[:, 0, 3] == 99).all()
+    assert found.quantity.std(axis=0).max() > 0

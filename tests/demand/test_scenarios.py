@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenarios: the futures of a plan fit each other, or are refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from optimizer.demand import Scenarios, demand_of_horizon
+from optimizer.demand.scenarios import with_quantity
 from optimizer.tables import read_case
 
 TINY = Path(__file__).parents[2] / "fixtures" / "tiny"
@@ -35,3 +37,16 @@ def test_names_and_shapes_fit(single):
         Scenarios(single.base, ("a", "a"), np.array([0.5, 0.5]), quantity, quantity)
     with pytest.raises(ValueError, match="shape"):
         Scenarios(single.base, ("a",), np.ones(1), quantity, quantity)
+
+
+def test_todays_practice_keeps_its_share_on_spot(single):
+    usage = single.base.usage
+    usage = replace(usage, spot=usage.quantity * 0.4, spot_taken=usage.quantity * 0.1)
+    assert usage.spot.any()
+    half = with_quantity(usage, usage.quantity / 2, usage.tolerant / 2)
+    assert half.spot == pytest.approx(usage.spot / 2)
+    assert half.spot_taken == pytest.approx(usage.spot_taken / 2)
+    none = with_quantity(usage, np.zeros_like(usage.quantity), np.zeros_like(usage.tolerant))
+    assert not none.spot.any()
+    same = with_quantity(usage, usage.quantity.copy(), usage.tolerant)
+    assert same.spot.tobytes() == usage.spot.tobytes()
