@@ -22,6 +22,7 @@ from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.relax import InfeasibleCase
 from optimizer.planning.renewed import renewal_rows
+from optimizer.planning.sampled import sampled
 from optimizer.planning.sensitivity import sensitivity
 from optimizer.planning.uncertain_plan import UncertainPlan
 from optimizer.program.purchases import planned
@@ -94,7 +95,7 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
         "gap_law": plan.gap_law,
         "parts": [_part(part) for part in plan.parts],
         "purchases": _purchases(plan),
-        "considered": weigh(plan),
+        "considered": weigh(sampled(plan)),
         "commitments": _commitments(plan),
     }
     renewed = renewal_rows(plan)
@@ -159,7 +160,7 @@ def _part(part: Part) -> dict[str, Any]:
 def _purchases(plan: Plan) -> list[dict[str, Any]]:
     as_of = plan.case.settings.as_of
     end = as_of + plan.case.settings.horizon_hours
-    values = marginal_values(plan)
+    values = marginal_values(sampled(plan))
     rows = []
     for name, quantity in sorted(plan.bought.items()):
         offer = plan.catalogue.offers[name]

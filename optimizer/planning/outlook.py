@@ -14,10 +14,11 @@ from optimizer.billing import Holding, make_bill
 from optimizer.billing.bill import PLACES, exact
 from optimizer.billing.cost import amortised_cost
 from optimizer.errors import MissingPrice
-from optimizer.planning.futures import Future, exact_odds, price_factor_of, usage_of
+from optimizer.planning.futures import Future, exact_odds, price_factor_of
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.replayed import planned_holdings
+from optimizer.planning.sampled import sampled
 from optimizer.planning.sensitivity import FACTORS, Sensitivity
 from optimizer.planning.uncertain_plan import UncertainPlan
 from optimizer.program.later import node_odds, without_later
@@ -145,7 +146,7 @@ def pays_back(plan: UncertainPlan) -> dict[str, float]:
     Over its whole term, by the law, with all else as planned.  Members of a bundle share it.
     """
     chances = {}
-    for part in plan.parts:
+    for part in sampled(plan).parts:
         law, columns = part.law, part.every_column
         by_future = getattr(law, "by_future", None)
         if by_future is None or part.stack is None:
@@ -206,7 +207,7 @@ def sensitivity_of_futures(plan: UncertainPlan) -> list[Sensitivity]:
     for factor in FACTORS:
         scale, baseline, total = float(factor), Decimal(0), Decimal(0)
         for number, (future, share) in enumerate(zip(plan.futures, odds, strict=True)):
-            usage = usage_of(plan.scenarios, number)
+            usage = plan.scenarios.demand(number).usage
             price = price_factor_of(plan.scenarios, number)
             today = replace(
                 usage,
