@@ -16,6 +16,7 @@ from optimizer.errors import DataError
 from optimizer.planning import make_plan, plan_document, to_json
 from optimizer.planning.ladder import ladder_rows
 from optimizer.planning.outlook import next_month, worth_of_waiting
+from optimizer.planning.sampled import sampled
 from optimizer.reporting.ladder import ladder_page
 from optimizer.reporting.text import plan_page, render
 from optimizer.tables import Case, parse_hour, read_case
@@ -194,3 +195,21 @@ def test_what_is_not_combined_is_refused(build: Build, more: str, column: str) -
 def test_months() -> None:
     assert next_month(parse_hour("2026-11-21T00:00:00Z")) == parse_hour("2026-12-01T00:00:00Z")
     assert next_month(parse_hour("2026-12-31T23:00:00Z")) == parse_hour("2027-01-01T00:00:00Z")
+
+
+def test_a_sample_of_the_hours_costs_what_all_of_them_do(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = case_of(build)
+    scenarios = futures_of(case, PATHS)
+    noise = np.random.default_rng(3).integers(0, 3, scenarios.quantity.shape)
+    plan = make_plan(case, scenarios=replace(scenarios, quantity=scenarios.quantity + noise))
+    whole = sum(part.answer.objective for part in plan.parts)
+    monkeypatch.setattr("optimizer.planning.sampled.SAMPLE_SIZE", 800)
+    small = sampled(plan)
+    assert sum(len(part.window.weight) for part in small.parts) <= 800
+    assert sum(part.problem.weight.sum() for part in small.parts) == pytest.approx(
+        sum(part.problem.weight.sum() for part in plan.parts)
+    )
+    assert sum(part.answer.objective for part in small.parts) == pytest.approx(whole, rel=0.02)
+    assert small.bought == plan.bought
