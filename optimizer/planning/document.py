@@ -15,7 +15,7 @@ from optimizer.billing.cost import amortised_cost
 from optimizer.billing.kpis import key_figures, waterfalls
 from optimizer.billing.reconcile import reconcile, reconciliation
 from optimizer.planning.explain import break_even_hours, explain, marginal_values, weigh
-from optimizer.planning.futures_document import futures_document
+from optimizer.planning.futures_document import futures_document, futures_lines
 from optimizer.planning.limits import agreements_of, limits_of, shadow_prices
 from optimizer.planning.moves_document import moves_of_plan
 from optimizer.planning.part import Part
@@ -129,7 +129,7 @@ def plan_document(plan: Plan, *, detail: bool = False) -> dict[str, Any]:
         for number, part in enumerate(plan.parts)
         for check in part.answer.checks
     ]
-    document["explanation"] = explain(plan, document)
+    document["explanation"] = [*explain(plan, document), *futures_lines(document)]
     return document
 
 
