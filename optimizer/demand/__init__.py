@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hours to come: given demand as it is, the rest from history, as one future or many."""
 
-from optimizer.demand.forecaster import Forecaster, SeasonalNaive, forecaster_of
-from optimizer.demand.futures import scenarios_of_horizon
+from optimizer.demand.forecaster import Forecaster, RepeatedWeeks, SeasonalNaive, forecaster_of
+from optimizer.demand.futures import quality_of_forecast, scenarios_of_horizon
 from optimizer.demand.history import History, history_of
 from optimizer.demand.horizon import HorizonDemand, demand_of_horizon
 from optimizer.demand.movable import MovableDemand, MovableJob, MovableWork, movable_demand
@@ -19,6 +19,7 @@ __all__ = [
     "MovableJob",
     "MovableWork",
     "Quality",
+    "RepeatedWeeks",
     "Scenarios",
     "Seasonal",
     "SeasonalNaive",
@@ -27,5 +28,6 @@ __all__ = [
     "forecaster_of",
     "history_of",
     "movable_demand",
+    "quality_of_forecast",
     "scenarios_of_horizon",
 ]

@@ -45,16 +45,29 @@ class SeasonalNaive:
         return np.broadcast_to(once, (scenarios, *once.shape))
 
 
+class RepeatedWeeks:
+    """All whole weeks of the history again, as they were: one path."""
+
+    name = "weeks"
+
+    def paths(self, history: History, hours: int, scenarios: int, seed: int) -> Floats:  # noqa: ARG002
+        """One path, as often as is asked for; ``seed`` decides nothing."""
+        length = history.hours - history.hours % WEEK
+        source = history.hours - length + np.arange(hours) % length
+        once = history.quantity[:, source]
+        return np.broadcast_to(once, (scenarios, *once.shape))
+
+
 def forecaster_of(name: str) -> Forecaster:
     """Return the forecaster of this name.
 
     Raises
     ------
-    DataError
+    UsageError
         If it needs an extra that is not installed.
     """
     if name == "statsforecast":
         from optimizer.demand.automatic import Automatic
 
         return Automatic()
-    return Seasonal()
+    return RepeatedWeeks() if name == "weeks" else Seasonal()

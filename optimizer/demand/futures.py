@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from optimizer.demand.events import Choice, drawn_outcomes, every_outcome, least_futures
 from optimizer.demand.forecaster import forecaster_of
 from optimizer.demand.history import SHORT, history_of
-from optimizer.demand.horizon import HorizonDemand, demand_of_horizon, planned_usage
+from optimizer.demand.horizon import WEEK, HorizonDemand, demand_of_horizon, planned_usage
 from optimizer.demand.initiatives import apply_initiatives, requests_of, with_lines
 from optimizer.demand.portfolio import Events, read_events
+from optimizer.demand.quality import ForecastQuality, forecast_quality
 from optimizer.demand.scenarios import Scenarios, with_quantity
 from optimizer.errors import DataError
 from optimizer.tables import Case
@@ -68,6 +69,26 @@ def scenarios_of_horizon(case: Case) -> Scenarios:
         price_factor=events.price_factor(outcomes),
         requests_added=requests_of(events.items, happens, paths.shape[2]),
     )
+
+
+def quality_of_forecast(case: Case) -> tuple[tuple[str, ...], ForecastQuality]:
+    """Return the meter of each line, and how the case's forecaster did on its own history.
+
+    Raises
+    ------
+    UsageError
+        If the forecaster needs an extra that is not installed.
+    """
+    settings, usage = case.settings, planned_usage(case)
+    repeated = settings.demand.forecaster == "weeks"
+    history, notes = history_of(usage, settings.as_of, repeated=repeated)
+    quality = forecast_quality(
+        forecaster_of(settings.demand.forecaster),
+        history,
+        scenarios=1 if repeated else max(settings.demand.scenarios, DEFAULT_SCENARIOS),
+        seed=settings.solve.seed,
+    )
+    return usage.meter, replace(quality, notes=(*notes, *quality.notes))
 
 
 def _refuse_many(case: Case) -> None:
@@ -146,15 +167,19 @@ def _names(demand: list[str], choices: Sequence[Choice], outcomes: Integers) -> 
 def _demand_paths(case: Case, base: HorizonDemand) -> tuple[Floats, tuple[str, ...]]:
     """(S, L, T) equally likely demand, without initiatives, and notes on its origin."""
     settings = case.settings
-    usage = planned_usage(case)
-    history, notes = history_of(usage, settings.as_of)
     whole = np.array(base.usage.quantity[None])
-    if settings.demand.forecaster == "weeks" or base.given.all():
-        return whole, () if base.given.all() else notes
+    if base.given.all():
+        return whole, ()
+    repeated = settings.demand.forecaster == "weeks"
+    history, notes = history_of(planned_usage(case), settings.as_of, repeated=repeated)
+    if repeated:
+        return whole, notes
     if history.hours < SHORT:
         note = "there is one demand scenario, as planned: no change of demand could be measured"
         return whole, (*notes, note)
-    skipped = settings.as_of - history.end
+    # A history that ended years ago is no more uncertain than one that ended a year ago.
+    late = settings.as_of - history.end
+    skipped = min(late, 52 * WEEK + late % WEEK)
     paths = forecaster_of(settings.demand.forecaster).paths(
         history,
         skipped + settings.horizon_hours,
@@ -162,7 +187,11 @@ def _demand_paths(case: Case, base: HorizonDemand) -> tuple[Floats, tuple[str, .
         settings.solve.seed,
     )[:, :, skipped:]
     np.copyto(paths, whole, where=base.given)
-    return paths, notes
+    note = (
+        f"hours without rows are forecast in {len(paths)} paths of equal odds "
+        f"({settings.demand.forecaster}); the repeated weeks are only the single demand beside them"
+    )
+    return paths, (note, *notes)
 
 
 def _tolerant(base: HorizonDemand, paths: Floats) -> Floats:

@@ -61,13 +61,17 @@ class History:
         )
 
 
-def history_of(usage: UsageLines, as_of: int) -> tuple[History, tuple[str, ...]]:
+def history_of(
+    usage: UsageLines, as_of: int, *, repeated: bool = False
+) -> tuple[History, tuple[str, ...]]:
     """Return the history of usage before ``as_of``, and what a reader must know of it.
 
     It ends with the last row before ``as_of``.  A gap is an hour without a row of any
     line, of which the same hour of the week has rows in most other weeks: data that is
     missing, not demand that was zero.  It takes the value of the nearest week that has
     it.  An hour in which one line alone has no row is zero, as the table says.
+
+    ``repeated``: it is not forecast from but repeated as it is; gaps stay zero.
     """
     count = min(max(0, as_of - usage.first_hour), usage.quantity.shape[1])
     present = np.asarray(usage.present[:, :count].any(axis=0))
@@ -81,16 +85,20 @@ def history_of(usage: UsageLines, as_of: int) -> tuple[History, tuple[str, ...]]
     gap = _gap(present)
     notes = []
     if gap.any():
-        source = _nearest(gap)
-        quantity[:, gap] = quantity[:, source[gap]]
         where = np.flatnonzero(gap)
+        if not repeated:
+            quantity[:, gap] = quantity[:, _nearest(gap)[gap]]
         notes.append(
             f"history has no rows in {len(where)} hours from "
-            f"{format_hour(usage.first_hour + first + int(where[0]))}: they are taken from the "
-            "same hours of the nearest week, not as zero"
+            f"{format_hour(usage.first_hour + first + int(where[0]))}: they are "
+            + (
+                "repeated as hours without usage"
+                if repeated
+                else "taken from the same hours of the nearest week, not as zero"
+            )
         )
     history = History.of(quantity, usage.first_hour + first)
-    return history, (*notes, *_missing(history, usage, as_of))
+    return history, (*notes, *_missing(history, usage, as_of, repeated))
 
 
 def _gap(present: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -121,7 +129,7 @@ def _nearest(gap: NDArray[np.bool_]) -> Integers:
     return source
 
 
-def _missing(history: History, usage: UsageLines, as_of: int) -> list[str]:
+def _missing(history: History, usage: UsageLines, as_of: int, repeated: bool) -> list[str]:
     """What the history lacks, in words."""
     notes = []
     hours = history.hours
@@ -130,14 +138,15 @@ def _missing(history: History, usage: UsageLines, as_of: int) -> list[str]:
             f"history is shorter than two weeks ({hours} hours from "
             f"{format_hour(history.first_hour)}): how demand changes from week to week is unknown"
         )
-    elif hours < 8 * WEEK:
+    elif hours < 8 * WEEK and not repeated:
         notes.append(
             f"history has {hours // WEEK} whole weeks: how demand changes over months is unknown, "
             "and is reckoned from its changes from week to week"
         )
     if as_of - history.end >= DAY:
         notes.append(
-            f"history ends {as_of - history.end} hours before now: they are forecast as well"
+            f"history ends {as_of - history.end} hours before now: "
+            + ("what changed since is unknown" if repeated else "they are forecast as well")
         )
     young = [i for i, born in enumerate(history.born) if 0 < hours - born < SHORT]
     for meter in dict.fromkeys(usage.meter[i] for i in young if hours >= SHORT):
@@ -147,6 +156,10 @@ def _missing(history: History, usage: UsageLines, as_of: int) -> list[str]:
         since = history.first_hour + min(int(history.born[i]) for i in lines)
         notes.append(
             f"meter {meter} first ran at {format_hour(since)}, less than two weeks before now: "
-            "how its usage changes is taken from the other meters"
+            + (
+                "in the weeks before, which are repeated, it runs nothing"
+                if repeated
+                else "how its usage changes is taken from the other meters"
+            )
         )
     return notes

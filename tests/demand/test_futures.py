@@ -34,6 +34,7 @@ def test_seasonal_makes_twenty_unless_told(write_case):
     found = scenarios_of_horizon(write_case(history(), SEASONAL + "\nscenarios = 7"))
     assert len(found) == 7
     assert found.odds == pytest.approx(1 / 7)
+    assert any("forecast in 7 paths of equal odds (seasonal)" in n for n in found.base.notes)
     assert found.quantity.std(axis=0).max() > 0
 
 
@@ -122,3 +123,15 @@ def test_statsforecast_is_chosen_by_its_name(write_case):
     assert len(found) == 5
     assert (found.quantity[:, 0, 3] == 99).all()
     assert found.quantity.std(axis=0).max() > 0
+
+
+def test_repeated_weeks_say_what_is_missing(write_case):
+    """The default forecaster repeats a gap as zero and a new meter's weeks without it: told."""
+    rows = [row for row in history(10) if not -500 <= row[0] < -400]
+    rows += [(hour, "b", 4) for hour in range(-24, 0)]
+    found = scenarios_of_horizon(write_case(rows))
+    told = " ".join(found.base.notes)
+    assert "no rows in 100 hours" in told
+    assert "repeated as hours without usage" in told
+    assert "meter b first ran at 2026-11-01T00:00:00Z" in told
+    assert "it runs nothing" in told

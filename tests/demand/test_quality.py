@@ -8,7 +8,15 @@ import json
 import numpy as np
 import pytest
 
-from optimizer.demand import History, Seasonal, SeasonalNaive, forecast_quality
+from optimizer.demand import (
+    History,
+    RepeatedWeeks,
+    Seasonal,
+    SeasonalNaive,
+    demand_of_horizon,
+    forecast_quality,
+    quality_of_forecast,
+)
 
 from . import series
 
@@ -77,3 +85,31 @@ def test_a_trend_that_holds_is_followed_and_one_that_turns_is_not_trusted():
     """Growth of 1 % a week: twelve weeks ahead the forecast beats waiting by far."""
     found = forecast_quality(Seasonal(), many("growth"), scenarios=50, step=6)
     assert found.pooled[12].pinball < 0.6 * found.pooled[12].naive
+
+
+@pytest.mark.parametrize("demand", ["", 'forecaster = "seasonal"'])
+def test_quality_of_a_case(write_case, demand):
+    """By the case's own forecaster; what the history lacks is told with it."""
+    level = np.repeat(20 + np.arange(18) % 5, WEEK)
+    rows = [(i - len(level), "a", int(q)) for i, q in enumerate(level)]
+    names, found = quality_of_forecast(write_case([*rows, (-3, "b", 1)], demand))
+    assert names == ("a", "b")
+    assert found.pooled[4].outcomes == 1
+    assert found.lines[4][1] is None
+    assert any("meter b first ran" in note for note in found.notes)
+    assert any("too short to judge forecasts 12 weeks" in note for note in found.notes)
+
+
+def test_a_case_without_history_has_no_quality(write_case):
+    _, found = quality_of_forecast(write_case([(0, "a", 1)]))
+    assert not found.pooled
+    assert any("no history" in note for note in found.notes)
+
+
+def test_repeated_weeks_are_the_demand_of_the_plan(write_case):
+    quantity = np.arange(3 * WEEK + 20) % 97
+    rows = [(i - len(quantity), "a", int(q)) for i, q in enumerate(quantity)]
+    case = write_case(rows)
+    history = History.of(quantity[None].astype(float))
+    found = RepeatedWeeks().paths(history, 336, 2, 1)
+    assert (found == demand_of_horizon(case).usage.quantity).all()
