@@ -16,7 +16,7 @@ from optimizer.billing.cost import amortised_cost
 from optimizer.billing.kpis import key_figures, waterfalls
 from optimizer.billing.reconcile import reconcile, reconciliation
 from optimizer.planning.explain import break_even_hours, explain, marginal_values, weigh
-from optimizer.planning.futures_document import futures_document
+from optimizer.planning.futures_document import futures_document, futures_lines
 from optimizer.planning.limits import agreements_of, limits_of, shadow_prices
 from optimizer.planning.moves_document import moves_of_plan
 from optimizer.planning.part import Part
@@ -24,6 +24,7 @@ from optimizer.planning.plan import Plan
 from optimizer.planning.relax import InfeasibleCase
 from optimizer.planning.renewed import renewal_rows
 from optimizer.planning.routes_document import routes_of_plan, routing_prices
+from optimizer.planning.sampled import sampled
 from optimizer.planning.sensitivity import sensitivity
 from optimizer.planning.uncertain_plan import UncertainPlan
 from optimizer.program.purchases import planned
@@ -99,8 +100,8 @@ def plan_document(plan: Plan, *, detail: bool = False, weighed: bool = True) -> 
         "gap_solver": plan.gap_solver,
         "gap_law": plan.gap_law,
         "parts": [_part(part) for part in plan.parts],
-        "purchases": _purchases(plan, marginal_values(plan) if weighed else {}),
-        **({"considered": weigh(plan)} if weighed else {}),
+        "purchases": _purchases(plan, marginal_values(sampled(plan)) if weighed else {}),
+        **({"considered": weigh(sampled(plan))} if weighed else {}),
         "commitments": _commitments(plan),
     }
     renewed = renewal_rows(plan)
@@ -140,7 +141,7 @@ def plan_document(plan: Plan, *, detail: bool = False, weighed: bool = True) -> 
 
         document["gate"] = gate(case).as_dict()
     if weighed:
-        document["explanation"] = explain(plan, document)
+        document["explanation"] = [*explain(plan, document), *futures_lines(document)]
     return document
 
 

@@ -16,7 +16,7 @@ from optimizer.planning.moving import Segments
 from optimizer.planning.part import Part
 from optimizer.planning.replayed import amounts_of, baseline_bill, replay_plan
 from optimizer.program.problem import Floats
-from optimizer.tables import Case, UsageLines
+from optimizer.tables import Case
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def replay_futures(
     """Replay every future over every hour of its horizon, in exact decimals."""
     found = []
     for number, name in enumerate(scenarios.names):
-        usage = usage_of(scenarios, number)
+        usage = scenarios.demand(number).usage
         factor = price_factor_of(scenarios, number)
         spot, unserved = (np.zeros_like(usage.quantity) for _ in range(2))
         for part in parts:
@@ -100,21 +100,6 @@ def replay_futures(
             )
         )
     return tuple(found)
-
-
-def usage_of(scenarios: Scenarios, number: int) -> UsageLines:
-    """A future's usage with today's use of spot, in proportion to it."""
-    usage, quantity = scenarios.base.usage, scenarios.quantity[number]
-    share = np.divide(
-        quantity, usage.quantity, out=np.zeros_like(quantity), where=usage.quantity > 0
-    )
-    return replace(
-        usage,
-        quantity=quantity,
-        tolerant=scenarios.tolerant[number],
-        spot=usage.spot * share,
-        spot_taken=usage.spot_taken * share,
-    )
 
 
 def price_factor_of(scenarios: Scenarios, number: int) -> Floats | None:

@@ -21,3 +21,19 @@ def futures_document(plan: UncertainPlan, purchases: Sequence[dict[str, Any]]) -
         "ladder": ladder_rows(plan),
         "sensitivity": [row.as_dict() for row in sensitivity_of_futures(plan)],
     }
+
+
+def futures_lines(document: dict[str, Any]) -> list[str]:
+    """The range of the bill in sentences; none for a plan with one future."""
+    if "scenarios" not in document:
+        return []
+    low, middle, high = (f"${document[key]:,.0f}" for key in ("p10", "p50", "p90"))
+    risk = document["risk"]
+    text = (
+        f"Figures are means over {len(document['scenarios'])} futures: the bill is at most {low} "
+        f"in a tenth of the odds, {middle} in half and {high} in nine tenths; the mean of the "
+        f"dearest {1 - risk['cvar_alpha']:.0%} is ${document['cvar']:,.0f}."
+    )
+    if risk["measure"] == "cvar":
+        text += f" The dearest weigh {risk['cvar_weight']:.0%} in what was minimised."
+    return [text]

@@ -14,10 +14,11 @@ from optimizer.billing import Holding, make_bill
 from optimizer.billing.bill import PLACES, exact
 from optimizer.billing.cost import amortised_cost
 from optimizer.errors import MissingPrice
-from optimizer.planning.futures import Future, exact_odds, price_factor_of, usage_of
+from optimizer.planning.futures import Future, exact_odds, price_factor_of
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.replayed import planned_holdings
+from optimizer.planning.sampled import sampled
 from optimizer.planning.sensitivity import FACTORS, Sensitivity
 from optimizer.planning.uncertain_plan import UncertainPlan
 from optimizer.program.later import node_odds, without_later
@@ -30,6 +31,8 @@ from optimizer.tables import format_hour
 
 # Relative gap at which hindsight may stop: its bound is what regret is told against.
 HINDSIGHT_GAP = 0.01
+# Pools × hours of all futures up to which every future is solved alone: beyond it takes minutes.
+HINDSIGHT_SIZE = 1_000_000
 _SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 _MOST_MONTHS = 61
 
@@ -55,25 +58,27 @@ def outlook(plan: UncertainPlan) -> dict[str, Any]:
         "cvar_objective": exact(measure.cvar(plan.solved.costs) + plan.idle_cost),
         "rounds": plan.solved.rounds,
     }
-    least = hindsight(plan)
+    size = sum(len(part.problem.pools) * part.problem.hours for part in plan.parts)
+    least = hindsight(plan) if size <= HINDSIGHT_SIZE else None
     document["scenarios"] = [
-        _scenario(plan, future, number, least[number]) for number, future in enumerate(plan.futures)
+        _scenario(plan, future, number, None if least is None else float(least[number]))
+        for number, future in enumerate(plan.futures)
     ]
     document["lock_in"] = lock_in(plan)
     return document
 
 
-def _scenario(plan: UncertainPlan, future: Future, number: int, least: float) -> dict[str, Any]:
+def _scenario(
+    plan: UncertainPlan, future: Future, number: int, least: float | None
+) -> dict[str, Any]:
     cost = float(plan.solved.costs[number])
     row: dict[str, Any] = {"scenario": future.name, "odds": future.odds}
     if future.baseline is not None:
         row["baseline"] = future.baseline.total
-    return row | {
-        "total": future.total,
-        "objective": exact(cost),
-        "hindsight": exact(min(least, cost)),
-        "regret": exact(max(0.0, cost - least)),
-    }
+    row |= {"total": future.total, "objective": exact(cost)}
+    if least is not None:
+        row |= {"hindsight": exact(min(least, cost)), "regret": exact(max(0.0, cost - least))}
+    return row
 
 
 def hindsight(plan: UncertainPlan) -> Floats:
@@ -141,7 +146,7 @@ def pays_back(plan: UncertainPlan) -> dict[str, float]:
     Over its whole term, by the law, with all else as planned.  Members of a bundle share it.
     """
     chances = {}
-    for part in plan.parts:
+    for part in sampled(plan).parts:
         law, columns = part.law, part.every_column
         by_future = getattr(law, "by_future", None)
         if by_future is None or part.stack is None:
@@ -202,7 +207,7 @@ def sensitivity_of_futures(plan: UncertainPlan) -> list[Sensitivity]:
     for factor in FACTORS:
         scale, baseline, total = float(factor), Decimal(0), Decimal(0)
         for number, (future, share) in enumerate(zip(plan.futures, odds, strict=True)):
-            usage = usage_of(plan.scenarios, number)
+            usage = plan.scenarios.demand(number).usage
             price = price_factor_of(plan.scenarios, number)
             today = replace(
                 usage,

@@ -28,6 +28,7 @@ MOST_ROWS = 6_000  # of the elastic program: beyond, its peak hours stand for al
 ALTERNATIVES = 3
 _KEYS = {
     "purchase.cash": "limits.upfront_cash",
+    "ladder.cash": "limits.upfront_cash",
     "coverage.spot_share": "limits.spot_share",
     "coverage.unused": "limits.max_unused_share",
 }

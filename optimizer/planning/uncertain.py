@@ -120,12 +120,22 @@ def tree_of(case: Case, catalogue: Catalogue, scenarios: Scenarios) -> ScenarioT
         prices.append(float(known[0]) if known else 1.0)
     hours = [MONTH * month for month in ladder.steps]
     return observed_tree(
-        scenarios.quantity,
+        observed_paths(scenarios),
         scenarios.odds,
         [hour for hour in hours if hour < case.settings.horizon_hours],
         worth=np.array(prices),
         most=ladder.nodes,
     )
+
+
+def observed_paths(scenarios: Scenarios) -> Floats:
+    """(S, L, T) units, weighed by what prices have become: both are seen."""
+    paths = scenarios.quantity
+    for meter, factor in sorted(scenarios.price_factor.items()):
+        lines = [i for i, name in enumerate(scenarios.base.usage.meter) if name == meter]
+        paths = paths.copy()
+        paths[:, lines] *= factor[:, None, :]
+    return paths
 
 
 def measure_of(settings: Settings, odds: Floats) -> Measure:

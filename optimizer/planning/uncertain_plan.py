@@ -16,7 +16,6 @@ from optimizer.planning.futures import (
     exact_odds,
     expected_bill,
     replay_futures,
-    usage_of,
 )
 from optimizer.planning.given import need_prices, provider_advice
 from optimizer.planning.moving import Segments, ways_of_part
@@ -166,7 +165,7 @@ def make_uncertain_plan(
 
 def _mean_usage(scenarios: Scenarios) -> UsageLines:
     """The mean of the futures' usage, of which totals are shown; nothing is planned for it."""
-    every = [usage_of(scenarios, number) for number in range(len(scenarios))]
+    every = [scenarios.demand(number).usage for number in range(len(scenarios))]
 
     def mean(name: str) -> Floats:
         return np.asarray(

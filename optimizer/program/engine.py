@@ -33,7 +33,7 @@ from optimizer.program.watch import Watch
 
 ROUNDS = 6
 # Of futures with purchases that differ between them, whose programs are large.
-FUTURES_ROUNDS = 3
+FUTURES_ROUNDS = 4
 TWICE_BELOW = 300_000
 # And up to which hours are labelled at the proposal too, not only where the line search ends.
 TWO_LABELS_BELOW = 5_000_000

@@ -10,8 +10,8 @@ from optimizer.program.problem import Problem
 
 # Regimes up to which each has all the cells of its round, and the share of a regime's hours
 # below which a cell joins its neighbour, where futures make more of them.
-FEW_REGIMES = 6
-REGIME_SLIVER = 0.02
+FEW_REGIMES = 12
+REGIME_SLIVER = 0.004
 # Cells by round: far from the optimum, fine cells only make the program larger.
 FINE = (
     Grain(wide=20, group=8, prices=5, ratios=1, history=2),

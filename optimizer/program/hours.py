@@ -211,7 +211,7 @@ class HourOracle:
         values, starts, counts = np.unique(label[order], return_index=True, return_counts=True)
         sums = np.add.reduceat(guess[:, order], starts, axis=1) if len(guess) else guess[:, :0]
         lead = [int(first[value // (classes + 1)]) for value in values]
-        worth = sums / counts
+        worth = sums / counts if len(guess) else guess[:, :0]
         if len(problem.member_active) and len(guess):
             worth = np.where(self.usable[:, lead], worth, np.inf)
         return _Sorted(

@@ -106,7 +106,7 @@ def node_odds(columns: Sequence[Column], odds: Floats) -> Floats:
 
 
 def cash_links(settings: Settings, columns: Sequence[Column], links: Links) -> Links:
-    """ladder.cash[quarter, ν]: Σ upfront·Q ≤ ``upfront_cash`` along the path to a node.
+    """ladder.cash[date, ν]: Σ upfront·Q ≤ ``upfront_cash`` along the path to a node.
 
     Of what is bought in one quarter, by the time of its last step; the first quarter holds
     what is bought now.  Rows that another one contains are left out.
@@ -118,12 +118,12 @@ def cash_links(settings: Settings, columns: Sequence[Column], links: Links) -> L
     asked = np.array(
         [float(sum(offer.upfront * ratio for offer, ratio in c.members)) for c in columns]
     )
-    rows: dict[tuple[int, tuple[int, ...]], Floats] = {}
+    rows: dict[tuple[int, tuple[int, ...]], Floats] = {}  # by the last purchase of the path
     for last in columns:
         if last.decided is None or last.futures is None:
             continue
         quarter = (last.decided - as_of) // QUARTER
-        if (quarter, last.futures) in rows:
+        if (last.decided, last.futures) in rows:
             continue
         row = np.zeros(len(columns))
         for index, column in enumerate(columns):
@@ -133,7 +133,7 @@ def cash_links(settings: Settings, columns: Sequence[Column], links: Links) -> L
             within = column.futures is None or set(last.futures) <= set(column.futures)
             if (hour - as_of) // QUARTER == quarter and hour <= last.decided and within:
                 row[index] = asked[index]
-        rows[quarter, last.futures] = row
+        rows[last.decided, last.futures] = row
     kept = [
         (key, row)
         for key, row in rows.items()
@@ -153,7 +153,10 @@ def cash_links(settings: Settings, columns: Sequence[Column], links: Links) -> L
     return Links(
         names=(
             *links.names,
-            *(f"ladder.cash[quarter {q + 1}, node of {f[0] + 1}]" for (q, f), _ in kept),
+            *(
+                f"ladder.cash[{format_hour(hour)[:10]}, node of future {futures[0] + 1}]"
+                for (hour, futures), _ in kept
+            ),
         ),
         most=np.concatenate([links.most, np.full(more, float(cash))]),
         excess_price=np.concatenate([links.excess_price, np.full(more, np.inf)]),

@@ -92,13 +92,13 @@ def triggers(rows: Sequence[Document]) -> list[str]:
 
 def _ranges(document: Document) -> Table:
     made = table("", ">expected", ">P10", ">P50", ">P90", ">worst tail (CVaR)", ">regret at most")
-    regret = sum(
-        (row["regret"] * Decimal(repr(row["odds"])) for row in document["scenarios"]), Decimal(0)
-    )
+    rows = document["scenarios"]
+    known = all("regret" in row for row in rows)
+    regret = sum((row["regret"] * Decimal(repr(row["odds"])) for row in rows if known), Decimal(0))
     made.add_row(
         "with the plan",
         *(dollars(document[key]) for key in ("expected", "p10", "p50", "p90", "cvar")),
-        dollars(regret),
+        dollars(regret if known else None),
     )
     return made
 
