@@ -403,7 +403,8 @@ def test_today_is_the_baseline_with_what_is_held(write: Write) -> None:
     assert plan_document(plan)["savings"] == 12
 
 
-def test_routing_looks_at_what_may_be_bought(write: Write) -> None:
+@pytest.mark.parametrize("method", ["auto", "reference", "mathopt"])
+def test_routing_looks_at_what_may_be_bought(write: Write, method: str) -> None:
     """At on-demand prices the API is cheaper; with a reservation at half price it is not.
 
     A replica costs $4, or $2 reserved over all four hours; 3,600 requests on the API cost
@@ -411,7 +412,7 @@ def test_routing_looks_at_what_may_be_bought(write: Write) -> None:
     """
     case = write(
         4,
-        '[finance]\nafter_horizon = "prorata"\n',
+        f'[finance]\nafter_horizon = "prorata"\n[solve]\nmethod = "{method}"\n',
         meters=METERS,
         workloads=requests("chat", [3600] * 4),
         deployments=[replica("own", "h100", 1), api("api", "tokens", 0.0005)],
