@@ -36,8 +36,9 @@ def merged(
     routing: Routing, problem: Problem, hours: Hours, labels: Ints
 ) -> tuple[Routing, Problem, Hours]:
     """The problem over groups of hours; what links hours in time is left out."""
-    weight = np.bincount(labels, hours.weight)
-    count = np.bincount(labels, hours.count)
+    weight, count = (
+        np.bincount(labels, each).astype(np.float64) for each in (hours.weight, hours.count)
+    )
     requests = np.stack(
         [np.bincount(labels, row * hours.weight) / weight for row in hours.requests]
     )

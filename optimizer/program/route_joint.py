@@ -122,12 +122,23 @@ class RouteCase:
     def solve(
         self, write: Callable[[Hours], RouteProgram], guide: Guide | None = None
     ) -> tuple[LinearAnswer, Routed | None]:
-        """Solve a program of the hours, by blocks; what is tiny is settled afterwards."""
+        """Solve a program of the hours, by blocks; what is tiny is settled afterwards.
+
+        Where that takes more replicas, a few hours are solved again with all loads in them.
+        """
         written = write(self.hours)
         found = self._solved(written, "values", guide)
         if not found.status.has_plan:
             return found, None
-        return found, settle(self.routing, self.hours, written.read(found))
+        asked = written.read(found)
+        settled = settle(self.routing, self.hours, asked)
+        if self.hours.number > MANY_HOURS or (settled.replicas <= asked.replicas).all():
+            return found, settled
+        exact = write(replace(self.hours, exact=True))
+        again = self._solved(exact, "values", guide)
+        if not again.status.has_plan:
+            return found, settled
+        return again, settle(self.routing, self.hours, exact.read(again))
 
     def _solved(
         self, written: RouteProgram, wanted: str, guide: Guide | None = None

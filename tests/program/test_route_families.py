@@ -19,8 +19,10 @@ from optimizer.program.linear import (
     violation,
 )
 from optimizer.program.linear_branch import branch
+from optimizer.program.problem import Problem
 from optimizer.program.route_blocks import solve_blocks
 from optimizer.program.route_check import check_routed
+from optimizer.program.route_cluster import alike, merged
 from optimizer.program.route_hour import Hours
 from optimizer.program.route_program import RouteProgram, at_prices
 from optimizer.program.route_settle import settle
@@ -345,3 +347,51 @@ def test_the_check_can_fail(broken: str) -> None:
     else:
         case = replace(case, streams=(replace(case.streams[0], target=0.9),))
     assert not all(check.ok for check in check_routed(case, hours, routed))
+
+
+def test_very_many_hours_are_merged_for_prices() -> None:
+    """Groups keep every request and every hour; hours of a group are alike."""
+    rng = np.random.default_rng(5)
+    levels = rng.integers(1, 4, 60).astype(float)
+    case = routing([(levels * 3600).tolist()], [own(0)], [Route(0, 0, SECOND)], wait=2)
+    hours = Hours.of(case, case.demand, np.ones(60))
+    problem = empty_problem(60)
+    labels = alike(problem, hours, 3)
+    assert len(set(zip(labels.tolist(), levels.tolist(), strict=True))) == 3
+    apart, _, groups = merged(case, problem, hours, labels)
+    assert (groups.requests @ groups.weight)[0] == pytest.approx(levels.sum() * 3600)
+    assert groups.weight.sum() == 60
+    assert not apart.streams[0].wait
+
+
+def empty_problem(hours: int) -> Problem:
+    """One pool without usage and without anything to buy."""
+    none = np.zeros(0, dtype=np.int64)
+    return Problem(
+        pools=("m0",),
+        sources=(),
+        columns=(),
+        weight=np.ones(hours),
+        count=np.ones(hours),
+        period=np.zeros(hours, dtype=np.int64),
+        demand=np.zeros((1, hours)),
+        tolerant=np.zeros((1, hours)),
+        price=np.ones((1, 1)),
+        spot_price=np.full(1, np.inf),
+        penalty=np.full(1, np.inf),
+        availability=np.ones((1, 1)),
+        held=np.zeros((0, 1)),
+        active=np.zeros((0, 1), dtype=bool),
+        secures=np.zeros(0, dtype=bool),
+        pair_source=none,
+        pair_pool=none,
+        pair_draw=np.zeros(0),
+        cost=np.zeros(0),
+        minimum=np.zeros(0),
+        maximum=np.zeros(0),
+        step=np.zeros(0),
+        integer=np.zeros(0, dtype=bool),
+        member_column=none,
+        member_source=none,
+        member_ratio=np.zeros(0),
+    )
