@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from api import export
+from api import export, frontier
 from api.terminal import Terminal
 from optimizer.errors import DataError, GpuoptError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from optimizer.tables import Case
 
 WIDTH = 132  # where stdout is no terminal
 DEMO = "frontier-lab"
@@ -138,13 +140,12 @@ def bill(
         progress("reading tables")
         from optimizer.billing import bill_case
         from optimizer.planning import bill_document, to_json
-        from optimizer.tables import read_case
 
         if focus is not None:
             from optimizer.billing.focus import focus_format, write_focus
 
             focus_format(focus)  # refused before the work, not after it
-        opened = read_case(case)
+        opened = _opened(case)
         progress("replaying usage")
         replayed = bill_case(opened)
         document = bill_document(opened, replayed, detail=detail, reconciled=reconcile)
@@ -297,12 +298,11 @@ def _plan(
     )
     from optimizer.program.watch import Watch
     from optimizer.reporting.text import infeasible_page, plan_page, render
-    from optimizer.tables import read_case
 
     if output is not None and output.suffix != ".json":
         msg = f"the plan is written as JSON, but {output} does not end in .json"
         raise UsageError(f"{msg}. To mend it: name a file such as {output.name}.json")
-    opened = read_case(case)
+    opened = _opened(case)
     previous = None if start is None else _purchases_of(start)
     if previous is not None:
         offers = set(opened.table("offers")["offer"])
@@ -409,6 +409,16 @@ def _print(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _opened(case: Path) -> Case:
+    """Read a case, and name columns that nobody reads but somebody may count on."""
+    from optimizer.tables import read_case
+
+    opened = read_case(case)
+    for file, column, meant in opened.doubtful_columns():
+        sys.stderr.write(f"{file}: the column {column} is ignored; {meant} may be meant\n")
+    return opened
+
+
 def _progress(quiet: bool) -> Callable[[str], None]:
     """Progress on stderr: one line that is overwritten in a terminal, else plain lines."""
     if quiet:
@@ -492,6 +502,7 @@ class _Errors:
 
 _TERMINAL = Terminal(errors=_Errors, progress=_progress, write=_print, show=_show, save=_write)
 export.register(app, _TERMINAL)
+frontier.register(app, _TERMINAL)
 
 if __name__ == "__main__":
     main()

@@ -19,10 +19,13 @@ import numpy as np
 
 from optimizer.errors import DataError
 from optimizer.planning.simulate import Asked, Attained, play_hour
+from optimizer.program.route_asking import output_lengths
 from optimizer.tables import Case, parse_hour
 
 Document = Mapping[str, Any]
+Bucket = tuple[float, float]
 HOURS = 12  # that are played by default
+MOST_REQUESTS = 30_000  # of a deployment and hour: its peak and what is around it
 TOLERANCE = 1e-9
 
 
@@ -98,7 +101,7 @@ def play_plan(
         for number, (deployment, asked_of) in enumerate(sorted(pools.items())):
             seed = (case.settings.solve.seed, hour, number)
             count = replicas.get((hour, deployment), 0.0)
-            for attained in play_hour(asked_of, count, seed, stress.slower):
+            for attained in play_hour(asked_of, count, seed, stress.slower, MOST_REQUESTS):
                 found[attained.workload].append(attained)
     latency = tuple(
         _latency(name, found[name], profiles.percentile(name))
@@ -191,49 +194,77 @@ class _Profiles:
     def __init__(self, case: Case) -> None:
         self._classes: dict[str, Any] = {}
         workloads = case.table("workloads")
-        totals = workloads.groupby("workload")[["requests", "output_tokens"]].sum(min_count=1)
         for row in workloads.drop_duplicates("workload").to_dict("records"):
             self._classes[row["workload"]] = row
-        self._tokens = {
-            str(name): _number(row["output_tokens"]) / _number(row["requests"])
-            if _number(row["requests"])
-            else math.nan
-            for name, row in totals.iterrows()
-        }
-        self._rows: dict[tuple[str, str], Any] = {}
+        tokens = ["requests", "input_tokens", "output_tokens"]
+        self._totals = workloads.groupby("workload")[tokens].sum(min_count=1).to_dict("index")
+        self._rows: dict[tuple[str, str], dict[Bucket | None, Any]] = defaultdict(dict)
         self._models: dict[str, str] = {}
         for row in case.table("deployments").to_dict("records"):
-            self._rows.setdefault((row["deployment"], row["workload"]), row)
+            bucket = (_upto(row["input_upto"]), _upto(row["output_upto"]))
+            key = None if bucket == (math.inf, math.inf) else bucket
+            self._rows[row["deployment"], row["workload"]].setdefault(key, row)
             self._models[row["deployment"]] = row["model"]
-        self._lengths: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+        self._shares: dict[str, dict[Bucket, float]] = defaultdict(dict)
         for row in case.table("lengths").to_dict("records"):
-            self._lengths[row["workload"]].append((0.0, row["output_upto"], row["share"]))
-        for name, rows in self._lengths.items():
-            bounds = sorted({0.0, *(float(upto) for _, upto, _ in rows)})
-            below = dict(zip(bounds[1:], bounds[:-1], strict=True))
-            self._lengths[name] = [(below[float(u)], float(u), share) for _, u, share in rows]
+            bucket = (float(row["input_upto"]), float(row["output_upto"]))
+            self._shares[row["workload"]][bucket] = row["share"]
+        self._lengths = output_lengths(case)
         self._scores = {
             (row["model"], row["quality_task"]): (row["quality"], row["quality_n"])
             for row in case.table("quality").to_dict("records")
         }
 
+    def _mean(self, workload: str, column: str) -> float:
+        """Mean tokens of a request; nan where the table does not tell."""
+        totals = self._totals[workload]
+        requests = _number(totals["requests"])
+        return _number(totals[column]) / requests if requests else math.nan
+
+    def _profile(self, workload: str, deployment: str) -> tuple[float, float, float] | None:
+        """Return requests/s, TTFT and TPOT of a class; ``None`` where there are no replicas.
+
+        Of a deployment that is measured by token buckets the rate is that of the mix, and the
+        times are those that the class's percentile of its requests keeps.
+        """
+        rows = self._rows.get((deployment, workload)) or self._rows.get((deployment, ""), {})
+        if not rows or next(iter(rows.values()))["kind"] != "replica":
+            return None
+        if None in rows:
+            row = rows[None]
+            times = _number(row["ttft_ms"]), _number(row["tpot_ms"])
+            return float(row["requests_per_second"]), *times
+        means = (self._mean(workload, "input_tokens"), self._mean(workload, "output_tokens"))
+        taken, first, each = 0.0, [], []
+        for wanted, share in (self._shares.get(workload) or {means: 1.0}).items():
+            fits = [b for b in rows if b and b[0] >= wanted[0] and b[1] >= wanted[1]]
+            if not fits:
+                return None  # longer than measured: the plan cannot have routed it here
+            row = rows[min(fits, key=lambda b: (sum(b), b))]
+            taken += share / row["requests_per_second"]
+            first.append((_number(row["ttft_ms"]), share))
+            each.append((_number(row["tpot_ms"]), share))
+        percentile = self.percentile(workload)
+        return 1 / taken, _kept_by(first, percentile), _kept_by(each, percentile)
+
     def asked(self, workload: str, deployment: str, per_second: float) -> Asked | None:
         """Return what a class asks of a deployment's replicas; ``None`` where it has none."""
-        row = self._rows.get((deployment, workload)) or self._rows.get((deployment, ""))
-        if row is None or row["kind"] != "replica":
+        profile = self._profile(workload, deployment)
+        if profile is None:
             return None
         asks = self._classes[workload]
+        peak = _number(asks["peak_to_mean"])
         return Asked(
             workload=workload,
             per_second=per_second,
-            rate=row["requests_per_second"],
-            ttft_ms=_number(row["ttft_ms"]),
-            tpot_ms=_number(row["tpot_ms"]),
-            output_tokens=self._tokens[workload],
+            rate=profile[0],
+            ttft_ms=profile[1],
+            tpot_ms=profile[2],
+            output_tokens=self._mean(workload, "output_tokens"),
             ttft_target_ms=_number(asks["ttft_ms"]),
             tpot_target_ms=_number(asks["tpot_ms"]),
             percentile=self.percentile(workload),
-            peak=1.0 if math.isnan(_number(asks["peak_to_mean"])) else asks["peak_to_mean"],
+            peak=1.0 if math.isnan(peak) else peak,
             lengths=tuple(self._lengths.get(workload, ())),
         )
 
@@ -260,6 +291,20 @@ class _Profiles:
         if not errors or answers is None:
             return float(quality)
         return max(float(quality) - errors * math.sqrt(quality * (1 - quality) / answers), 0.0)
+
+
+def _kept_by(values: Sequence[tuple[float, float]], percentile: float) -> float:
+    """Return the time that a share of the requests keeps."""
+    reached, total = 0.0, sum(share for _, share in values)
+    for value, share in sorted(values):
+        reached += share
+        if reached >= percentile * total - TOLERANCE:
+            return value
+    return math.nan
+
+
+def _upto(value: Any) -> float:
+    return math.inf if value is None or math.isnan(value) else float(value)
 
 
 def _number(value: Any) -> float:

@@ -18,12 +18,15 @@ from typing import Any
 
 import pandas as pd
 
+from optimizer.billing.bill import exact
 from optimizer.errors import DataError
+from optimizer.planning.document import head
 from optimizer.program.quality import score_pairs
 from optimizer.tables import Case
 from optimizer.tables.schema import TABLES
 
 MOST_POINTS = 50
+ALIKE = 1e-5  # plans that differ by less, in cost relative, are no better than each other
 Plans = Callable[[Case], Mapping[str, Any]]
 """Returns the document of a case's plan; of an infeasible case with that status."""
 
@@ -160,11 +163,15 @@ def mark_efficient(points: Sequence[Point]) -> list[Point]:
 
 
 def _beats(one: Point, other: Point) -> bool:
+    """Whether one is no worse in all three and better in one: by more than plans are rounded."""
     if not one.feasible:
         return False
-    mine = (one.cost, -one.quality, one.latency)
-    theirs = (other.cost, -other.quality, other.latency)
-    return mine != theirs and all(a <= b for a, b in zip(mine, theirs, strict=True))
+    better = (
+        (other.cost - one.cost) / max(abs(other.cost), 1e-300),
+        one.quality - other.quality,
+        other.latency - one.latency,
+    )
+    return min(better) >= -ALIKE and max(better) > ALIKE
 
 
 def asking(case: Case, average: float) -> Case:
@@ -196,3 +203,31 @@ def _named(case: Case, change: Mapping[str, float]) -> str:
     """A case with a change is another snapshot, of the same name whenever it is made."""
     text = f"{case.snapshot}\n{json.dumps(change)}"
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def frontier_document(case: Case, points: Sequence[Point]) -> dict[str, Any]:
+    """Return the document of ``gpuopt frontier``: a row for each point, with its plan.
+
+    ``price_of_a_point`` is what quality costs between an efficient point and the one before it
+    of the same latency, in money per hundredth of average quality.
+    """
+    rows: list[dict[str, Any]] = []
+    before: dict[float, Point] = {}
+    for each in points:
+        row: dict[str, Any] = {
+            "quality_asked": each.asked,
+            "latency": each.latency,
+            "status": each.document["status"],
+            "efficient": each.efficient,
+        }
+        if each.feasible:
+            row |= {"quality": each.quality}
+            row |= {key: each.document[key] for key in ("total", "objective", "lower_bound", "gap")}
+            last = before.get(each.latency)
+            gained = each.quality - last.quality if last else 0.0
+            if last and each.efficient and gained > 0:
+                row["price_of_a_point"] = exact((each.cost - last.cost) / gained / 100)
+            if each.efficient:
+                before[each.latency] = each
+        rows.append(row | {"plan": each.document})
+    return {**head(case), "horizon_hours": case.settings.horizon_hours, "frontier": rows}

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from optimizer.billing.bill import exact
+from optimizer.planning.attainment import play_plan
 from optimizer.planning.part import Part, PartRoutes
 from optimizer.planning.plan import Plan
 from optimizer.planning.unserved import reasons
 from optimizer.program.problem import Floats
+from optimizer.program.routing import Routing
 from optimizer.tables import format_hour
 
 TINY_SHARE = 1e-9
@@ -31,11 +33,28 @@ def routes_of_plan(plan: Plan, *, detail: bool) -> dict[str, Any]:
         "routes": route_rows(plan, routes, detail=detail),
         "replicas": replica_rows(plan, routes, detail=detail),
     }
+    if plan.case.settings.risk.queueing != "off":
+        document["attainment"] = attainment_of(plan, routes)
     barred = reasons(routes.routing.missed)
     if barred:
         document["not_routed"] = barred
     document["alternatives"] = alternative_rows(part, routes)
     return document
+
+
+def attainment_of(plan: Plan, routes: PartRoutes) -> dict[str, Any]:
+    """What hours of the plan attain when they are played request by request."""
+    hourly = {
+        "routes": route_rows(plan, routes, detail=True),
+        "replicas": replica_rows(plan, routes, detail=True),
+    }
+    played = play_plan(plan.case, hourly)
+    return {
+        "hours": [format_hour(hour) for hour in played.hours],
+        "latency": list(played.latency),
+        "quality": list(played.quality),
+        "kept": played.kept,
+    }
 
 
 def route_rows(plan: Plan, routes: PartRoutes, *, detail: bool) -> list[dict[str, Any]]:
@@ -53,9 +72,10 @@ def route_rows(plan: Plan, routes: PartRoutes, *, detail: bool) -> list[dict[str
         units = routes.horizon.requests[number]
         answered[key] = answered.get(key, 0.0) + units
         whole[workload] = whole.get(workload, 0.0) + units
+    facts = _facts(plan, routing)
     rows = []
     for (workload, deployment), units in sorted(answered.items()):
-        row: dict[str, Any] = {"workload": workload, "deployment": deployment}
+        row: dict[str, Any] = {"workload": workload, "deployment": deployment, **facts[deployment]}
         total = float(whole[workload].sum())
         if not detail:
             if total and units.sum() > TINY_SHARE * total:
@@ -72,6 +92,22 @@ def route_rows(plan: Plan, routes: PartRoutes, *, detail: bool) -> list[dict[str
             for hour in np.flatnonzero(units > TINY_SHARE * whole[workload])
         ]
     return rows
+
+
+def _facts(plan: Plan, routing: Routing) -> dict[str, dict[str, str]]:
+    """Model, kind and provider of each deployment: what a router needs to reach it."""
+    lines = {d.name: [line for line, _ in d.draws] for d in routing.deployments}
+    for route in routing.routes:
+        lines[routing.deployments[route.deployment].name] += [line for line, _ in route.draws]
+    meters = plan.catalogue.meters
+    return {
+        d.name: {
+            "model": d.model,
+            "kind": d.kind,
+            "provider": meters[routing.meters[lines[d.name][0]]].provider if lines[d.name] else "",
+        }
+        for d in routing.deployments
+    }
 
 
 def replica_rows(plan: Plan, routes: PartRoutes, *, detail: bool) -> list[dict[str, Any]]:

@@ -41,10 +41,10 @@ def refuse_unplanned(case: Case) -> None:
                 )
     _refuse_renewing(case)
     settings = case.settings
-    if settings.risk.queueing != "off":
+    if settings.risk.queueing != "off" and not has_routing(case):
         raise DataError(
-            f"this version does not plan with risk.queueing = {settings.risk.queueing!r} yet",
-            mend='use queueing = "off"',
+            f"risk.queueing = {settings.risk.queueing!r} is for requests, and the case has none",
+            mend='use queueing = "off", or add workloads and deployments',
             file="case.toml",
             column="risk.queueing",
         )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from optimizer.program.route_hour import BlockProgram, Hours, HourVariables, load_of
+from optimizer.program.route_hour import BlockProgram, Hours, HourVariables, load_of, room_of
 from optimizer.program.routing import Routing
 
 
@@ -21,5 +21,6 @@ def define_route_capacity(
             if route in variables.share
         }
         if number in variables.steps:
-            terms[variables.steps[number]] = -(1.0 - deployment.headroom) * deployment.step
+            room = room_of(routing, hours, number, hour)
+            terms[variables.steps[number]] = -room * deployment.step
         program.row(f"route.capacity[{deployment.name},{hour}]", terms, high=0.0)

@@ -66,7 +66,7 @@ def _capacity(routing: Routing, x: Floats, n: Floats) -> Check:
         for r, route in enumerate(routing.routes):
             if route.deployment == number:
                 load += route.load * x[r]
-        over = load - (1.0 - deployment.headroom) * n[number]
+        over = load - deployment.room(n[number]) * n[number]
         worst = max(worst, float((over / (1.0 + n[number])).max(initial=0.0)))
     return _check("route.capacity", worst)
 

@@ -8,7 +8,7 @@ blocks and may be priced (:mod:`~optimizer.program.route_blocks`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -61,6 +61,9 @@ class Hours:
         Columns that follow each other in time; of what looks from one hour to the next.
     exact
         Whether loads below :data:`TINY_LOAD` are kept, rounded up to it: a plan, no bound.
+    room
+        (deployments, N) how full replicas may run; at first as in the largest pool that
+        answers anything more, which bounds from below.
     """
 
     requests: Floats
@@ -70,6 +73,7 @@ class Hours:
     tail: Flags
     chains: tuple[Ints, ...]
     exact: bool = False
+    room: Floats | None = None
 
     @classmethod
     def of(
@@ -91,7 +95,8 @@ class Hours:
             chains = (np.arange(requests.shape[1]),)
         count = weight if count is None else count
         tail = np.zeros(len(weight), dtype=bool) if tail is None else tail
-        return cls(requests, scale, weight, count, tail, chains)
+        made = cls(requests, scale, weight, count, tail, chains)
+        return replace(made, room=most_room(routing, made))
 
     @property
     def number(self) -> int:
@@ -135,6 +140,27 @@ def load_of(routing: Routing, hours: Hours, route: int, hour: int) -> float:
     return TINY_LOAD if hours.exact else 0.0
 
 
+def room_of(routing: Routing, hours: Hours, deployment: int, hour: int) -> float:
+    """ρ: how full the replicas of a deployment may run in an hour."""
+    if hours.room is None:
+        return 1.0 - routing.deployments[deployment].headroom
+    return float(hours.room[deployment, hour])
+
+
+def most_room(routing: Routing, hours: Hours) -> Floats | None:
+    """(deployments, N) ρ of the largest pool of each hour; ``None`` without a queueing model."""
+    if not any(deployment.utilisation for deployment in routing.deployments):
+        return None
+    room = np.ones((len(routing.deployments), hours.number))
+    for number, deployment in enumerate(routing.deployments):
+        room[number] = 1.0 - deployment.headroom
+        if deployment.utilisation:
+            steps = [most_steps(routing, hours, number, hour) for hour in range(hours.number)]
+            # One replica where none could answer: a load of nothing fits any pool.
+            room[number] = deployment.room(np.maximum(np.array(steps) * deployment.step, 1.0))
+    return room
+
+
 def most_steps(routing: Routing, hours: Hours, deployment: int, hour: int) -> float:
     """More steps than this of a deployment answer nothing more."""
     of = routing.deployments[deployment]
@@ -148,8 +174,10 @@ def most_steps(routing: Routing, hours: Hours, deployment: int, hour: int) -> fl
         by_stream[stream] = max(
             by_stream.get(stream, 0.0), most * load_of(routing, hours, route, hour)
         )
-    load = sum(by_stream.values()) / (1.0 - of.headroom)
-    steps = float(np.ceil(load / of.step + 1e-9))
+    load = sum(by_stream.values())
+    steps = float(np.ceil(load / room_of(routing, hours, deployment, hour) / of.step + 1e-9))
+    # As many as a small pool would need: a pool is known only when it is chosen.
+    steps = max(steps, float(of.replicas_for(np.array([load]))[0]) / of.step)
     if of.minimum and steps:
         steps = max(steps, float(np.ceil(of.minimum / of.step - 1e-9)))
     if routing.survive:

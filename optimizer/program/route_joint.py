@@ -34,6 +34,7 @@ from optimizer.program.route_cluster import alike, merged
 from optimizer.program.route_hour import Hours, most_steps
 from optimizer.program.route_prices import RoutePrices, route_prices
 from optimizer.program.route_program import RouteProgram, at_prices
+from optimizer.program.route_queue import roomier, tighter
 from optimizer.program.route_settle import settle
 from optimizer.program.routing import Routed, Routing
 from optimizer.program.search import on_step
@@ -44,6 +45,7 @@ from optimizer.program.watch import Watch
 ROUNDS = 4
 LEAST_GAIN = 2e-4  # of a turn, relative: less is not worth another
 HOUR_NODES = 500
+QUEUE_ROUNDS = 2  # in which hours are solved again at the load of the pools chosen
 WHOLE_COLUMNS = 3_000
 MANY_HOURS = 24
 MOST_HOURS, MERGED_HOURS = 700, 250  # of a relaxation; beyond, hours alike are merged
@@ -122,23 +124,43 @@ class RouteCase:
     def solve(
         self, write: Callable[[Hours], RouteProgram], guide: Guide | None = None
     ) -> tuple[LinearAnswer, Routed | None]:
+        """Solve a program of the hours, with replicas as full as the pools chosen may be.
+
+        The bound is that of the largest pools; see ``route_queue``.
+        """
+        found, routed = self._settled(write, self.hours, guide)
+        bound, hours, kept = found.bound, self.hours, routed
+        rounds = QUEUE_ROUNDS if self.hours.number <= MANY_HOURS else 0
+        for number in range(rounds + 1):
+            room = None if routed is None else tighter(self.routing, routed, hours.room)
+            if room is None or number == rounds:
+                break
+            hours, kept = replace(hours, room=room), routed
+            found, routed = self._settled(write, hours, guide)
+        best = routed if routed is not None else kept
+        found = replace(found, bound=bound)
+        return found, None if best is None else roomier(self.routing, best)
+
+    def _settled(
+        self, write: Callable[[Hours], RouteProgram], at: Hours, guide: Guide | None
+    ) -> tuple[LinearAnswer, Routed | None]:
         """Solve a program of the hours, by blocks; what is tiny is settled afterwards.
 
         Where that takes more replicas, a few hours are solved again with all loads in them.
         """
-        written = write(self.hours)
+        written = write(at)
         found = self._solved(written, "values", guide)
         if not found.status.has_plan:
             return found, None
         asked = written.read(found)
-        settled = settle(self.routing, self.hours, asked)
-        if self.hours.number > MANY_HOURS or (settled.replicas <= asked.replicas).all():
+        settled = settle(self.routing, at, asked)
+        if at.number > MANY_HOURS or (settled.replicas <= asked.replicas).all():
             return found, settled
-        exact = write(replace(self.hours, exact=True))
+        exact = write(replace(at, exact=True))
         again = self._solved(exact, "values", guide)
         if not again.status.has_plan:
             return found, settled
-        return again, settle(self.routing, self.hours, exact.read(again))
+        return again, settle(self.routing, at, exact.read(again))
 
     def _solved(
         self, written: RouteProgram, wanted: str, guide: Guide | None = None

@@ -18,6 +18,8 @@ from optimizer.billing.catalogue import Catalogue, rows
 from optimizer.demand.requests import RequestClass, Requests
 from optimizer.errors import DataError
 from optimizer.program.quality import Pair, score_pairs
+from optimizer.program.route_asking import TIMES, Served, asking
+from optimizer.program.route_queue import all_with_headroom
 from optimizer.program.routing import SECONDS, Deployment, Missed, Route, Routing, Stream
 from optimizer.tables import Case
 
@@ -53,7 +55,7 @@ def read_routing(case: Case, catalogue: Catalogue, requests: Requests) -> Routin
     names = sorted(profiles)
     lines: dict[tuple[str, bool], int] = {}
     deployments = tuple(_deployment(case, catalogue, name, profiles[name], lines) for name in names)
-    streams = _streams(case, requests)
+    streams = _streams(case, requests, profiles)
     classes = {each.name: each for each in requests.classes}
     facts = _places(case)
     found: list[tuple[int, int, _Profile]] = []
@@ -84,6 +86,12 @@ def read_routing(case: Case, catalogue: Catalogue, requests: Requests) -> Routin
             barred.append(_route(case, s, d, deployment, stream, profile, quality, lines))
             continue
         routes.append(_route(case, s, d, deployment, stream, profile, quality, lines))
+    if case.settings.risk.queueing == "mgc":
+        served = [
+            Served(d, classes[streams[s].workload], streams[s].bucket, *map(profile.scalar, TIMES))
+            for s, d, profile in found
+        ]
+        deployments = all_with_headroom(deployments, asking(case, served))
     limits = case.settings.limits
     return Routing(
         streams=tuple(streams),
@@ -117,8 +125,9 @@ def _profiles(case: Case) -> dict[str, list[_Profile]]:
     }
 
 
-def _streams(case: Case, requests: Requests) -> list[Stream]:
-    """One stream per class, or per bucket of its lengths."""
+def _streams(case: Case, requests: Requests, profiles: dict[str, list[_Profile]]) -> list[Stream]:
+    """One stream per class, or per bucket of its lengths where a deployment tells them apart."""
+    apart = {p.workload for own in profiles.values() for p in own if p.bucket is not None}
     lengths: dict[str, list[Row]] = {}
     for row in rows(case, "lengths"):
         lengths.setdefault(row["workload"], []).append(row)
@@ -159,6 +168,9 @@ def _streams(case: Case, requests: Requests) -> list[Stream]:
                 row=own[0]["row"],
                 column="share",
             )
+        if not apart & {"", asks.name}:
+            streams.append(stream(None, 1.0))
+            continue
         for row in own:
             if row["share"] > 0:
                 bucket = (int(row["input_upto"]), int(row["output_upto"]))

@@ -79,7 +79,9 @@ class Deployment:
     spot, zone
         Whether its replicas run on spot, and the zone that they would be lost with.
     headroom
-        1 − ρ: the share of a replica that latency keeps free.
+        1 − ρ: the share of a replica that latency keeps free, in the largest pool.
+    utilisation
+        ρ by number of replicas, from none on; empty where no latency asks for headroom.
     """
 
     name: str
@@ -94,6 +96,24 @@ class Deployment:
     zone: str = ""
     tier: str = ""
     headroom: float = 0.0
+    utilisation: tuple[float, ...] = ()
+
+    def room(self, replicas: Floats) -> Floats:
+        """ρ of pools of so many replicas each: at most the table's last."""
+        if not self.utilisation:
+            return np.full(len(replicas), 1.0 - self.headroom)
+        table = np.asarray(self.utilisation)
+        return np.asarray(table[np.clip(np.round(replicas), 0, len(table) - 1).astype(int)])
+
+    def replicas_for(self, loads: Floats) -> Floats:
+        """The fewest whole steps of replicas that carry loads, however many there may be."""
+        enough = np.ceil(loads / (1.0 - self.headroom) / self.step - 1e-9) * self.step
+        if not self.utilisation:
+            return np.asarray(enough)
+        most = max(float(enough.max(initial=0.0)), float(len(self.utilisation)))
+        counts = np.arange(0.0, most + 2 * self.step, self.step)
+        at = np.searchsorted(counts * self.room(counts), loads * (1 - 1e-7) - 1e-9)
+        return np.asarray(np.maximum(counts[np.minimum(at, len(counts) - 1)], enough))
 
     @property
     def counted(self) -> bool:

@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from optimizer.reporting.attained import attained_sections
 from optimizer.reporting.beside import beside_the_bill, left_unserved, stopped
 from optimizer.reporting.layout import HALF_CENT, cents, dollars, percent, section
 from optimizer.reporting.layout import table as make_table
@@ -44,6 +45,7 @@ def plan_page(document: Document, *, detail: bool = False) -> RenderableType:
     parts += [section("Key figures"), _figures(document)]
     parts += [section("What to do   + buy   - let expire   ~ resize   = keep"), _actions(document)]
     parts += routing_sections(document)
+    parts += attained_sections(document)
     if document.get("spot"):
         parts += [section("Run on spot"), _spot(document)]
     if document["considered"]:

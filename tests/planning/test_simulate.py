@@ -37,14 +37,14 @@ def test_by_hand() -> None:
 @pytest.mark.parametrize(("servers", "load"), [(1, 0.7), (4, 0.8), (30, 0.93)])
 def test_m_m_c_is_that_of_erlang(servers: int, load: float) -> None:
     random = np.random.default_rng(3)
-    waits = play(servers, load, random.exponential(1.0, 400_000))
+    waits = play(servers, load, random.exponential(1.0, 150_000))
     chance = delay_chance(servers, load * servers)
     assert (waits > 0).mean() == pytest.approx(chance, rel=0.06)
     assert waits.mean() == pytest.approx(chance / (servers * (1 - load)), rel=0.12)
 
 
 def test_m_d_1_is_that_of_pollaczek_and_khinchine() -> None:
-    waits = play(1, 0.8, np.ones(400_000))
+    waits = play(1, 0.8, np.ones(150_000))
     assert waits.mean() == pytest.approx(0.8 / (2 * 0.2), rel=0.05)
 
 
@@ -55,7 +55,7 @@ def test_the_approximation_is_close_to_what_is_played(
 ) -> None:
     random = np.random.default_rng(5)
     shape = 1 / variation
-    waits = play(servers, load, random.gamma(shape, 1 / shape, 400_000))
+    waits = play(servers, load, random.gamma(shape, 1 / shape, 150_000))
     each = Service(1.0, 1.0, variation)
     for seconds in (0.0, 2.0 / servers / (1 - load)):
         told = wait_chance(each, servers, load, seconds)
@@ -71,10 +71,10 @@ def test_headroom_attains_what_was_promised(replicas: int) -> None:
     each = service(4.0, 600, 100, 200)
     load = greatest_utilisation(each, replicas, 0.6, 0.95)
     asked = Asked(**{**vars(CHAT), "per_second": load * replicas * 4.0})
-    shares = [play_hour([asked], replicas, seed, most_requests=60_000)[0].share for seed in (1, 2)]
+    shares = [play_hour([asked], replicas, seed, most_requests=30_000)[0].share for seed in (1, 2)]
     assert np.mean(shares) >= 0.95 - 0.02
     full = Asked(**{**vars(CHAT), "per_second": 0.999 * replicas * 4.0})
-    assert play_hour([full], replicas, 1, most_requests=60_000)[0].share < min(shares)
+    assert play_hour([full], replicas, 1, most_requests=30_000)[0].share < min(shares)
 
 
 def test_the_peak_of_the_hour_is_what_headroom_is_for() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.billing import bill_case
+from optimizer.billing import bill_case, read_catalogue
+from optimizer.demand.requests import requests_of_horizon
 from optimizer.program.quality import score_pairs
+from optimizer.program.routes import read_routing
 from optimizer.tables import Case, read_case
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "frontier-lab-llm"
@@ -46,14 +48,16 @@ def test_every_class_can_be_answered_with_confidence(company: Case) -> None:
         own = deployments[deployments["workload"] == name].drop_duplicates("deployment")
         fit = [
             deployment
-            for deployment, ttft, tpot in zip(
-                own["deployment"], own["ttft_ms"], own["tpot_ms"], strict=True
+            for deployment, model, ttft, tpot in zip(
+                own["deployment"], own["model"], own["ttft_ms"], own["tpot_ms"], strict=True
             )
-            if bound[name, deployment] >= asks["quality_floor"]
+            if model not in asks["deny_models"]
+            and bound[name, deployment] >= asks["quality_floor"]
             and (math.isnan(asks["ttft_ms"] or math.nan) or ttft <= asks["ttft_ms"])
             and (math.isnan(asks["tpot_ms"] or math.nan) or tpot <= asks["tpot_ms"])
         ]
         assert len(fit) >= 4
+        assert len(asks["deny_models"]) in (0, 2)
         assert max(bound[name, each] for each in fit) >= asks["quality_target"]
 
 
@@ -72,3 +76,11 @@ def test_routes_of_today_are_what_the_usage_served(company: Case) -> None:
 def test_a_month_of_it_is_about_a_million(company: Case) -> None:
     total = float(bill_case(company).total)
     assert 0.8e6 < total * 730 / 336 < 1.4e6
+
+
+def test_lengths_that_no_deployment_tells_apart_are_one_stream(company: Case) -> None:
+    routing = read_routing(company, read_catalogue(company), requests_of_horizon(company))
+    assert [stream.name for stream in routing.streams] == sorted(
+        set(company.table("workloads")["workload"])
+    )
+    assert len(company.table("lengths")) > 100
