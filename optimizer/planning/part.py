@@ -14,6 +14,7 @@ from optimizer.program.lawcost import LawCost
 from optimizer.program.moves import Moves, Placement
 from optimizer.program.problem import Floats, Ints, Problem
 from optimizer.program.purchases import Column
+from optimizer.program.route_blocks import Guide
 from optimizer.program.route_joint import RouteCase
 from optimizer.program.routing import Routed, Routing
 from optimizer.program.solve import Answer
@@ -45,7 +46,8 @@ class PartRoutes:
     """What is routed in a part, and how.
 
     ``lines`` are its lines of the usage; ``horizon`` and ``routed`` the routing over the
-    hours of the horizon and of the window; ``alternatives`` objectives of simpler plans.
+    hours of the horizon and of the window; ``alternatives`` objectives of simpler plans;
+    ``relaxed`` the relaxation of all hours, where it was solved.
     """
 
     routing: Routing
@@ -54,6 +56,7 @@ class PartRoutes:
     case: RouteCase
     routed: Routed
     alternatives: Mapping[str, float]
+    relaxed: Guide | None
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def routing_prices(plan: Plan) -> list[dict[str, Any]]:
     for part in plan.parts:
         if part.routed is None:
             continue
-        prices = part.routed.case.marginal(part.answer.quantity)
+        prices = part.routed.case.marginal(part.answer.quantity, part.routed.relaxed)
         if prices is None:
             continue
         for name, value in sorted(prices.quality.items()):

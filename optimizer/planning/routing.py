@@ -222,7 +222,7 @@ def solve_routing_part(
         problem, arriving=arriving_of(routing, hours, pool_of_line, len(problem.pools))
     )
     law = LawCost(settings, catalogue, window, problem, columns, pool_of)
-    whole = RouteCase(problem, routing, hours, pool_of_line)
+    whole = RouteCase(problem, routing, hours, pool_of_line, settings.solve.method)
 
     def law_of(routed: Routed) -> LawCost:
         return law.with_usage(_window_of(window, lines, routing, routed), whole.placed(routed))
@@ -251,6 +251,7 @@ def solve_routing_part(
         case=whole,
         routed=found.routed,
         alternatives=found.alternatives,
+        relaxed=found.relaxed,
     )
     return Part(
         component,

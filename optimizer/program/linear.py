@@ -9,7 +9,7 @@ beside unit ones (``tests/program/test_highs.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -240,15 +240,16 @@ def read_highs(solver: highspy.Highs, matrix: Matrix, *, integer: bool) -> Linea
     return LinearAnswer(status, values, objective, min(bound, objective), prices)
 
 
-def pulp_model(program: LinearProgram, *, relaxed: bool = False) -> pulp.LpProblem:
-    """The program in PuLP: every row and variable by its name."""
+def pulp_model(program: LinearProgram) -> tuple[pulp.LpProblem, list[pulp.LpVariable]]:
+    """The program in PuLP, every row and variable by its name; and the variables in order."""
     model = pulp.LpProblem("routing", pulp.LpMinimize)
+    named = _Names()
     variables = [
         model.add_variable(
-            _plain(name),
+            named(name),
             lowBound=low,
             upBound=None if np.isinf(high) else high,
-            cat="Integer" if whole and not relaxed else "Continuous",
+            cat="Integer" if whole else "Continuous",
         )
         for name, low, high, whole in zip(
             program.names, program.lower, program.upper, program.whole, strict=True
@@ -261,20 +262,20 @@ def pulp_model(program: LinearProgram, *, relaxed: bool = False) -> pulp.LpProbl
         scale = row_scale(terms)
         total = pulp.lpSum(scale * value * variables[column] for column, value in terms.items())
         if low == high:
-            model += total == scale * low, _plain(name)
+            model += total == scale * low, named(name)
             continue
         if np.isfinite(low):
-            model += total >= scale * low, _plain(f"{name}>=")
+            model += total >= scale * low, named(f"{name}.least")
         if np.isfinite(high):
-            model += total <= scale * high, _plain(f"{name}<=")
-    return model
+            model += total <= scale * high, named(f"{name}.most")
+    return model, variables
 
 
 def solve_pulp(
     program: LinearProgram, *, gap: float = 1e-6, nodes: int | None = None
 ) -> LinearAnswer:
     """Solve by way of PuLP; status and bound are those of HiGHS itself."""
-    model = pulp_model(program)
+    model, variables = pulp_model(program)
     options: dict[str, object] = {
         "mip_rel_gap": gap,
         "mip_abs_gap": 0.0,
@@ -289,8 +290,7 @@ def solve_pulp(
     answer = read_highs(solver, Matrix.of(LinearProgram()), integer=any(program.whole))
     if not answer.status.has_plan:
         return answer
-    by_name = {variable.name: variable.varValue for variable in model.variables()}
-    values = np.array([float(by_name.get(_plain(name)) or 0.0) for name in program.names])
+    values = np.array([float(variable.varValue or 0.0) for variable in variables])
     return LinearAnswer(answer.status, values, answer.objective, answer.bound)
 
 
@@ -355,11 +355,14 @@ def violation(program: LinearProgram, values: Floats) -> tuple[float, str]:
     return worst, where
 
 
-def _plain(name: str) -> str:
-    """A name as solver text allows it."""
-    return "".join(c if c.isalnum() or c in "._[]" else "_" for c in name)
+class _Names:
+    """Names as solver text allows them, each once."""
 
+    def __init__(self) -> None:
+        self.seen: dict[str, int] = {}
 
-def columns_of(terms: Iterable[Terms]) -> set[int]:
-    """All columns that some terms use."""
-    return {column for each in terms for column in each}
+    def __call__(self, name: str) -> str:
+        plain = "".join(c if c.isalnum() or c in "._" else "_" for c in name).rstrip("_")
+        count = self.seen.get(plain, 0)
+        self.seen[plain] = count + 1
+        return f"{plain}.{count}" if count else plain

@@ -16,7 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.program.linear import LinearAnswer, LinearProgram, solve_linear
+from optimizer.program.linear import (
+    LinearAnswer,
+    LinearProgram,
+    solve_linear,
+    solve_mathopt_linear,
+    solve_pulp,
+)
 from optimizer.program.linear_branch import branch
 from optimizer.program.problem import Floats, Ints
 from optimizer.program.route_hour import EVERYWHERE, BlockProgram
@@ -206,6 +212,7 @@ def solve_blocks(
     whole_columns: int,
     wanted: str = "both",
     guide: Guide | None = None,
+    method: str = "auto",
 ) -> LinearAnswer:
     """Solve a program by its blocks; small ones and those that fall apart, exactly.
 
@@ -219,20 +226,15 @@ def solve_blocks(
         ``values``, ``bound`` or ``both``, of what has to be done one after the other.
     guide
         A relaxation to go by; else it is solved.
+    method
+        ``reference`` writes integer programs in PuLP, ``mathopt`` solves them with SCIP.
     """
     parts = Decomposed.of(program)
-
-    def solve(one: LinearProgram) -> LinearAnswer:
-        if nodes is not None and len(parts.columns) > 1:
-            quick = branch(one, gap=gap, nodes=nodes)
-            if quick.status.has_plan:
-                return quick
-        return solve_linear(one, gap=gap, nodes=nodes)
-
+    solve = _solver(method, gap, nodes, many=len(parts.columns) > 1)
     if not len(parts.links):
         return _apart(parts, solve)
     if len(program.names) <= whole_columns:
-        return solve_linear(program, gap=gap, nodes=nodes)
+        return solve(program)
     if guide is None:
         relaxed = solve_linear(program, relaxed=True, interior=True)
         if relaxed.status is Status.INFEASIBLE or relaxed.duals is None:
@@ -254,6 +256,23 @@ def solve_blocks(
         return LinearAnswer(Status.ERROR, values, np.inf, bound)
     objective = float(np.dot(program.cost, found))
     return LinearAnswer(Status.STOPPED, found, objective, min(bound, objective))
+
+
+def _solver(method: str, gap: float, nodes: int | None, *, many: bool) -> Solve:
+    """How one block is solved; many of them one after the other without a MIP solver's start."""
+
+    def solve(one: LinearProgram) -> LinearAnswer:
+        if method == "reference":
+            return solve_pulp(one, gap=gap, nodes=nodes)
+        if method == "mathopt":
+            return solve_mathopt_linear(one, gap=gap)
+        if nodes is not None and many:
+            quick = branch(one, gap=gap, nodes=nodes)
+            if quick.status.has_plan:
+                return quick
+        return solve_linear(one, gap=gap, nodes=nodes)
+
+    return solve
 
 
 def _apart(parts: Decomposed, solve: Solve) -> LinearAnswer:

@@ -59,6 +59,8 @@ class Hours:
         (N,) behind the horizon: averages are kept there too, on their own.
     chains
         Columns that follow each other in time; of what looks from one hour to the next.
+    exact
+        Whether loads below :data:`TINY_LOAD` are kept, rounded up to it: a plan, no bound.
     room
         (deployments, N) how full replicas may run; at first as in the largest pool that
         answers anything more, which bounds from below.
@@ -70,6 +72,7 @@ class Hours:
     count: Floats
     tail: Flags
     chains: tuple[Ints, ...]
+    exact: bool = False
     room: Floats | None = None
 
     @classmethod
@@ -132,7 +135,9 @@ def load_of(routing: Routing, hours: Hours, route: int, hour: int) -> float:
     """
     of = routing.routes[route]
     load = of.load * float(hours.scale[of.stream, hour])
-    return load if load >= TINY_LOAD else 0.0
+    if load >= TINY_LOAD or load <= 0:
+        return load
+    return TINY_LOAD if hours.exact else 0.0
 
 
 def room_of(routing: Routing, hours: Hours, deployment: int, hour: int) -> float:

@@ -30,6 +30,7 @@ from optimizer.program.problem import Floats, Ints, Problem
 from optimizer.program.route_beside import beside
 from optimizer.program.route_blocks import Guide, solve_blocks
 from optimizer.program.route_check import check_routed
+from optimizer.program.route_cluster import alike, merged
 from optimizer.program.route_hour import Hours, most_steps
 from optimizer.program.route_prices import RoutePrices, route_prices
 from optimizer.program.route_program import RouteProgram, at_prices
@@ -42,10 +43,12 @@ from optimizer.program.status import Status
 from optimizer.program.watch import Watch
 
 ROUNDS = 4
+LEAST_GAIN = 2e-4  # of a turn, relative: less is not worth another
 HOUR_NODES = 500
 QUEUE_ROUNDS = 2  # in which hours are solved again at the load of the pools chosen
 WHOLE_COLUMNS = 3_000
 MANY_HOURS = 24
+MOST_HOURS, MERGED_HOURS = 700, 250  # of a relaxation; beyond, hours alike are merged
 
 LawOf = Callable[[Routed], LawCost]
 
@@ -54,7 +57,8 @@ LawOf = Callable[[Routed], LawCost]
 class RoutedAnswer:
     """The answer for the best routing; ``problem`` and ``law`` have its usage as demand.
 
-    ``alternatives`` are the objectives of simpler plans by name, in dollars.
+    ``alternatives`` are the objectives of simpler plans by name, in dollars; ``relaxed`` is
+    the relaxation of all hours, of many hours with purchases.
     """
 
     answer: Answer
@@ -62,6 +66,7 @@ class RoutedAnswer:
     problem: Problem
     law: LawCost
     alternatives: Mapping[str, float] = field(default_factory=dict)
+    relaxed: Guide | None = None
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,16 @@ class Relaxed:
 
 @dataclass(frozen=True)
 class RouteCase:
-    """A coverage problem, what is routed beside it, and the pool of each of its lines."""
+    """A coverage problem, what is routed beside it, and the pool of each of its lines.
+
+    ``method`` is that of the settings: ``reference`` and ``mathopt`` are second opinions.
+    """
 
     problem: Problem
     routing: Routing
     hours: Hours
     pool_of: Ints
+    method: str = "auto"
 
     @property
     def precision(self) -> float:
@@ -135,12 +144,23 @@ class RouteCase:
     def _settled(
         self, write: Callable[[Hours], RouteProgram], at: Hours, guide: Guide | None
     ) -> tuple[LinearAnswer, Routed | None]:
-        """Solve a program of the hours, by blocks; what is tiny is settled afterwards."""
+        """Solve a program of the hours, by blocks; what is tiny is settled afterwards.
+
+        Where that takes more replicas, a few hours are solved again with all loads in them.
+        """
         written = write(at)
         found = self._solved(written, "values", guide)
         if not found.status.has_plan:
             return found, None
-        return found, settle(self.routing, at, written.read(found))
+        asked = written.read(found)
+        settled = settle(self.routing, at, asked)
+        if at.number > MANY_HOURS or (settled.replicas <= asked.replicas).all():
+            return found, settled
+        exact = write(replace(at, exact=True))
+        again = self._solved(exact, "values", guide)
+        if not again.status.has_plan:
+            return found, settled
+        return again, settle(self.routing, at, exact.read(again))
 
     def _solved(
         self, written: RouteProgram, wanted: str, guide: Guide | None = None
@@ -153,6 +173,7 @@ class RouteCase:
             whole_columns=WHOLE_COLUMNS,
             wanted=wanted,
             guide=guide,
+            method=self.method,
         )
 
     def routed_beside(self, quantity: Floats, guide: Guide | None = None) -> Routed | None:
@@ -167,12 +188,19 @@ class RouteCase:
         """The relaxation at market prices: what links hours where nothing is bought."""
         if self.hours.number <= MANY_HOURS or not self.routing.linked:
             return None
+        if self.hours.number > MOST_HOURS:
+            case, _ = self.coarse()
+            return case.at_market()
         written = at_prices(self.routing, self.hours, self.line_prices(zero_capacity(self.problem)))
         answer = solve_linear(written.program, relaxed=True, interior=True)
         return None if answer.duals is None else Guide.of(written.program, answer)
 
     def relaxed(self) -> Relaxed:
-        """Purchases and prices of the relaxation of all hours."""
+        """Purchases and prices of the relaxation of all hours, or of groups of very many."""
+        if self.hours.number > MOST_HOURS:
+            case, labels = self.coarse()
+            found = case.relaxed()
+            return replace(found, prices=found.prices.spread(labels))
         made = beside(self.routing, self.hours, self.problem, self.pool_of)
         program = made.written.program
         answer = solve_linear(
@@ -182,6 +210,12 @@ class RouteCase:
             nothing = np.zeros(len(self.problem.columns))
             return Relaxed(nothing, zero_prices(self.problem), None)
         return Relaxed(made.quantity(answer), made.prices(answer.duals), Guide.of(program, answer))
+
+    def coarse(self) -> tuple[RouteCase, Ints]:
+        """The case over groups of hours, and the group of each hour."""
+        labels = alike(self.problem, self.hours, MERGED_HOURS)
+        routing, problem, hours = merged(self.routing, self.problem, self.hours, labels)
+        return replace(self, routing=routing, problem=problem, hours=hours), labels
 
     def line_prices(self, problem: Problem, prices: Prices | None = None) -> Floats:
         """(lines, N) dollars of a unit of each line, at prices or at those of the market."""
@@ -202,16 +236,23 @@ class RouteCase:
         written = at_prices(self.routing, self.hours, self.line_prices(relaxed, prices))
         return fixed + self._solved(written, "bound", guide).bound
 
-    def marginal(self, quantity: Floats) -> RoutePrices | None:
-        """Prices of quality, requests and committed units beside these purchases."""
+    def marginal(self, quantity: Floats, guide: Guide | None) -> RoutePrices | None:
+        """Prices of quality, requests and committed units.
+
+        Of the relaxation of all hours where it was solved, else beside these purchases.
+        """
+        if guide is None:
+            case = self.coarse()[0] if self.hours.number > MOST_HOURS else self
+            return case.marginal_beside(quantity)
+        return route_prices(self.routing, self.hours, self.problem, guide.duals)
+
+    def marginal_beside(self, quantity: Floats) -> RoutePrices | None:
+        """The same beside these purchases."""
         made = beside(self.routing, self.hours, self.problem, self.pool_of, quantity)
-        answer = solve_linear(
-            made.written.program,
-            relaxed=True,
-            interior=self.hours.number > MANY_HOURS,
-            presolve=True,
-        )
-        return route_prices(made, answer)
+        program = made.written.program
+        interior = self.hours.number > MANY_HOURS
+        answer = solve_linear(program, relaxed=True, interior=interior, presolve=True)
+        return None if answer.duals is None else self.marginal(quantity, Guide.of(program, answer))
 
 
 def zero_capacity(problem: Problem) -> Problem:
@@ -294,6 +335,8 @@ def solve_routed(
         watch.report("relaxation of all hours")
         relaxed = case.relaxed()
         search.prove(relaxed.prices, relaxed.guide)
+        few = not MANY_HOURS < case.hours.number <= MOST_HOURS
+        search.guide = None if few else relaxed.guide
         quantity = on_step(case.problem, relaxed.quantity)
         for number in range(ROUNDS):
             if watch.stop() or search.closed():
@@ -303,7 +346,8 @@ def solve_routed(
                 break
             before = search.value
             answer = search.attempt(f"joint, turn {number + 1}", routed, {"turn": quantity})
-            if answer is None or (number and search.value >= before - 1e-9 * abs(before)):
+            least = before - LEAST_GAIN * abs(before + constant)
+            if answer is None or (number and search.value > least):
                 break
             if (answer.quantity == quantity).all():
                 break
@@ -331,6 +375,7 @@ class _Search:
     bound: float = -np.inf
     alternatives: dict[str, float] = field(default_factory=dict)
     tried: int = 0
+    guide: Guide | None = None
     error: SolverError | None = None
 
     def attempt(self, name: str, routed: Routed, known: Mapping[str, Floats]) -> Answer | None:
@@ -418,7 +463,9 @@ class _Search:
             learnt=None,
             work={**best.answer.work, "routings": self.tried},
         )
-        return replace(best, answer=answer, alternatives=dict(self.alternatives))
+        return replace(
+            best, answer=answer, alternatives=dict(self.alternatives), relaxed=self.guide
+        )
 
 
 def _once(checks: Sequence[Check]) -> list[Check]:

@@ -7,13 +7,14 @@ decision.  With replicas whole, the cost moves in steps around them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.program.linear import LinearAnswer
-from optimizer.program.problem import Floats
-from optimizer.program.route_beside import BesideProgram
+from optimizer.program.problem import Problem
+from optimizer.program.route_hour import Hours
+from optimizer.program.routing import Routing
 
 
 @dataclass(frozen=True)
@@ -38,46 +39,39 @@ class RoutePrices:
     committed: dict[str, float]
 
 
-def route_prices(made: BesideProgram, answer: LinearAnswer) -> RoutePrices | None:
-    """Read the prices of the horizon's hours off a relaxation; ``None`` without duals."""
-    if answer.duals is None:
-        return None
-    written, duals = made.written, answer.duals
-    routing, hours = written.routing, written.hours
-    inside = ~hours.tail
-    row_of = {name: number for number, name in enumerate(written.program.row_names)}
+def route_prices(
+    routing: Routing, hours: Hours, problem: Problem, duals: Mapping[str, float]
+) -> RoutePrices:
+    """Read the prices of the horizon's hours off the duals of a relaxation, by row."""
     quality: dict[str, float] = {}
     spent: dict[str, float] = {}
     asked: dict[str, float] = {}
-    for hour in np.flatnonzero(inside):
+    committed = np.zeros(len(problem.sources))
+    for hour in np.flatnonzero(~hours.tail):
         for workload, streams in routing.of_workload.items():
-            row = row_of.get(f"route.quality[{workload},{hour}]")
-            if row is not None:
+            dual = duals.get(f"route.quality[{workload},{hour}]")
+            if dual is not None:
                 # The row is per request: its right-hand side falls by what the target rises.
-                quality[workload] = quality.get(workload, 0.0) + max(0.0, float(duals[row]))
+                quality[workload] = quality.get(workload, 0.0) + max(0.0, dual)
             for stream in streams:
-                row = row_of.get(f"route.demand[{routing.streams[stream].name},{hour}]")
-                if row is not None:
-                    spent[workload] = spent.get(workload, 0.0) + float(duals[row])
-                    asked[workload] = asked.get(workload, 0.0) + float(
-                        hours.requests[stream, hour] * hours.weight[hour]
-                    )
-    row = row_of.get("route.quality_average[horizon]")
-    average = max(0.0, float(duals[row])) if row is not None else 0.0
+                kind = "deadline" if routing.streams[stream].wait else "demand"
+                dual = duals.get(f"route.{kind}[{routing.streams[stream].name},{hour}]")
+                count = float(hours.requests[stream, hour] * hours.weight[hour])
+                if dual is not None and count > 0:
+                    # What a unit of the row stands for: the requests of a share of 1.
+                    unit = count / float(hours.scale[stream, hour] * hours.weight[hour])
+                    spent[workload] = spent.get(workload, 0.0) + dual * unit
+                    asked[workload] = asked.get(workload, 0.0) + count
+        for source, name in enumerate(problem.sources):
+            committed[source] += max(0.0, -duals.get(f"coverage.draw[{name},{hour}]", 0.0))
+    total = float(hours.weight[~hours.tail].sum())
     return RoutePrices(
         quality,
-        average,
+        max(0.0, duals.get("route.quality_average[horizon]", 0.0)),
         {name: spent[name] / asked[name] for name in spent if asked[name] > 0},
-        _committed(made, duals, inside),
+        {
+            name: float(value) / total
+            for name, value in zip(problem.sources, committed, strict=True)
+            if value > 0
+        },
     )
-
-
-def _committed(made: BesideProgram, duals: Floats, inside: np.ndarray) -> dict[str, float]:
-    """λ of each source, averaged over the hours in which it is in force."""
-    problem = made.problem
-    worth: dict[int, float] = {}
-    for (source, hour), row in made.draw_rows.items():
-        if inside[hour]:
-            worth[source] = worth.get(source, 0.0) + max(0.0, -float(duals[row]))
-    total = float(problem.weight[inside].sum())
-    return {problem.sources[source]: value / total for source, value in worth.items() if total}

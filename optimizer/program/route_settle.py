@@ -14,7 +14,7 @@ from optimizer.program.problem import Floats
 from optimizer.program.route_hour import Hours
 from optimizer.program.routing import Routed, Routing
 
-HAIR = 1e-9
+HAIR = 5e-7  # of a replica, relative: half of what the check lets pass
 
 
 def settle(routing: Routing, hours: Hours, routed: Routed) -> Routed:
@@ -27,7 +27,7 @@ def settle(routing: Routing, hours: Hours, routed: Routed) -> Routed:
         if not deployment.counted:
             continue
         able = (1.0 - deployment.headroom) * replicas[number]
-        for hour in np.flatnonzero(loads[number] > able * (1 + HAIR) + 1e-12):
+        for hour in np.flatnonzero(loads[number] > able + HAIR * (1.0 + replicas[number])):
             _unload(routing, requests, replicas, loads, number, int(hour))
     started = routed.started.copy()
     for number, deployment in enumerate(routing.deployments):
@@ -65,8 +65,8 @@ def _unload(
             loads[there.deployment, hour] += moved * there.load
             excess -= moved
     short = float(loads[deployment, hour]) - most
-    if short > 1e-12 + HAIR * most:
-        steps = np.ceil(short / (1.0 - of.headroom) / of.step - HAIR) * of.step
+    if short > HAIR * (1.0 + float(replicas[deployment, hour])):
+        steps = np.ceil(short / (1.0 - of.headroom) / of.step - 1e-9) * of.step
         if replicas[deployment, hour] + steps <= of.maximum:
             where = slice(None) if of.kind == "throughput" else hour
             least = max(of.minimum, 0.0)
