@@ -42,7 +42,7 @@ def to_toml(document: dict[str, Any]) -> str:
     for name, section in document.items():
         if not isinstance(section, dict):
             continue
-        lists = {k: v for k, v in section.items() if isinstance(v, list)}
+        lists = {k: v for k, v in section.items() if _is_tables(v)}
         lines.append(f"[{name}]")
         lines += [f"{k} = {_literal(v)}" for k, v in section.items() if k not in lists]
         for key, entries in lists.items():
@@ -50,6 +50,11 @@ def to_toml(document: dict[str, Any]) -> str:
                 lines.append(f"[[{name}.{key}]]")
                 lines += [f"{k} = {_literal(v)}" for k, v in entry.items()]
     return "\n".join(lines) + "\n"
+
+
+def _is_tables(value: Any) -> bool:
+    """Whether a list is one of tables, which TOML writes apart, and not of plain values."""
+    return isinstance(value, list) and bool(value) and all(isinstance(e, dict) for e in value)
 
 
 def _literal(value: Any) -> str:
