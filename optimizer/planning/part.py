@@ -15,7 +15,7 @@ from optimizer.program.moves import Moves, Placement
 from optimizer.program.problem import Floats, Ints, Problem
 from optimizer.program.purchases import Column
 from optimizer.program.route_blocks import Guide
-from optimizer.program.route_joint import RouteCase
+from optimizer.program.route_case import RouteCase
 from optimizer.program.routing import Routed, Routing
 from optimizer.program.solve import Answer
 from optimizer.program.stack import Stack

@@ -23,8 +23,9 @@ from optimizer.program.lawcost import LawCost
 from optimizer.program.problem import Floats, Ints
 from optimizer.program.purchases import advised_amounts, kinds_of
 from optimizer.program.renewal import renewals
+from optimizer.program.route_case import RouteCase, arriving_of
 from optimizer.program.route_hour import Hours
-from optimizer.program.route_joint import RouteCase, arriving_of, solve_routed
+from optimizer.program.route_joint import solve_routed
 from optimizer.program.routes import read_routing
 from optimizer.program.routing import Routed, Routing
 from optimizer.program.watch import Watch

@@ -13,7 +13,7 @@ import pytest
 
 from optimizer.errors import DataError, Infeasible
 from optimizer.planning import make_plan, plan_document, to_json
-from optimizer.program import route_joint
+from optimizer.program import route_case
 from optimizer.tables import Case, read_case
 
 Row = dict[str, Any]
@@ -448,7 +448,7 @@ def test_many_linked_hours_with_commitments(
     in large cases.
     """
     if pieces:
-        monkeypatch.setattr(route_joint, "WHOLE_COLUMNS", 0)
+        monkeypatch.setattr(route_case, "WHOLE_COLUMNS", 0)
     wave = [3600 * (2 + (hour % 12) / 3) for hour in range(30)]
     hours = [f"2026-11-{21 + hour // 24}T{hour % 24:02d}:00:00Z" for hour in range(30)]
     rows = [
