@@ -35,8 +35,9 @@ lint: setup ## check style, types and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup ## run the benchmarks, and write docs/benchmarks.md
+bench: setup ## run the benchmarks, write docs/benchmarks.md, and make up many requests
 	$(BIN)/python -m pytest tests/benchmarks
+	GPUOPT_EXAMPLES=50 $(BIN)/python -m pytest tests/api/http/test_schemathesis.py
 
 soak: setup ## kill servers at random while they run jobs, and read while they solve
 	GPUOPT_SOAK_KILLS=20 GPUOPT_SOAK_SECONDS=300 $(BIN)/python tests/with_postgres.py -s tests/soak \

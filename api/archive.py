@@ -99,6 +99,33 @@ class Room:
                 file.write(chunk)
 
 
+def refuse_many_rows(place: Path, most: int) -> None:
+    """Refuse Parquet files that hold more rows than may be: repeated rows take no bytes.
+
+    A file that cannot be read is left to the reader of the case, which says what is wrong.
+
+    Raises
+    ------
+    ArchiveTooLarge
+        If a file has more than ``most`` rows.
+    """
+    import duckdb
+
+    with duckdb.connect() as connection:
+        for file in sorted(place.glob("*.parquet")):
+            try:
+                found = connection.execute(
+                    "SELECT sum(num_rows) FROM parquet_file_metadata(?)", [str(file)]
+                ).fetchone()
+            except duckdb.Error:
+                continue
+            if found and (found[0] or 0) > most:
+                raise ArchiveTooLarge(
+                    f"'{file.name}' has {found[0]} rows, and no more than {most} are taken. "
+                    "To mend it: send fewer hours, or have the operator raise GPUOPT_MAX_ROWS"
+                )
+
+
 def checked_name(name: str) -> str:
     """Return the name of a file of a case.
 

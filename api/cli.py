@@ -28,6 +28,8 @@ from optimizer.errors import DataError, GpuoptError, UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from optimizer.tables import Case
+
 WIDTH = 132  # where stdout is no terminal
 DEMO = "frontier-lab"
 
@@ -139,13 +141,12 @@ def bill(
         progress("reading tables")
         from optimizer.billing import bill_case
         from optimizer.planning import bill_document, to_json
-        from optimizer.tables import read_case
 
         if focus is not None:
             from optimizer.billing.focus import focus_format, write_focus
 
             focus_format(focus)  # refused before the work, not after it
-        opened = read_case(case)
+        opened = _opened(case)
         progress("replaying usage")
         replayed = bill_case(opened)
         document = bill_document(opened, replayed, detail=detail, reconciled=reconcile)
@@ -303,12 +304,11 @@ def _plan(
     )
     from optimizer.program.watch import Watch
     from optimizer.reporting.text import infeasible_page, plan_page, render
-    from optimizer.tables import read_case
 
     if output is not None and output.suffix != ".json":
         msg = f"the plan is written as JSON, but {output} does not end in .json"
         raise UsageError(f"{msg}. To mend it: name a file such as {output.name}.json")
-    opened = read_case(case)
+    opened = _opened(case)
     previous = None if start is None else _purchases_of(start)
     if previous is not None:
         offers = set(opened.table("offers")["offer"])
@@ -416,6 +416,16 @@ def _print(text: str) -> None:
     except BrokenPipeError:
         # The reader (head, less) has what it wanted; Python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _opened(case: Path) -> Case:
+    """Read a case, and name columns that nobody reads but somebody may count on."""
+    from optimizer.tables import read_case
+
+    opened = read_case(case)
+    for file, column, meant in opened.doubtful_columns():
+        sys.stderr.write(f"{file}: the column {column} is ignored; {meant} may be meant\n")
+    return opened
 
 
 def _progress(quiet: bool) -> Callable[[str], None]:

@@ -71,6 +71,9 @@ class ServiceSettings(BaseSettings):
     max_snapshot_bytes: int = Field(
         default=2048 * MIB, ge=1024, description="largest snapshot once it is unpacked"
     )
+    max_rows: int = Field(
+        default=100_000_000, ge=1, description="most rows of a Parquet table that is uploaded"
+    )
     max_queued: int = Field(
         default=64,
         ge=1,

@@ -51,6 +51,7 @@ def check_snapshot(folder: Path) -> dict[str, Any]:
         findings += _outliers(lines)
         findings += _unmatched(case, lines, meters)
         findings += _spend(lines, meters, facts)
+    findings += _columns(case)
     findings += _missing(folder)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -179,6 +180,13 @@ def _spend(
             f"only {known / total:.1%} of the GPU spend is on GPUs whose model and count is known"
         )
         yield _finding("spend", "GPU", text)
+
+
+def _columns(case: Case) -> Iterator[dict[str, Any]]:
+    """Columns that are kept and ignored, but whose names are nearly those of known ones."""
+    for file, column, meant in case.doubtful_columns():
+        text = f"the column {column} is not known and is ignored; {meant} may be meant"
+        yield _finding("column", file, text)
 
 
 def _missing(folder: Path) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,14 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from api.advice import follow_up
-from api.archive import ArchiveRefused, ArchiveTooLarge, Room, checked_name, unpack
+from api.archive import (
+    ArchiveRefused,
+    ArchiveTooLarge,
+    Room,
+    checked_name,
+    refuse_many_rows,
+    unpack,
+)
 from api.http.once import once
 from api.http.paging import Page, PageSize, PageToken
 from api.http.problems import ProblemError, responses
@@ -92,7 +99,8 @@ async def upload(request: Request, mine: Mine, who: Who, by: By) -> Response:
         )
 
     def keep(spool: File, parts: Sequence[tuple[str, IO[bytes]]] | None) -> Response:
-        most = request.app.state.settings.max_snapshot_bytes
+        settings = request.app.state.settings
+        most = settings.max_snapshot_bytes
         with mine.snapshots.place() as place:
             try:
                 if parts is None:
@@ -101,6 +109,7 @@ async def upload(request: Request, mine: Mine, who: Who, by: By) -> Response:
                     room = Room(most)
                     for name, stream in parts:
                         room.write(stream, place / checked_name(name))
+                refuse_many_rows(place, settings.max_rows)
             except ArchiveTooLarge as error:
                 raise ProblemError("too-large", str(error)) from None
             except ArchiveRefused as error:
@@ -111,7 +120,7 @@ async def upload(request: Request, mine: Mine, who: Who, by: By) -> Response:
                 ) from None
             row, new = mine.snapshots.add(place, by)
         if new:
-            follow_up(mine, row.id, by, request.app.state.settings)
+            follow_up(mine, row.id, by, settings)
         headers = {"Location": f"/v1/snapshots/{row.id}"}
         return JSONResponse(view(row).model_dump(mode="json"), 201 if new else 200, headers)
 

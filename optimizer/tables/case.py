@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import threading
 from collections.abc import Mapping
@@ -97,6 +98,23 @@ class Case:
     def file(self, name: str) -> str:
         """Return the name of a table's file, for messages; ``NAME.csv`` if it has none."""
         return self._files.get(schema.table(name).name, f"{name}.csv")
+
+    def doubtful_columns(self) -> list[tuple[str, str, str]]:
+        """Columns that nobody reads, and whose names are nearly those of columns that are absent.
+
+        Returns
+        -------
+        For each one the file, the column, and the column that may have been meant.
+        """
+        found = []
+        for loaded in self._store.tables.values():
+            absent = [c.name for c in loaded.table.columns if c.name not in loaded.given]
+            for name, _ in loaded.extras:
+                asked = name.strip().lower().replace(" ", "_").replace("-", "_")
+                near = difflib.get_close_matches(asked, absent, n=1, cutoff=0.85)
+                if near and not name.startswith("tag_"):
+                    found.append((loaded.file, name, near[0]))
+        return found
 
     def require(self, *names: str) -> None:
         """Refuse a case that lacks one of these tables.

@@ -345,3 +345,15 @@ def test_version() -> None:
     answer = run("--version")
     assert answer.returncode == 0
     assert re.fullmatch(r"gpuopt \d+\.\d+\.\d+\n", answer.stdout)
+
+
+def test_a_misspelt_column_is_told_of_and_read_over(tmp_path):
+    case = tmp_path / "case"
+    shutil.copytree(TINY, case)
+    text = (case / "meters.csv").read_text().splitlines()
+    (case / "meters.csv").write_text(
+        "\n".join([text[0] + ",on_demand_limt", *(line + ",3" for line in text[1:])]) + "\n"
+    )
+    result = CliRunner().invoke(app, ["bill", str(case), "--json"])
+    assert result.exit_code == 0
+    assert "the column on_demand_limt is ignored; on_demand_limit may be meant" in result.stderr

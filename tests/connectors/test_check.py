@@ -139,3 +139,14 @@ def test_families_tell_new_gpu_machines_from_others():
         assert gpu_of(provider, machine) is None
         assert not looks_like_gpu(provider, machine)
     assert looks_like_gpu("aws", "p9.48xlarge")
+
+
+def test_a_misspelt_column_is_named(tmp_path: Path):
+    folder = case(tmp_path, ALWAYS, spot_interuption="0.01", tag_spt="x", remark="y")
+    text = "the column spot_interuption is not known and is ignored; spot_interruption may be meant"
+    assert found(folder) == {"column": [text]}
+
+
+def test_a_column_that_is_there_too_is_not_meant(tmp_path: Path):
+    folder = case(tmp_path, ALWAYS, as_off="2026-11-20")
+    assert found(folder) == {}

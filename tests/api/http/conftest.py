@@ -178,7 +178,7 @@ def make_settings(
 
 @pytest.fixture(scope="session")
 def service(make_settings: MakeSettings) -> Iterator[Service]:
-    settings = make_settings(max_upload_bytes=1 << 20, max_snapshot_bytes=1 << 21)
+    settings = make_settings(max_upload_bytes=1 << 20, max_snapshot_bytes=1 << 21, max_rows=100_000)
     store = Store(settings.url, settings.data_dir)
     store.migrate()
     configure("error")

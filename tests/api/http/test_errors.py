@@ -10,6 +10,8 @@ import pytest
 
 from api.http.guard import HEADERS
 from api.http.problems import MEDIA, PROBLEMS
+from api.http.solves import PATHS
+from api.store.jobs import PREFIXES
 
 from .conftest import Lab, Service
 from .test_access import IDS, ROUTES, filled
@@ -41,10 +43,12 @@ def assert_problem(answer: Any, status: int | None = None) -> dict[str, Any]:
 NOWHERE = {
     name: f"{prefix}_{'0' * 28}"
     for name, prefix in {
-        "snapshot": "snp", "plans": "pln", "comparisons": "cmp", "pulls": "pul",
-        "recommendation": "rec", "key": "key",
+        "snapshot": "snp",
+        "recommendation": "rec",
+        "key": "key",
+        **{path: PREFIXES[kind] for kind, path in PATHS.items()},
     }.items()
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES, ids=IDS)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from inline_snapshot import snapshot as golden
 
@@ -179,6 +180,18 @@ def test_a_bomb_is_stopped_while_it_unpacks(lab: Lab) -> None:
         assert_problem(answer)
         assert time.process_time() - since < 2
     assert_problem(lab.client.post("/v1/snapshots", content=bomb, headers=ZIP), 413)
+    assert folders(lab) == []
+
+
+def test_rows_that_take_no_bytes_are_counted(lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "usage.parquet"
+    for rows, status in ((100_001, 413), (10, 422)):
+        duckdb.sql(f"SELECT 1 AS quantity FROM range({rows})").write_parquet(str(file))
+        assert file.stat().st_size < 10_000
+        content = zipped({**tiny_files(usage=None), "usage.parquet": file.read_bytes()})
+        assert_problem(lab.client.post("/v1/snapshots", content=content, headers=ZIP), status)
+    content = zipped({**tiny_files(usage=None), "usage.parquet": b"PAR1 broken"})
+    assert_problem(lab.client.post("/v1/snapshots", content=content, headers=ZIP), 422)
     assert folders(lab) == []
 
 
