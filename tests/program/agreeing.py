@@ -18,7 +18,7 @@ from unittest.mock import patch
 import numpy as np
 
 from optimizer.errors import Infeasible, SolverError
-from optimizer.planning import Plan, make, make_plan, moving
+from optimizer.planning import Plan, make_plan, moving, solving
 from optimizer.program.arrays import ArrayProgram
 from optimizer.program.certificate import whole_box
 from optimizer.program.engine import hours_apart, solve_engine
@@ -93,7 +93,7 @@ class Examined:
 def examine(seed: int) -> Examined:
     """Plan the case of a seed, and solve its programs every other way."""
     case, parts = draw_case(seed), []
-    solve, solve_moving = make.solve, moving.solve_moving
+    solve, solve_moving = solving.solve, moving.solve_moving
 
     def still(problem: Problem, law: LawCost, pool_of: Any, **more: Any) -> Any:
         nothing = Moves((), (), np.zeros(problem.hours, dtype=np.int64))
@@ -105,7 +105,7 @@ def examine(seed: int) -> Examined:
         return solve_moving(problem, of, law_of, pool_of, **more)
 
     plan, refusal = None, None
-    with patch.object(make, "solve", still), patch.object(moving, "solve_moving", moves):
+    with patch.object(solving, "solve", still), patch.object(moving, "solve_moving", moves):
         try:
             plan = make_plan(case)
         except (Infeasible, SolverError) as error:
