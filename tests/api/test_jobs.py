@@ -29,7 +29,7 @@ ME = Actor("test")
 
 class Lab:
     def __init__(self, folder: Path) -> None:
-        self.settings = ServiceSettings(data_dir=folder, workers=1)
+        self.settings = ServiceSettings(data_dir=folder, workers=1, worker_nice=0)
         self.store = Store(self.settings.url, folder)
         self.store.migrate()
         self.tenant = self.store.add_tenant("lab").id
