@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.access import derived, service_secret
 from api.http import (
+    backtests,
     comparisons,
     health,
     keys,
@@ -47,6 +48,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     comparisons.router,
     what_ifs.router,
     what_ifs.sweeps,
+    backtests.router,
     recommendations.router,
     kpis.router,
     keys.router,
