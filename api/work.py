@@ -34,6 +34,10 @@ URN = "urn:gpuopt:problem:"
 class JobRunner(Protocol):
     """Sees to it that queued jobs are run, each by one worker at a time."""
 
+    @property
+    def keeps_schedules(self) -> bool:
+        """Whether ``api.schedules`` can be used."""
+
     def submit(self, tenant: str, job: str) -> None:
         """Run a job that is in the store, as soon as there is room."""
 

@@ -61,6 +61,5 @@ def test_floors_are_edits(
     assert job["status"] == "succeeded", job["problem"]
     assert float(job["result"]["change"]) == pytest.approx(change)
     document = solved.client.get(f"{job['links']['self']}/document").json()
-    assert document["routes"]
-    assert {row["deployment"] for row in document["plan"]["routes"]} == {left}
-    assert sum(float(row["change"]) for row in document["why"]) == pytest.approx(change)
+    assert document["routes"]  # what differs
+    assert {row["deployment"] for row in document["plan_document"]["routes"]} == {left}
