@@ -61,7 +61,7 @@ class ScheduleView(BaseModel):
     """A schedule."""
 
     model_config = example(
-        name="weekly", source="weekly", cron="0 6 * * 1", 
+        name="weekly", source="weekly", cron="0 6 * * 1",
         request={"put_forward_days": 30},
     )  # fmt: skip
     name: str

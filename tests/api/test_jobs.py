@@ -38,7 +38,9 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.sources = folder / "sources.toml"
         self.sources.write_text("")
-        self.settings = ServiceSettings(data_dir=folder, workers=1, worker_nice=0, sources=self.sources)
+        self.settings = ServiceSettings(
+            data_dir=folder, workers=1, worker_nice=0, sources=self.sources
+        )
         self.store = Store(self.settings.url, folder)
         self.store.migrate()
         self.tenant = self.store.add_tenant("lab").id

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A case with workloads over HTTP: uploaded, planned, and asked about floors of quality and speed."""
+"""A case with workloads over HTTP: uploaded, planned, and asked about its floors."""
 
 from __future__ import annotations
 
