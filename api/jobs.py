@@ -107,6 +107,11 @@ class Jobs:
         with SetWorkflowID(job), SetEnqueueOptions(queue_partition_key=tenant):
             DBOS.enqueue_workflow(QUEUE, job_workflow, tenant, job)
 
+    @property
+    def keeps_schedules(self) -> bool:
+        """Whether schedules can be put and fire here."""
+        return self._open
+
     def ready(self) -> bool:
         """Whether jobs are being taken."""
         return self._open and self._keeper.is_alive()

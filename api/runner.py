@@ -27,6 +27,11 @@ class ThreadRunner:
         self._taken: set[str] = set()
         self._open = True
 
+    @property
+    def keeps_schedules(self) -> bool:
+        """Never: threads that end with their process keep nothing."""
+        return False
+
     def submit(self, tenant: str, job: str) -> None:
         """Run a job as soon as a thread is free; one that was submitted before is not."""
         with self._lock:

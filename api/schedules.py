@@ -21,7 +21,7 @@ from api.store import SERVICE, Actor, JobStatus, Refused
 from api.store.jobs import PREFIXES
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
-_PAUSE_SECONDS = 2.0
+_PAUSE_SECONDS = 0.5
 WEEKLY = "0 6 * * 1"  # Monday, six o'clock UTC
 
 
@@ -92,6 +92,7 @@ def scheduled(moment: datetime, context: Any) -> None:
     stamp = f"{tenant}.{context['name']}.{moment.isoformat()}"
     if context.get("source"):
         pull = add_job(tenant, "pull", {"source": context["source"]}, None, stamp)
+        _submit(tenant, pull)
         ended = wait_for(tenant, pull)
         if ended["status"] != str(JobStatus.succeeded):
             return
@@ -101,6 +102,7 @@ def scheduled(moment: datetime, context: Any) -> None:
     if snapshot is None:
         return
     plan = add_job(tenant, "plan", dict(context["request"]), snapshot, stamp)
+    _submit(tenant, plan)
     wait_for(tenant, plan)
 
 
@@ -108,17 +110,22 @@ def scheduled(moment: datetime, context: Any) -> None:
 def add_job(
     tenant: str, kind: str, request: dict[str, Any], snapshot: str | None, stamp: str
 ) -> str:
-    """Add a job of a schedule's moment, once, and queue it."""
+    """Add a job of a schedule's moment, once."""
     from api.jobs import here
 
     digest = hashlib.sha256(f"{stamp}.{kind}".encode()).hexdigest()[:28]
     job = f"{PREFIXES[kind]}_{digest}"
-    runner = here()
-    jobs = runner.store.of(tenant).jobs
+    jobs = here().store.of(tenant).jobs
     if not jobs.exists(job):
         jobs.add(kind, request, Actor(SERVICE.name), snapshot=snapshot, name=job)
-    runner.submit(tenant, job)
     return job
+
+
+def _submit(tenant: str, job: str) -> None:
+    """Queue a job: of the workflow, for within a step DBOS takes none."""
+    from api.jobs import here
+
+    here().submit(tenant, job)
 
 
 @DBOS.step(name="gpuopt.wait")

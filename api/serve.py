@@ -102,6 +102,8 @@ def make_runner(store: Store, settings: ServiceSettings) -> JobRunner:
 
 
 def _serve(settings: ServiceSettings) -> None:
+    import gc
+
     import uvicorn
 
     from api.access import first_key, service_secret
@@ -133,6 +135,8 @@ def _serve(settings: ServiceSettings) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=10,
         )
+        gc.collect()
+        gc.freeze()  # modules stay: to look through them again holds every answer up
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         store.close()

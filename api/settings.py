@@ -57,6 +57,12 @@ class ServiceSettings(BaseSettings):
     worker_memory_bytes: int = Field(
         default=0, ge=0, description="address space of a worker process; 0: not limited"
     )
+    worker_nice: int = Field(
+        default=19,
+        ge=0,
+        le=19,
+        description="how far worker processes give way to all others: 0 not at all, 19 to all",
+    )
     worker_name: str = Field(
         default="",
         max_length=100,

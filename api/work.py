@@ -34,6 +34,10 @@ URN = "urn:gpuopt:problem:"
 class JobRunner(Protocol):
     """Sees to it that queued jobs are run, each by one worker at a time."""
 
+    @property
+    def keeps_schedules(self) -> bool:
+        """Whether ``api.schedules`` can be used."""
+
     def submit(self, tenant: str, job: str) -> None:
         """Run a job that is in the store, as soon as there is room."""
 
@@ -45,6 +49,10 @@ class JobRunner(Protocol):
 
     def close(self) -> None:
         """Take no more jobs; what runs may finish, or be recovered later."""
+
+
+class Stopped(GpuoptError):
+    """Work that has no answer before its end was cancelled, or its time is over."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,11 @@ def run_job(
     decimal.setcontext(decimal.Context(prec=DIGITS))
     try:
         answer = works()[begun.kind](task)
+    except Stopped as error:
+        if mine.jobs.cancel_asked(job):
+            mine.jobs.finish(job, JobStatus.cancelled)
+        else:
+            mine.jobs.finish(job, JobStatus.failed, problem=out_of_time(error))
     except GpuoptError as error:
         mine.jobs.finish(job, JobStatus.failed, problem=problem_of(error))
     except Exception as error:  # noqa: BLE001 (a job must end, whatever happens within it)
@@ -164,6 +177,7 @@ def run_job(
 
 def works() -> dict[str, Work]:
     """What performs each kind of job."""
+    from api.backtests import backtest_job
     from api.compare import compare_job
     from api.plans import plan_job
     from api.pulls import pull_job
@@ -175,6 +189,7 @@ def works() -> dict[str, Work]:
         "pull": pull_job,
         "what_if": what_if_job,
         "sweep": sweep_job,
+        "backtest": backtest_job,
     }
 
 
@@ -194,6 +209,17 @@ def problem_of(error: GpuoptError, status: int = 422) -> dict[str, Any]:
             {"pointer": f"/{pointer}", "detail": error.problem, "mend": error.mend, **place}
         ]
     return problem
+
+
+def out_of_time(error: Stopped) -> dict[str, Any]:
+    """The problem of work that has no answer before its end, and did not get to it."""
+    return {
+        "type": f"{URN}out-of-time",
+        "title": "the job took longer than a job may",
+        "status": 500,
+        "detail": f"{error}. To mend it: ask for less, or have the operator raise "
+        "GPUOPT_SOLVE_SECONDS",
+    }
 
 
 def unexpected(error: Exception) -> dict[str, Any]:

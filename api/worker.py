@@ -15,7 +15,6 @@ from api.settings import ServiceSettings
 
 _PR_SET_PDEATHSIG = 1
 _WATCH_SECONDS = 1.0
-_NICE = 10  # who reads does not wait for who solves
 
 
 def serve_jobs(pipe: Connection, settings: ServiceSettings) -> None:
@@ -23,7 +22,7 @@ def serve_jobs(pipe: Connection, settings: ServiceSettings) -> None:
     _end_with_the_server()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's; it ends the workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.nice(_NICE)
+    _give_way(settings.worker_nice)
     memory = settings.worker_memory_bytes
     if memory and sys.platform != "darwin":  # which does not hold to it
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -41,6 +40,15 @@ def serve_jobs(pipe: Connection, settings: ServiceSettings) -> None:
             os._exit(0)
         run_job(store, tenant, job, seconds=float(settings.solve_seconds), settings=settings)
         pipe.send(held())
+
+
+def _give_way(nice: int) -> None:
+    """Leave the processor to whoever reads: solving takes what is left."""
+    if not nice:
+        return
+    os.nice(nice)
+    if hasattr(os, "SCHED_BATCH"):  # Linux: no preference for having slept, longer slices
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _end_with_the_server() -> None:

@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.access import derived, service_secret
 from api.http import (
+    backtests,
     comparisons,
     health,
     keys,
@@ -26,6 +27,7 @@ from api.http import (
     problems,
     pulls,
     recommendations,
+    schedules,
     shapes,
     snapshots,
     what_ifs,
@@ -47,6 +49,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     comparisons.router,
     what_ifs.router,
     what_ifs.sweeps,
+    backtests.router,
+    schedules.router,
     recommendations.router,
     kpis.router,
     keys.router,

@@ -70,7 +70,7 @@ def _view(row: Key) -> KeyView:
     summary="Who asks",
     openapi_extra=scope_of("service:read"),
 )
-def me(who: Who) -> CallerView:
+async def me(who: Who) -> CallerView:
     """Say who asks, and what they may do."""
     return CallerView(name=who.name, tenant=who.tenant, role=who.role, scopes=who.allowed)
 

@@ -15,6 +15,8 @@ from api.http.problems import responses
 from api.http.route import Mine, Route, scope_of
 from api.http.shapes import MONEY, example
 from api.store import AdviceState, JobStatus, NotFound, TenantStore
+from api.store.kept import Recent
+from api.store.models import Document
 from optimizer.tables import decimal_string
 
 router = APIRouter(prefix="/v1/kpis", tags=["kpis"], route_class=Route)
@@ -79,7 +81,7 @@ def kpis(
     """Read the key figures of today and of a plan, and what became of recommendations."""
     name = plan or _newest(mine)
     job = mine.jobs.get(name, "plan")
-    document = json.loads(mine.jobs.document(name).text)
+    document = _figures(mine.jobs.document(name))
     if document["status"] == "infeasible":
         raise NotFound("key figure of the infeasible plan", name)
     advice = mine.recommendations.every(*AdviceState)
@@ -98,6 +100,22 @@ def kpis(
         realised=decimal_string(saved),
         formulae=FORMULAE,
     )
+
+
+def _figures(document: Document) -> dict[str, Any]:
+    """What of a plan's document is shown; the document never changes, so it is read once."""
+    known = _FIGURES.get(document.digest)
+    if known is None:
+        whole = json.loads(document.text)
+        known = {key: whole[key] for key in _SHOWN if key in whole}
+        _FIGURES.put(document.digest, known)
+    return known
+
+
+_SHOWN = (
+    "status", "currency", "as_of", "horizon_hours", "baseline", "total", "savings", "kpis",
+)  # fmt: skip
+_FIGURES: Recent[dict[str, Any]] = Recent(100)
 
 
 def _newest(mine: TenantStore) -> str:

@@ -28,15 +28,20 @@ class PullRequest(BaseModel):
     full: bool = Field(False, description="ask for closed months again")
 
 
-def _prepare(request: Request, mine: TenantStore, asked: PullRequest) -> Asked:
+def need_source(request: Request, mine: TenantStore, source: str) -> None:
+    """Refuse a source that the operator has not configured for the tenant."""
     state = request.app.state
     name = state.store.tenant(mine.tenant).name
     try:
         known = sources_of(state.settings, name)
     except UsageError as error:
         raise ProblemError("internal", str(error)) from error
-    if asked.source not in known:
-        raise need(asked.source, "/source", "source")
+    if source not in known:
+        raise need(source, "/source", "source")
+
+
+def _prepare(request: Request, mine: TenantStore, asked: PullRequest) -> Asked:
+    need_source(request, mine, asked.source)
     return Asked(asked.model_dump())
 
 

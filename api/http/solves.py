@@ -29,7 +29,8 @@ from api.http.paging import Page, PageSize, PageToken
 from api.http.problems import ProblemError, responses
 from api.http.route import By, Mine, Route, scope_of
 from api.http.shapes import JobPage, JobView, Links
-from api.store import Job, JobStatus, TenantStore
+from api.store import Job, JobStatus, NotFound, TenantStore
+from api.store.jobs import PREFIXES
 
 PATHS = {
     "plan": "plans",
@@ -129,16 +130,16 @@ async def again(request: Request, job: str) -> Response:
 
 
 async def wait_for(
-    request: Request, mine: TenantStore, job: str, prefer: str
+    request: Request, mine: TenantStore, job: str, prefer: str, kind: str | None = None
 ) -> tuple[Job, str | None]:
     """Wait for a job's end as long as is preferred; return it, and what was applied."""
     wanted = _WAIT.search(prefer)
     if wanted is None:
-        return await run_in_threadpool(mine.jobs.get, job), None
+        return await run_in_threadpool(mine.jobs.get, job, kind), None
     seconds = min(int(wanted[1]), request.app.state.settings.max_wait_seconds)
     until = time.monotonic() + seconds
     while True:
-        found = await run_in_threadpool(mine.jobs.get, job)
+        found = await run_in_threadpool(mine.jobs.get, job, kind)
         if JobStatus(found.status).final or time.monotonic() >= until:
             return found, f"wait={seconds}"
         await asyncio.sleep(_POLL_SECONDS)
@@ -240,8 +241,7 @@ def solve_router(
         request: Request, response: Response, mine: Mine, job: JobId, prefer: Prefer = ""
     ) -> JobView:
         """Look at one; with `Prefer: wait=N`, once it has ended or N seconds are over."""
-        await run_in_threadpool(mine.jobs.get, job, kind)
-        found, applied = await wait_for(request, mine, job, prefer)
+        found, applied = await wait_for(request, mine, job, prefer, kind)
         if applied is not None:
             response.headers["Preference-Applied"] = applied
         if not JobStatus(found.status).final:
@@ -302,8 +302,13 @@ def solve_router(
     )
     def document(mine: Mine, job: JobId) -> Response:
         """Read the answer: the bytes that the command line prints for the same question."""
-        mine.jobs.get(job, kind)
-        found = mine.jobs.document(job)
+        if not job.startswith(f"{PREFIXES[kind]}_"):
+            raise NotFound(kind.replace("_", "-"), job)
+        try:
+            found = mine.jobs.document(job)
+        except NotFound:
+            mine.jobs.get(job, kind)  # it may be that there is no such job
+            raise
         return Response(
             found.text,
             media_type="application/json",

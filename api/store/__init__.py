@@ -132,6 +132,10 @@ class Store:
         """Return the key of a prefix, whoever's it is."""
         return find_key(self.database, prefix)
 
+    def knows_key(self, prefix: str) -> bool:
+        """Whether the key of a prefix is found without asking the database."""
+        return self.database.known_keys.get(prefix) is not None
+
     def unfinished(self) -> list[tuple[str, str]]:
         """Return (tenant, job) of all jobs that are queued or running, oldest first."""
         return unfinished(self.database)

@@ -51,6 +51,11 @@ class AuditTrail:
         self._database = database
         self._tenant = tenant
 
+    def add(self, actor: Actor, action: str, subject: str, **detail: Any) -> None:
+        """Add a row about a deed outside the database."""
+        with self._database.write(self._tenant) as session:
+            note(session, self._tenant, actor, action, subject, **detail)
+
     def page(
         self, limit: int, before: int | None = None, subject: str | None = None
     ) -> list[Audit]:

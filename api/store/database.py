@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker, with_loader_criteria
 
+from api.store.kept import Documents, KnownKeys
 from api.store.models import Tenanted
 
 EVERYONE = "*"
@@ -65,6 +67,7 @@ class Database:
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._sessions, "do_orm_execute", _only_of_tenant)
         event.listen(self._sessions, "before_flush", _written_by_tenant)
+        self.documents, self.known_keys = Documents(), KnownKeys()
 
     @contextmanager
     def read(self, tenant: str) -> Iterator[Session]:
@@ -110,8 +113,14 @@ def _only_of_tenant(state: ORMExecuteState) -> None:
     tenant = state.session.info["tenant"]
     if tenant == EVERYONE or state.is_column_load or state.is_relationship_load:
         return
-    state.statement = state.statement.options(
-        with_loader_criteria(Tenanted, lambda model: model.tenant == tenant, include_aliases=True)
+    state.statement = state.statement.options(_of_tenant(tenant))
+
+
+@lru_cache(maxsize=1_000)
+def _of_tenant(tenant: str) -> Any:
+    """What every statement on a table of tenants is narrowed by."""
+    return with_loader_criteria(
+        Tenanted, lambda model: model.tenant == tenant, include_aliases=True
     )
 
 

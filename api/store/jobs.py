@@ -153,10 +153,14 @@ class Jobs:
         NotFound
             If it has not answered, or not yet.
         """
+        found = self._database.documents.get(self._tenant, job)
+        if found is not None:
+            return found
         with self._database.read(self._tenant) as session:
             found = session.scalar(select(Document).where(Document.job == job))
         if found is None:
             raise NotFound("document of", job)
+        self._database.documents.put(found)
         return found
 
     def has_document(self, job: str) -> bool:

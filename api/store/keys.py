@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,6 +87,7 @@ class Keys:
             old.rotated_to = row.id
             old.expires_at = min(old.expires_at, until)
             note(session, self._tenant, actor, "key.rotated", key, to=row.id)
+        self._database.known_keys.forget()
         return row
 
     def revoke(self, key: str, actor: Actor) -> Key:
@@ -97,7 +99,8 @@ class Keys:
             if found.revoked_at is None:
                 found.revoked_at = now()
                 note(session, self._tenant, actor, "key.revoked", key)
-            return found
+        self._database.known_keys.forget()
+        return found
 
     def _row(self, new: NewKey, actor: Actor) -> Key:
         return Key(
@@ -116,5 +119,12 @@ class Keys:
 
 def find_key(database: Database, prefix: str) -> Key | None:
     """Return the key of this prefix, whoever's it is: only then is its tenant known."""
-    with database.read(EVERYONE) as session:
-        return session.scalar(select(Key).where(Key.prefix == prefix))
+    known = database.known_keys
+    found = known.get(prefix)
+    if found is None:
+        change, since = known.change(), time.monotonic()
+        with database.read(EVERYONE) as session:
+            found = session.scalar(select(Key).where(Key.prefix == prefix))
+        if found is not None:
+            known.put(found, change, since)
+    return found

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,18 @@ import pytest
 pytest.importorskip("dbos")
 
 from dbos import DBOS
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
+from api.access import Role, make_key
+from api.cli import app as cli
+from api.http.app import create_app
 from api.jobs import Jobs
 from api.pool import Pool, WorkerDied
 from api.schedules import WEEKLY, put_schedule, remove_schedule, schedules_of
 from api.settings import ServiceSettings
 from api.store import Actor, JobStatus, Refused, Store
+from api.store.database import now
 
 TINY = Path(__file__).parents[2] / "fixtures" / "tiny"
 ME = Actor("test")
@@ -29,7 +36,11 @@ ME = Actor("test")
 
 class Lab:
     def __init__(self, folder: Path) -> None:
-        self.settings = ServiceSettings(data_dir=folder, workers=1)
+        self.sources = folder / "sources.toml"
+        self.sources.write_text("")
+        self.settings = ServiceSettings(
+            data_dir=folder, workers=1, worker_nice=0, sources=self.sources
+        )
         self.store = Store(self.settings.url, folder)
         self.store.migrate()
         self.tenant = self.store.add_tenant("lab").id
@@ -142,17 +153,50 @@ def test_a_schedule_plans_the_newest_snapshot_once(lab, jobs):
     put_schedule(lab.tenant, "weekly", request={"settings": {"horizon_hours": 3}})
     assert [row["name"] for row in schedules_of(lab.tenant)] == ["weekly"]
     before = {job.id for job in lab.mine.jobs.page("plan", 200)}
-    DBOS.trigger_schedule(f"{lab.tenant}.weekly")
-    end = time.monotonic() + 60
-    made: set[str] = set()
-    while not made and time.monotonic() < end:
-        time.sleep(0.1)
-        made = {job.id for job in lab.mine.jobs.page("plan", 200)} - before
-    (job,) = made
+    DBOS.trigger_schedule(f"{lab.tenant}.weekly").get_result()
+    (job,) = {job.id for job in lab.mine.jobs.page("plan", 200)} - before
     assert lab.ended(job) == JobStatus.succeeded
     assert lab.mine.jobs.get(job).snapshot == lab.snapshot
     remove_schedule(lab.tenant, "weekly")
     assert schedules_of(lab.tenant) == []
+
+
+def test_a_schedule_over_http_pulls_and_plans(lab, jobs, tmp_path):
+    """The bill of the tiny case as FOCUS rows is pulled, and what it brings is planned."""
+    rows = tmp_path / "bill.csv"
+    done = CliRunner().invoke(cli, ["bill", str(TINY), "--focus", str(rows)])
+    assert done.exit_code == 0, done.output
+    lab.sources.write_text(
+        f'[lab.bill]\nproviders = ["focus"]\naccounts = ["{rows}"]\nsince = "2026-01-01"\n'
+    )
+    secret = b"a secret of tests alone, 32 bytes"
+    until = now() + timedelta(days=1)
+    client = TestClient(create_app(lab.settings, lab.store, jobs, secret))  # never entered: no end
+    keys = {}
+    for name, scopes in (("all", ()), ("plans", ("plans:write",))):
+        kept, keys[name] = make_key(secret, Role.analyst, name, until, scopes)
+        lab.mine.keys.add(kept, ME)
+    head = {"Authorization": f"Bearer {keys['all']}"}
+    asked = {"name": "of-bill", "source": "bill", "weekday": "sunday", "hour": 23}
+    narrow = {"Authorization": f"Bearer {keys['plans']}"}
+    assert client.post("/v1/schedules", json=asked, headers=narrow).status_code == 403
+    made = client.post("/v1/schedules", json=asked, headers=head)
+    assert made.status_code == 201, made.text
+    assert made.json()["cron"] == "0 23 * * 0"
+    assert client.get("/v1/schedules", headers=head).json()["items"] == [made.json()]
+    plans = {job.id for job in lab.mine.jobs.page("plan", 200)}
+    DBOS.trigger_schedule(f"{lab.tenant}.of-bill").get_result()  # raises if a step failed
+    (plan,) = {job.id for job in lab.mine.jobs.page("plan", 200)} - plans
+    (pull,) = lab.mine.jobs.page("pull", 10)
+    assert pull.status == JobStatus.succeeded
+    assert lab.ended(plan) == JobStatus.succeeded, lab.mine.jobs.get(plan).problem
+    assert lab.mine.jobs.get(plan).snapshot == pull.result["snapshot"] != lab.snapshot
+    removed = client.delete("/v1/schedules/of-bill", headers=head)
+    assert removed.status_code == 200
+    assert client.delete("/v1/schedules/of-bill", headers=head).status_code == 404
+    assert client.get("/v1/schedules", headers=head).json()["items"] == []
+    deeds = [row.action for row in lab.mine.audit.page(10, subject="of-bill")]
+    assert deeds == ["schedule.removed", "schedule.made"]
 
 
 @pytest.mark.parametrize(("name", "cron"), [("../x", WEEKLY), ("x", "soon"), ("x", "a b c d e")])

@@ -25,6 +25,7 @@ class Fleet:
 
     def __init__(self, folder: Path, url: str | None = None, workers: int = 2) -> None:
         self.env = {**os.environ, "GPUOPT_DATA_DIR": str(folder), "GPUOPT_WORKERS": str(workers)}
+        self.env["GPUOPT_WORKER_NICE"] = "0"  # on a busy machine the others would starve them
         self.env["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         if url is not None:
             self.env["GPUOPT_DATABASE_URL"] = url
@@ -86,13 +87,25 @@ class Fleet:
             time.sleep(0.02)
         raise AssertionError(f"no job is begun: {self.log.read_text()[-3000:]}")
 
-    def wait(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if not self.store.unfinished():
-                return
-            time.sleep(0.1)
-        raise AssertionError(f"unfinished: {self.store.unfinished()}")
+    def wait(self, quiet_seconds: float) -> None:
+        """Wait until all jobs have ended; nothing may happen to none of them for so long."""
+        before, since = "", time.monotonic()
+        while self.store.unfinished():
+            state = self.state()
+            if state != before:
+                before, since = state, time.monotonic()
+            assert time.monotonic() - since < quiet_seconds, (
+                f"stuck: {state}\n{self.log.read_text()[-3000:]}"
+            )
+            time.sleep(0.2)
+
+    def state(self) -> str:
+        """Every job that has not ended: its status, attempts and events."""
+        jobs = [self.mine.jobs.get(job) for _, job in self.store.unfinished()]
+        told = {job.id: len(self.mine.jobs.events(job.id)) for job in jobs}
+        return "; ".join(
+            f"{job.id} {job.status}, attempt {job.attempts}, {told[job.id]} events" for job in jobs
+        )
 
     def check(self) -> Counter[str]:
         """Every accepted job ended exactly once, with its answer."""

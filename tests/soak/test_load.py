@@ -17,6 +17,7 @@ import sys
 import tarfile
 import threading
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
 
@@ -105,17 +106,21 @@ def run(client: httpx.Client, url: str, head: dict[str, str]) -> None:
         chance = random.Random(number)
         pause = 60.0 * CLIENTS / PER_MINUTE
         due = time.monotonic() + chance.uniform(0, pause)
-        with httpx.Client(base_url=url, headers=head, timeout=30) as mine:
-            while due < end:
-                time.sleep(max(0.0, due - time.monotonic()))
-                path = chance.choice(paths)
-                begun = time.perf_counter()
-                status = mine.get(path).status_code
-                with lock:
-                    times.append(1000 * (time.perf_counter() - begun))
-                    if status != 200:
-                        errors.append(f"{path}: {status}")
-                due += pause
+        mine = HTTPConnection(url.removeprefix("http://"), timeout=30)  # a client that costs little
+        while due < end:
+            time.sleep(max(0.0, due - time.monotonic()))
+            path = chance.choice(paths)
+            begun = time.perf_counter()
+            mine.request("GET", path, headers=head)
+            answer = mine.getresponse()
+            answer.read()
+            took = 1000 * (time.perf_counter() - begun)
+            with lock:
+                times.append(took)
+                if answer.status != 200:
+                    errors.append(f"{path}: {answer.status}")
+            due += pause
+        mine.close()
 
     def solve(number: int) -> None:
         solved = 0

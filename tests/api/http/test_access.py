@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -16,8 +17,9 @@ from api.access import SCOPES, Role, Unauthenticated, check_key, make_key
 from api.http.app import _SELF, ROUTERS, bare_app
 from api.http.route import ANONYMOUS, Route
 from api.http.solves import PATHS
-from api.store import SERVICE
+from api.store import SERVICE, Store
 from api.store.database import now
+from api.store.kept import KnownKeys
 
 from .conftest import SECRET, Lab, MakeSettings, Service
 
@@ -60,6 +62,7 @@ def objects(lab: Lab) -> dict[str, str]:
         "recommendation": lab.client.get("/v1/recommendations").json()["items"][0]["id"],
         "key": lab.client.get("/v1/keys").json()["items"][0]["id"],
     }
+    known["schedule"] = "of-solved"
     for kind, path in PATHS.items():
         listed = lab.store.jobs.page(kind, 1)
         known[path] = listed[0].id if listed else lab.store.jobs.add(kind, {}, SERVICE).id
@@ -213,6 +216,36 @@ def test_keys_are_made_rotated_and_revoked(lab: Lab) -> None:
     assert "digest" not in text
     bad = lab.client.post("/v1/keys", json={**asked, "scopes": ["all"]})
     assert bad.status_code == 422
+
+
+def test_a_key_that_another_server_revoked_is_none_soon(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = lab.service.store
+    there = Store(here.url, here.folder)
+    key = lab.key_of(Role.viewer)
+    name = check_key(here, SECRET, key).name
+    assert here.knows_key(key.split("_")[1])
+    assert check_key(there, SECRET, key).name == name
+    there.of(lab.tenant).keys.revoke(name, SERVICE)
+    with pytest.raises(Unauthenticated):  # at once where it was done
+        check_key(there, SECRET, key)
+    monkeypatch.setattr("api.store.kept.KEY_SECONDS", 0.0)  # the time is over
+    with pytest.raises(Unauthenticated):
+        check_key(here, SECRET, key)
+    there.close()
+
+
+def test_a_row_that_was_read_before_a_change_is_not_kept(lab: Lab) -> None:
+    known, key = KnownKeys(), lab.key_of(Role.viewer)
+    row = lab.service.store.find_key(key.split("_")[1])
+    assert row is not None
+    before = known.change()
+    known.forget()
+    known.put(row, before, time.monotonic())
+    assert known.get(row.prefix) is None
+    known.put(row, known.change(), time.monotonic())
+    assert known.get(row.prefix) is row
 
 
 def test_an_expired_key_is_no_key(lab: Lab) -> None:

@@ -187,6 +187,8 @@ def test_the_shell_lines_work_on_a_real_server(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert "event: succeeded" in done.stdout
         assert json.loads((work / "document.json").read_text())["status"] == "optimal"
+        assert '"edits":["demand=+20%","terms<=8760"]' in done.stdout
+        assert json.loads((work / "sweep.json").read_text())["result"]["points"] == 3
     finally:
         server.stop()
     told = server.errors.read_text()
@@ -194,7 +196,7 @@ def test_the_shell_lines_work_on_a_real_server(tmp_path: Path) -> None:
     assert "gpk_" not in told
     lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
     asked = [line for line in lines if line["event"] == "request"]
-    assert len(asked) == 13
+    assert len(asked) == 15
     assert all(line["request_id"] and line["caller"].startswith("key_") for line in asked)
 
 

@@ -48,7 +48,7 @@ NOWHERE = {
         "key": "key",
         **{path: PREFIXES[kind] for kind, path in PATHS.items()},
     }.items()
-}
+} | {"schedule": f"a{'0' * 28}"}
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES, ids=IDS)
