@@ -56,13 +56,19 @@ def _one_future(document: Document) -> Iterator[RenderableType]:
         return
     yield section("Ladder: the next twelve months")
     if bought:
-        yield Text(f"+  {bought[0]['date'][:10]}  the {len(bought)} purchases above")
+        yield Text(f"+  {bought[0]['date'][:10]}  {_above(len(bought))}")
     dated = [row for row in ladder if row["action"] != "buy" or row["latest"]]
-    if dated:
+    if any("expected" in row for row in dated):
         yield _calendar(dated, _SHOWN)
+    elif dated:
+        yield _dates(dated)
     yield from map(Text, _changes(bought))
     yield section("Locked in: what is still owed")
     yield _owed(document["lock_in"])
+
+
+def _above(count: int) -> str:
+    return "the purchase above" if count == 1 else f"the {count} purchases above"
 
 
 def _replayed(document: Document) -> Table:
@@ -179,6 +185,20 @@ def _ranges(document: Document) -> Table:
     return made
 
 
+def _dates(rows: Sequence[Document]) -> Table:
+    """A calendar without purchases."""
+    made = table("", "date", "offer or commitment", ">amount", "")
+    for row in rows[:_SHOWN]:
+        made.add_row(
+            _MARKS[row["action"]],
+            row["date"][:10],
+            row["name"],
+            f"{row['quantity']:,g}",
+            _WORDS[row["action"]] + _renewed(row),
+        )
+    return made
+
+
 def _calendar(rows: Sequence[Document], shown: int) -> RenderableType:
     made = table("", "date", "offer or commitment", ">amount", ">chance", ">upfront", "latest", "")
     for row in rows[:shown]:
@@ -207,8 +227,8 @@ def _renewed(row: Document) -> str:
     if "renewal" not in row:
         return ""
     saves, chance = row["renewal"]["saves"], row["renewal"]["pays_back"]
-    told = f"; again it would {'save' if saves > 0 else 'cost'} {dollars(abs(saves))}"
-    return told + ("" if chance is None else f", pays in {chance:.0%} of futures")
+    told = f"; bought again it would {'save' if saves > 0 else 'lose'} {dollars(abs(saves))}"
+    return told + ("" if chance is None else f", pays in {chance:.0%} of the futures")
 
 
 def _span(row: Document) -> str:
