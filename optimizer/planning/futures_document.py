@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from optimizer.billing.bill import exact
+from optimizer.demand.horizon import planned_usage
 from optimizer.planning.ladder import ladder_rows
 from optimizer.planning.outlook import lock_in, outlook, pays_back, sensitivity_of_futures
 from optimizer.planning.plan import Plan
@@ -50,7 +51,11 @@ def one_future_document(plan: Plan, purchases: Sequence[dict[str, Any]]) -> dict
                 "saves_as_planned": exact(float(worth.levels[0])),
                 "pays_back": worth.pays_back,
             }
-    return {**ranges.as_dict(alpha_of(plan)), "lock_in": lock_in(plan), "ladder": ladder}
+    document = ranges.as_dict(alpha_of(plan))
+    if ranges.scenarios is not None:
+        first = planned_usage(plan.case).first_hour
+        document["ranges"]["history_hours"] = plan.case.settings.as_of - first
+    return {**document, "lock_in": lock_in(plan), "ladder": ladder}
 
 
 def _told(worth: Worth | None) -> dict[str, Any]:

@@ -50,6 +50,8 @@ def _one_future(document: Document) -> Iterator[RenderableType]:
     if "absent" not in ranges:
         yield section(f"The bill in {ranges['futures']} forecast futures, with the same purchases")
         yield _replayed(document)
+        if ranges["history_hours"] < document["horizon_hours"]:
+            yield Text(_stretched(document), style="dim")
     ladder = document["ladder"]
     bought = [row for row in ladder if row["action"] == "buy"]
     if not ladder:
@@ -65,6 +67,19 @@ def _one_future(document: Document) -> Iterator[RenderableType]:
     yield from map(Text, _changes(bought))
     yield section("Locked in: what is still owed")
     yield _owed(document["lock_in"])
+
+
+def _stretched(document: Document) -> str:
+    """That the futures reach further than what they were learnt from, and how far they went."""
+    ranges, week = document["ranges"], 168
+    told = (
+        f"{ranges['history_hours'] // week} weeks of history, stretched over "
+        f"{document['horizon_hours'] // week}: read the range as rough."
+    )
+    if "baseline" not in ranges or not document.get("baseline"):
+        return told
+    more = ranges["baseline"]["expected"] / document["baseline"] - 1
+    return f"{told} Without the plan these futures cost {more:+.0%} against demand as planned."
 
 
 def _above(count: int) -> str:

@@ -73,6 +73,7 @@ def test_bills_of_the_futures_are_those_reckoned_by_hand(plan: Plan) -> None:
     text = render(plan_page(document), width=132, colour=False)
     assert "The bill in 20 forecast futures, with the same purchases" in text
     assert "the purchase above" in text
+    assert "weeks of history, stretched" not in text
     assert any(line.startswith("Ranges: with the same") for line in document["explanation"])
 
 
@@ -146,6 +147,16 @@ def test_ranges_are_absent_with_their_reason(tmp_path: Path, build: Build) -> No
     assert "[demand] ranges is 0" in reason(
         case_of(tmp_path / "off", toml="[demand]\nranges = 0\n")
     )
+
+
+def test_futures_longer_than_the_history_are_called_rough(tmp_path: Path) -> None:
+    plan = make_plan(case_of(tmp_path / "case", weeks=6, toml="[demand]\nranges = 4\n"))
+    document = plan_document(plan)
+    assert document["ranges"]["history_hours"] == 6 * WEEK
+    more = document["ranges"]["baseline"]["expected"] / document["baseline"] - 1
+    text = render(plan_page(document), width=400, colour=False)
+    assert "6 weeks of history, stretched over 8: read the range as rough." in text
+    assert f"cost {more:+.0%} against demand as planned" in text
 
 
 def test_what_a_plan_counts_on_again_stands_in_the_calendar(tmp_path: Path) -> None:
