@@ -8,6 +8,7 @@ from typing import Any
 
 from optimizer.planning import make_plan
 from optimizer.planning.document import head, plan_id
+from optimizer.planning.futures_document import one_future_document
 from optimizer.planning.ladder import ladder_rows
 from optimizer.planning.outlook import lock_in, worth_of_waiting
 from optimizer.planning.uncertain_plan import UncertainPlan
@@ -33,4 +34,7 @@ def ladder_document(case: Case, progress: Callable[[str], None], watch: Watch) -
         progress("what waiting is worth")
         document["scenarios"] = len(plan.scenarios)
         document["worth_of_waiting"] = worth_of_waiting(plan)
+    else:
+        progress("replaying the purchases in other futures")
+        document |= one_future_document(plan, [])
     return document

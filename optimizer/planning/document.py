@@ -16,7 +16,11 @@ from optimizer.billing.cost import amortised_cost
 from optimizer.billing.kpis import key_figures, waterfalls
 from optimizer.billing.reconcile import reconcile, reconciliation
 from optimizer.planning.explain import break_even_hours, explain, marginal_values, weigh
-from optimizer.planning.futures_document import futures_document, futures_lines
+from optimizer.planning.futures_document import (
+    futures_document,
+    futures_lines,
+    one_future_document,
+)
 from optimizer.planning.limits import agreements_of, limits_of, shadow_prices
 from optimizer.planning.moves_document import moves_of_plan
 from optimizer.planning.part import Part
@@ -131,6 +135,8 @@ def plan_document(plan: Plan, *, detail: bool = False, weighed: bool = True) -> 
     elif weighed and (plan.baseline is not None or not document.get("routes")):
         # Beside routing without routes_today there is no bill of today to hold it against.
         document["sensitivity"] = [row.as_dict() for row in sensitivity(plan)]
+    if weighed and not isinstance(plan, UncertainPlan):
+        document |= one_future_document(plan, document["purchases"])
     document["checks"] = [
         {"check": check.name, "part": number, "ok": check.ok, "detail": check.detail}
         for number, part in enumerate(plan.parts)

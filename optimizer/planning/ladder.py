@@ -15,6 +15,7 @@ import numpy as np
 
 from optimizer.billing import Holding, Offer
 from optimizer.planning.plan import Plan
+from optimizer.planning.renewed import renewal_rows
 from optimizer.planning.replayed import amounts_of, planned_holdings
 from optimizer.planning.uncertain_plan import UncertainPlan
 from optimizer.program.later import MONTH
@@ -24,17 +25,17 @@ from optimizer.tables import format_hour
 MONTHS = 12
 # Share by which levels must differ to be told apart.
 APART = 1e-3
-_ORDER = {"end": 0, "start": 1, "cancel": 2, "buy": 3, "buy_later": 4}
+_ORDER = {"end": 0, "start": 1, "cancel": 2, "buy": 3, "buy_later": 4, "renew": 5}
 
 
 def ladder_rows(plan: Plan) -> list[dict[str, Any]]:
     """The calendar of the next twelve months, in the order of its dates.
 
     ``action`` is ``buy`` (now), ``buy_later`` (in some or all futures), ``end`` (a commitment
-    that is held expires), ``start`` (one that is queued begins) or ``cancel`` (the last hour in
-    which one may be cancelled).
+    that is held expires), ``start`` (one that is queued begins), ``cancel`` (the last hour in
+    which one may be cancelled) or ``renew`` (a plan for one future counts on buying it then).
     """
-    later = _later(plan) if isinstance(plan, UncertainPlan) else []
+    later = _later(plan) if isinstance(plan, UncertainPlan) else _renewals(plan)
     rows = [*_now(plan), *later, *_held(plan)]
     return sorted(rows, key=lambda row: (row["date"], _ORDER[row["action"]], row["name"]))
 
@@ -63,6 +64,23 @@ def _now(plan: Plan) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _renewals(plan: Plan) -> list[dict[str, Any]]:
+    """What the plan counts on buying again behind a horizon that is shorter than the calendar."""
+    until = format_hour(plan.case.settings.as_of + MONTHS * MONTH)
+    return [
+        {
+            "date": row["start"],
+            "action": "renew",
+            "name": row["offer"],
+            "offer": row["offer"],
+            "measure": row["measure"],
+            "quantity": row["quantity"],
+        }
+        for row in renewal_rows(plan)
+        if row["start"] < until
+    ]
 
 
 @dataclass
@@ -166,6 +184,7 @@ def _purchase(plan: Plan, holding: Holding, action: str, hour: int) -> dict[str,
         "action": action,
         "name": offer.name,
         "offer": offer.name,
+        "bundle": offer.bundle or None,
         "measure": offer.measure,
         "payment": offer.payment or None,
         "term_hours": offer.term_hours,

@@ -296,7 +296,8 @@ def _certainty(document: Document) -> list[RenderableType]:
         Text(proof + (f" Failed: {', '.join(failed)}." if failed else "")),
         *gate_lines(document),
     ]
-    notes = [line for line in document["explanation"] if line.startswith(("Demand:", "Terms"))]
+    shown = ("Demand:", "Terms", "Ranges: none")
+    notes = [line for line in document["explanation"] if line.startswith(shown)]
     return [*lines, *(Text(note, style="dim") for note in notes)]
 
 

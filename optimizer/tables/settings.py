@@ -46,6 +46,7 @@ class Demand:
 
     forecaster: str = "weeks"
     scenarios: int = 1
+    ranges: int = DEFAULT_SCENARIOS
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,7 @@ def parse_settings(text: str) -> Settings:
             scenarios=demand.integer(
                 "scenarios", 1 if forecaster == "weeks" else DEFAULT_SCENARIOS, least=1
             ),
+            ranges=demand.integer("ranges", DEFAULT_SCENARIOS, least=0),
         ),
         solve=Solve(
             method=solve.choice("method", ("auto", "reference", "partition", "mathopt")),

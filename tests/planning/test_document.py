@@ -30,7 +30,7 @@ BILL = (
     *("total", "on_demand", "spot", "commitment_cost", "covered_at_on_demand", "coverage"),
     *("utilization", "effective_savings_rate", "commitments"),
 )
-NOT_ASKED = ("substitutions", "jobs", "routes", "replicas", "relaxations", "ladder", "cvar")
+NOT_ASKED = ("substitutions", "jobs", "routes", "replicas", "relaxations", "cvar")
 MONEY = ("baseline", "total", "savings", "objective", "lower_bound")
 
 
@@ -59,6 +59,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def test_it_has_the_keys_of_the_contract(document: dict[str, Any]) -> None:
     assert set(HEAD) | set(KEYS) <= set(document)
     assert not set(NOT_ASKED) & set(document)
+    assert {"ranges", "lock_in", "ladder"} <= set(document)
     assert document["status"] in ("optimal", "within_gap", "stopped", "infeasible", "error")
     assert document["purchases"]
     for row in document["purchases"]:
