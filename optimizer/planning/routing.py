@@ -15,6 +15,7 @@ from optimizer.demand import HorizonDemand
 from optimizer.demand.horizon import has_routing
 from optimizer.demand.requests import requests_of_horizon
 from optimizer.errors import DataError
+from optimizer.planning.cached import cached_notes
 from optimizer.planning.part import Part, PartRoutes
 from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits
@@ -93,7 +94,9 @@ def routed_demand(case: Case, catalogue: Catalogue, demand: HorizonDemand) -> Ro
     given = np.concatenate([demand.given.reshape(-1, hours), ~flags])
     every = replace(routing, routes=(*routing.routes, *routing.barred), barred=())
     return RoutedDemand(
-        demand=HorizonDemand(longer, given, (*demand.notes, *requests.notes)),
+        demand=HorizonDemand(
+            longer, given, (*demand.notes, *requests.notes, *cached_notes(case, routing))
+        ),
         routing=routing,
         first=len(usage.meter),
         today=_today(case, every),

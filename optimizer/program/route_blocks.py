@@ -251,7 +251,10 @@ def solve_blocks(
         if program.whole[column]:
             up = np.ceil(values[column] - 1e-4)
             values[column] = min(up, program.upper[column])
-    found = restore(parts, values, duals, solve, free=("route.start",))
+    found = restore(parts, values, duals, solve, free=("route.start", "route.deadline"))
+    if found is None:
+        # Too much was left waiting for what may run later: as much as in the relaxation.
+        found = restore(parts, values, duals, solve, free=("route.start",))
     if found is None:
         return LinearAnswer(Status.ERROR, values, np.inf, bound)
     objective = float(np.dot(program.cost, found))

@@ -55,8 +55,13 @@ class RouteCase:
 
     @property
     def precision(self) -> float:
-        """Relative gap of each hour's program: exact in small cases."""
+        """Relative gap of each hour's program in the bound: exact in small cases."""
         return 1e-7 if self.hours.number <= MANY_HOURS else 5e-4
+
+    @property
+    def roughness(self) -> float:
+        """The same in a plan, in which a turn more is worth more than exact hours."""
+        return 1e-7 if self.hours.number <= MANY_HOURS else 5e-3
 
     def usage(self, routed: Routed) -> tuple[Floats, Floats]:
         """(P, N) units that a routing draws from each pool, and those that may be on spot."""
@@ -130,7 +135,7 @@ class RouteCase:
         nodes = None if self.hours.number <= MANY_HOURS else HOUR_NODES
         return solve_blocks(
             written.program,
-            gap=self.precision,
+            gap=self.precision if wanted == "bound" else self.roughness,
             nodes=nodes,
             whole_columns=WHOLE_COLUMNS,
             wanted=wanted,

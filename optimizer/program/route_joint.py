@@ -14,6 +14,7 @@ each hour by the dual bound of its integer program (``docs/program.md``, Joint p
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -85,45 +86,25 @@ def solve_routed(
     """
     watch = watch or Watch()
     search = _Search(case, law_of, pool_of_line, method, gap, constant, kinds or {}, watch)
-    nothing = np.zeros(len(case.problem.columns))
     known = dict(incumbents or {})
-    watch.report("routing beside what is held")
-    alone = case.routed_beside(nothing, case.at_market())
-    if alone is None:
-        msg = (
-            "no routing was found that serves every request within the limits of the case. "
-            "To mend it: raise maximum_replicas or on_demand_limit, or report the case"
-        )
-        raise SolverError(msg)
-    search.attempt("one after the other", alone, known)
-    search.note("routing alone", alone, nothing)
-    if today is not None:
-        search.note("nothing", today, nothing)
-        if len(case.problem.columns):
-            search.attempt("commitments alone", today, known)
-    if len(case.problem.columns):
-        watch.report("relaxation of all hours")
-        relaxed = case.relaxed()
-        search.prove(relaxed.prices, relaxed.guide)
-        few = not MANY_HOURS < case.hours.number <= MOST_HOURS
-        search.guide = None if few else relaxed.guide
-        quantity = on_step(case.problem, relaxed.quantity)
-        for number in range(ROUNDS):
-            if watch.stop() or search.closed():
-                break
-            routed = case.routed_beside(quantity, relaxed.guide)
-            if routed is None:
-                break
-            before = search.value
-            answer = search.attempt(f"joint, turn {number + 1}", routed, {"turn": quantity})
-            least = before - LEAST_GAIN * abs(before + constant)
-            if answer is None or (number and search.value > least):
-                break
-            if (answer.quantity == quantity).all():
-                break
-            quantity = answer.quantity
-    else:
+    if not len(case.problem.columns):
+        search.simple(today, known)
         search.prove(zero_prices(case.problem))
+        return search.result()
+    # HiGHS runs outside the interpreter's lock: one more thread takes a second core.
+    with ThreadPoolExecutor(1) as worker:
+        pending = worker.submit(case.relaxed)
+        search.simple(today, known)
+        watch.report("relaxation of all hours")
+        relaxed = pending.result()
+        many = case.hours.number > MANY_HOURS
+        proving = worker.submit(case.bound, relaxed.prices, relaxed.guide)
+        if not many:
+            search.bound = proving.result()
+        search.guide = relaxed.guide if many and case.hours.number <= MOST_HOURS else None
+        search.take_turns(on_step(case.problem, relaxed.quantity), relaxed.guide, proving)
+        watch.report("bound of every routing and purchase")
+        search.bound = proving.result()
     return search.result()
 
 
@@ -147,6 +128,46 @@ class _Search:
     tried: int = 0
     guide: Guide | None = None
     error: SolverError | None = None
+
+    def simple(self, today: Routed | None, known: Mapping[str, Floats]) -> None:
+        """The plans that the joint one is held against: none of them decides jointly."""
+        nothing = np.zeros(len(self.case.problem.columns))
+        self.watch.report("routing beside what is held")
+        alone = self.case.routed_beside(nothing, self.case.at_market())
+        if alone is None:
+            msg = (
+                "no routing was found that serves every request within the limits of the case. "
+                "To mend it: raise maximum_replicas or on_demand_limit, or report the case"
+            )
+            raise SolverError(msg)
+        self.attempt("one after the other", alone, known)
+        self.note("routing alone", alone, nothing)
+        if today is not None:
+            self.note("nothing", today, nothing)
+            if len(nothing):
+                self.attempt("commitments alone", today, known)
+
+    def take_turns(self, quantity: Floats, guide: Guide | None, proving: Future[float]) -> None:
+        """Solve the hours beside purchases, then purchases for the hours, while it gains."""
+        case = self.case
+        for number in range(ROUNDS):
+            if self.watch.stop():
+                return
+            if number:
+                self.bound = proving.result()
+            if self.closed():
+                return
+            routed = case.routed_beside(quantity, guide)
+            if routed is None:
+                return
+            before = self.value
+            answer = self.attempt(f"joint, turn {number + 1}", routed, {"turn": quantity})
+            least = before - LEAST_GAIN * abs(before + self.constant)
+            if answer is None or (number and self.value > least):
+                return
+            if (answer.quantity == quantity).all():
+                return
+            quantity = answer.quantity
 
     def attempt(self, name: str, routed: Routed, known: Mapping[str, Floats]) -> Answer | None:
         """Solve for the purchases of a routing."""

@@ -121,6 +121,23 @@ def test_a_replica_where_it_is_cheaper_than_the_api(write: Write) -> None:
     assert to_json(document)
 
 
+def test_cached_input_is_priced_by_its_own_meter_or_the_plan_says_so(write: Write) -> None:
+    """1,000 requests at 0.002 plain and 0.001 output at $2; cached input has no meter."""
+    asked = [{**row, "cached_share": 0.4} for row in requests("chat", [1000])]
+    case = write(1, meters=METERS, workloads=asked, deployments=[api("api", "tokens", 0.003)])
+    plan = make_plan(case)
+    assert plan.total == 6
+    (note,) = [note for note in plan.demand.notes if "cached_share" in note]
+    assert "40% of the input of class 'chat'" in note
+    assert "api draw no meter" in note
+    meters = [*METERS, meter("cached", 0.2, product="tokens", unit="1M Tokens")]
+    meters.append(meter("output", 8, product="tokens", unit="1M Tokens"))
+    rows = [api("api", "tokens", 0.002), api("api", "cached", 0.001), api("api", "output", 0.001)]
+    plan = make_plan(write(1, meters=meters, workloads=asked, deployments=rows))
+    assert plan.total == Decimal("12.2")
+    assert not [note for note in plan.demand.notes if "cached_share" in note]
+
+
 def test_classes_share_replicas(write: Write) -> None:
     """0.4 and 0.6 of a replica together are one replica, not two."""
     case = write(

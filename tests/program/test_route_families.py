@@ -20,7 +20,7 @@ from optimizer.program.linear import (
 )
 from optimizer.program.linear_branch import branch
 from optimizer.program.problem import Problem
-from optimizer.program.route_blocks import solve_blocks
+from optimizer.program.route_blocks import Guide, solve_blocks
 from optimizer.program.route_check import check_routed
 from optimizer.program.route_cluster import alike, merged
 from optimizer.program.route_hour import Hours
@@ -324,6 +324,24 @@ def test_bounds_of_linked_hours_hold() -> None:
     assert apart.objective >= exact.objective - 1e-9
     routed = settle(case, hours, written.read(apart))
     assert all(check.ok for check in check_routed(case, hours, routed))
+
+
+def test_what_waits_never_exceeds_what_may_run_later() -> None:
+    """Three hours of work, one replica, two hours of delay: it has to run in every hour.
+
+    Prices of nothing tell the first hour to leave everything; then the last cannot do it.
+    """
+    case = routing([[3 * 3600, 0, 0]], [own(0, maximum=1)], [Route(0, 0, SECOND)], wait=2)
+    hours = Hours.of(case, case.demand, np.ones(3))
+    written = at_prices(case, hours, np.array([[1.0, 1.0, 1.0]]))
+    relaxed = solve_linear(written.program, relaxed=True)
+    values = dict(zip(written.program.names, relaxed.values.tolist(), strict=True))
+    answer = solve_blocks(
+        written.program, gap=1e-6, nodes=500, whole_columns=0, guide=Guide(values, {})
+    )
+    assert answer.status.has_plan
+    assert answer.objective == pytest.approx(3.0)
+    assert violation(written.program, answer.values)[0] < 1e-6
 
 
 @pytest.mark.parametrize("broken", ["demand", "capacity", "steps", "start", "quality"])
