@@ -60,8 +60,8 @@ class RouteCase:
 
     @property
     def roughness(self) -> float:
-        """The same in a plan, in which a turn more is worth more than exact hours."""
-        return 1e-7 if self.hours.number <= MANY_HOURS else 5e-3
+        """The same in a plan."""
+        return 1e-7 if self.hours.number <= MANY_HOURS else 1e-3
 
     def usage(self, routed: Routed) -> tuple[Floats, Floats]:
         """(P, N) units that a routing draws from each pool, and those that may be on spot."""

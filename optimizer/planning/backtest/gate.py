@@ -100,6 +100,9 @@ def gate(case: Case) -> Gate:
     if market.money.any() and not market.money.all():
         kinds += ["units", "money"]
     rules: list[Rule] = [OnDemand(), *(MostSaved(LOOK_BACK, kind) for kind in kinds), Policy()]
+    if history.hours < MONTH:
+        shorter = f"the history of {history.hours} hours is shorter than a month: no date to buy at"
+        return Gate(Verdict.unknown, shorter, history.hours)
     months = -(-history.hours // (MOST_DATES * MONTH))
     walked = backtest(case, step=months * MONTH, starts=1, backwards=False, rules=rules)
     outcome = walked.outcomes[0]
