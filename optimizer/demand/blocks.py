@@ -56,8 +56,10 @@ def _level_paths(
     choices = n - block  # origins that have a whole block behind them
     own = _own(levels.errors[:, :choices, :])
     odds = 0.5 ** (np.arange(choices)[::-1] / RECENT)
-    errors = _centred(levels.errors[:, :choices, :], own, odds)
-    errors *= _few(scenarios)
+    few = _few(scenarios)
+    errors = few * _centred(levels.errors[:, :choices, :], own, odds, BELIEVED)
+    # How a level drifts was seen for one block of weeks; behind it no drift is claimed.
+    driftless = few * _centred(levels.errors[:, :choices, :], own, odds, 0.0)
     effect = np.einsum("l,lo->o", levels.now, errors[:, :, -1])
     source = np.empty((scenarios, count, lines), dtype=np.int64)
     level = np.empty((scenarios, count, lines))
@@ -66,14 +68,18 @@ def _level_paths(
     for begin in range(0, count, block):
         size = min(block, count - begin)
         chosen = _stratified(odds, effect, scenarios, random)
-        origin, error = _errors(errors, own, chosen, odds, random)
+        origin, error = _errors(driftless if begin else errors, own, chosen, odds, random)
         lead = begin + np.arange(1, size + 1)
         spread = _unsure(n - levels.first, begin, lead)
         expected = course[begin : begin + size] - (course[begin - 1] if begin else 0.0)
         moved = expected + error[:, :size, :] * spread
         # Growth beyond twice today's level goes on by amounts, no longer by rates.
         scale = np.minimum(np.maximum(reached, levels.floor), most)
-        level[:, begin : begin + size] = np.maximum(reached[:, None] + scale[:, None] * moved, 0.0)
+        ahead = np.maximum(reached[:, None] + scale[:, None] * moved, 0.0)
+        if begin:
+            meant = np.maximum(reached[:, None] + scale[:, None] * expected, 0.0).mean(axis=0)
+            ahead *= _balance(ahead.mean(axis=0), meant)
+        level[:, begin : begin + size] = ahead
         source[:, begin : begin + size] = origin[:, None, :] + 1 + np.arange(size)[:, None]
         reached = level[:, begin + size - 1]
     return source, level
@@ -110,13 +116,22 @@ def _own(errors: Floats) -> Flags:
     return np.asarray(own & enough[:, None])
 
 
-def _centred(errors: Floats, own: Flags, odds: Floats) -> Floats:
-    """Errors without the part of their mean that is not believed, and somewhat wider."""
+def _balance(mean: Floats, meant: Floats) -> Floats:
+    """Factors that bring the mean of the paths' levels back to what was meant.
+
+    Levels end at zero below and nowhere above, and errors are shares of a level that they have
+    moved before: chained over many blocks that alone lets the mean wander off.
+    """
+    return np.where(mean > 0, meant / np.where(mean > 0, mean, 1.0), 1.0)
+
+
+def _centred(errors: Floats, own: Flags, odds: Floats, believed: float) -> Floats:
+    """Errors with only so much of their mean as is believed, and somewhat wider."""
     weight = own * odds
     total = np.maximum(weight.sum(axis=1), 1e-300)[:, None]
     known = np.where(own[:, :, None], errors, 0.0)
     mean = np.einsum("lo,lok->lk", weight, known) / total
-    return np.where(own[:, :, None], WIDER * (errors - (1.0 - BELIEVED) * mean[:, None, :]), 0.0)
+    return np.where(own[:, :, None], WIDER * (errors - (1.0 - believed) * mean[:, None, :]), 0.0)
 
 
 def _stratified(
