@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.demand import History, Seasonal
-from optimizer.demand.levels import levels_of
+from optimizer.demand.levels import damped, levels_of
 
 from . import series
 
@@ -135,3 +135,16 @@ def test_a_line_that_is_gone_stays_gone():
     gone = series.steady(90, 9)
     gone[-40 * WEEK :] = 0
     assert (paths(gone) == 0).all()
+
+
+@pytest.mark.parametrize("seed", range(5, 11))
+def test_the_mean_of_a_year_out_of_twelve_weeks_does_not_wander(seed):
+    """Chained blocks of errors, with a floor at zero, grew such histories to several times."""
+    random = np.random.default_rng(seed)
+    weeks = np.repeat(np.exp(random.normal(0, 0.5, (6, 12))), WEEK, axis=1)
+    history = History.of(weeks * random.uniform(0.5, 1.5, weeks.shape))
+    levels = levels_of(history)
+    trend = (levels.now * (1 + damped(np.array([52]))[:, None] * levels.trend)).sum()
+    drawn = Seasonal().paths(history, 52 * WEEK, 40, 3).sum(axis=1)
+    last = drawn.reshape(40, 52, WEEK)[:, -8:].mean()
+    assert trend / 1.35 < last < trend * 1.35
