@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 
@@ -88,5 +89,6 @@ def write_case(
     usage = pd.concat(
         parts if absent is None else [part.drop(part.index[absent]) for part in parts]
     )
-    usage[usage["quantity"] > 0].to_parquet(folder / "usage.parquet", index=False)
+    used = usage[usage["quantity"] > 0]
+    duckdb.from_df(used).write_parquet(str(folder / "usage.parquet"))
     return folder
