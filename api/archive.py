@@ -73,8 +73,10 @@ def unpack(archive: Path, place: Path, most: int) -> None:
 
 
 def _broken(error: Exception) -> ArchiveRefused:
+    # tarfile tells what each way of unpacking said, a line each, when none of them fits.
+    said = " ".join(str(error).splitlines()[:1]).rstrip(":")[:120]
     return ArchiveRefused(
-        f"the upload is no archive that can be read ({str(error)[:120]}). "
+        f"the upload is no archive that can be read ({said}). "
         "To mend it: send a zip or a tar of the case's files"
     )
 

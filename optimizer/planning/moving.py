@@ -13,7 +13,7 @@ from optimizer.billing import Catalogue, Holding
 from optimizer.billing.bill import exact
 from optimizer.billing.replay import Trace
 from optimizer.demand import MovableDemand
-from optimizer.planning.part import Part, PartMoves
+from optimizer.planning.part import Part, PartMoves, window_of_part
 from optimizer.planning.relax import InfeasibleCase, Relaxation, relaxations_of
 from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits
@@ -44,7 +44,6 @@ from optimizer.program.purchases import advised_amounts
 from optimizer.program.renewal import renewals
 from optimizer.program.runs import earliest_run, fill_run
 from optimizer.program.watch import Watch
-from optimizer.program.window import build_window
 from optimizer.tables import Case, Settings, UsageLines
 
 
@@ -100,16 +99,7 @@ def solve_moving_part(
     marks = marks_of(movable)
     renewed = renewals(settings, catalogue, marks.renewed, component.holdings, component.columns)
     columns = (*component.columns, *renewed)
-    whole = build_window(
-        settings,
-        catalogue,
-        component.demand,
-        component.holdings,
-        columns,
-        marks,
-        spans=limits.spans,
-        discounts_apart=limits.adds_up_hours and settings.discount_rate != 0,
-    )
+    whole = window_of_part(settings, catalogue, component, columns, limits, marks)
     lines = moves_of(settings, movable, whole)
     window = fixed_window(whole, lines)
     problem, pool_of = build_problem(settings, catalogue, window, columns, limits)

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from optimizer.billing import Catalogue
 from optimizer.demand import MovableDemand
 from optimizer.program.caselimits import CaseLimits
 from optimizer.program.components import Component
@@ -19,7 +20,29 @@ from optimizer.program.route_case import RouteCase
 from optimizer.program.routing import Routed, Routing
 from optimizer.program.solve import Answer
 from optimizer.program.stack import Stack
-from optimizer.program.window import Window
+from optimizer.program.window import Marks, Window, build_window
+from optimizer.tables import Settings
+
+
+def window_of_part(
+    settings: Settings,
+    catalogue: Catalogue,
+    component: Component,
+    columns: Sequence[Column],
+    limits: CaseLimits,
+    marks: Marks | None = None,
+) -> Window:
+    """The window of a component, with hours kept apart as its limits need them."""
+    return build_window(
+        settings,
+        catalogue,
+        component.demand,
+        component.holdings,
+        columns,
+        marks,
+        spans=limits.spans,
+        discounts_apart=limits.adds_up_hours and settings.discount_rate != 0,
+    )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from optimizer.demand.horizon import has_routing
 from optimizer.demand.requests import requests_of_horizon
 from optimizer.errors import DataError
 from optimizer.planning.cached import cached_notes
-from optimizer.planning.part import Part, PartRoutes
+from optimizer.planning.part import Part, PartRoutes, window_of_part
 from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits
 from optimizer.program.components import Component
@@ -30,7 +30,7 @@ from optimizer.program.route_joint import solve_routed
 from optimizer.program.routes import read_routing
 from optimizer.program.routing import Routed, Routing
 from optimizer.program.watch import Watch
-from optimizer.program.window import Marks, Window, build_window
+from optimizer.program.window import Marks, Window
 from optimizer.tables import Case, UsageLines
 from optimizer.tables.lines import DEFAULT_LOST_HOURS
 
@@ -209,16 +209,7 @@ def solve_routing_part(
     marks = _marks(routing, most)
     renewed = renewals(settings, catalogue, most, component.holdings, component.columns)
     columns = (*component.columns, *renewed)
-    window = build_window(
-        settings,
-        catalogue,
-        component.demand,
-        component.holdings,
-        columns,
-        marks,
-        spans=limits.spans,
-        discounts_apart=limits.adds_up_hours and settings.discount_rate != 0,
-    )
+    window = window_of_part(settings, catalogue, component, columns, limits, marks)
     problem, pool_of = build_problem(settings, catalogue, window, columns, limits)
     hours = _hours(routing, window)
     pool_of_line = pool_of[lines]

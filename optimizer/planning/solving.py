@@ -11,7 +11,7 @@ from decimal import Decimal
 from optimizer.billing import Catalogue
 from optimizer.demand import MovableDemand
 from optimizer.planning.moving import solve_moving_part
-from optimizer.planning.part import Part
+from optimizer.planning.part import Part, window_of_part
 from optimizer.planning.reuse import Earlier, part_name
 from optimizer.planning.routing import RoutedDemand, solve_routing_part
 from optimizer.planning.scope import refuse_moving
@@ -25,7 +25,6 @@ from optimizer.program.renewal import renewals
 from optimizer.program.solve import Effort, Progress, solve
 from optimizer.program.warm import WarmStart
 from optimizer.program.watch import Watch
-from optimizer.program.window import build_window
 from optimizer.tables import Case
 
 
@@ -131,15 +130,7 @@ class Solving:
             settings, catalogue, component.demand.usage, component.holdings, component.columns
         )
         columns = (*component.columns, *renewed)
-        window = build_window(
-            settings,
-            catalogue,
-            component.demand,
-            component.holdings,
-            columns,
-            spans=limits.spans,
-            discounts_apart=limits.adds_up_hours and settings.discount_rate != 0,
-        )
+        window = window_of_part(settings, catalogue, component, columns, limits)
         problem, pool_of = build_problem(settings, catalogue, window, columns, limits)
         law = LawCost(settings, catalogue, window, problem, columns, pool_of)
         advised = advised_amounts(columns, self.known.advice)
