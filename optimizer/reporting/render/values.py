@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from optimizer.reporting.document import Figure, Kind, Value
 
-NOTHING = "n/a"
+NOTHING = "–"
 MINUS = "\u2212"
 
 # Symbols that stand for one currency alone; others are written by their ISO 4217 code.
