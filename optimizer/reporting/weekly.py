@@ -144,7 +144,7 @@ def facts(plan: Plan, week: Weekly) -> dict[str, str]:
     weeks = week.weeks
     told = {
         "Week": f"{day_of(weeks.start)} to {day_of(weeks.end - 1)} (UTC)",
-        "As of": f"as of {day_of(week.freshness.as_of)}",
+        "As of": f"{day_of(week.freshness.as_of)}",
     }
     if week.freshness.last is not None:
         told["Data until"] = f"{day_of(week.freshness.last)}"

@@ -190,7 +190,8 @@ def _ending(plan: Document) -> Table:
         advice = (
             "check that it is still wanted"
             if row["action"] == "cancel"
-            else "let it expire" if saves is None or saves <= 0 else "plan its renewal"
+            else "plan again before" if saves is None
+            else "let it expire" if saves <= 0 else "plan its renewal"
         )  # fmt: skip
         rows.append(
             Row(

@@ -10,6 +10,7 @@ from optimizer.reporting.document import Block, Column, Prose, Row, Section, Tab
 from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.words import Document, count_of, day_of, percent
 
+_PROVEN = 5e-5  # a gap that two decimals of a percentage do not show
 _GATE = {"passed": ("Gate passed", "good"), "failed": ("Gate failed", "bad")}
 
 
@@ -32,7 +33,7 @@ def _proof(plan: Document) -> str:
     """How far from perfect the plan can be."""
     currency = plan["currency"]
     bound, objective = (Decimal(str(plan[key])) for key in ("lower_bound", "objective"))
-    if not plan["gap"]:
+    if plan["gap"] < _PROVEN:
         return (
             f"The plan is optimal: no plan costs less than its {money(objective, currency)} (whole "
             "terms), and that is proven."

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import accumulate
 
 from optimizer.planning.weekly import Cause, Changes, Step, Weekly
 from optimizer.reporting.document import Block, Column, Kind, Prose, Row, Section, Table
@@ -68,23 +69,25 @@ def _table(changes: Changes) -> Table:
             "waste", "of it, waste", Kind.change,
             formula="change of the cost of the unused part of commitments",
         ),
+        Column("bill", "Bill then", Kind.money, formula="the replay with all above exchanged"),
     )  # fmt: skip
     rows = [
         Row(
-            ("Bill of the week before", None, None, changes.before, None),
+            ("Bill of the week before", None, None, None, None, changes.before),
             key="before", source="replay of usage", emphasis=True,
         )
     ]  # fmt: skip
+    bills = accumulate((step.amount for step in changes.steps), initial=changes.before)
     rows += [
         Row(
-            (_TITLES[step.cause], step.name, step.provider, step.amount, step.waste),
+            (_TITLES[step.cause], step.name, step.provider, step.amount, step.waste, bill),
             key=f"{step.cause}: {step.name}", source="replay of usage, one thing exchanged",
         )
-        for step in changes.steps
+        for step, bill in zip(changes.steps, list(bills)[1:], strict=True)
     ]  # fmt: skip
     waste = sum((step.waste for step in changes.steps), Decimal(0))
-    rows.append(Row(("Change", None, None, changes.change, waste), key="change", emphasis=True))
-    rows.append(Row(("Bill of the week", None, None, changes.after, None), emphasis=True))
+    last = ("Bill of the week", None, None, changes.change, waste, changes.after)
+    rows.append(Row(last, key="after", source="replay of usage", emphasis=True))
     note = _METHOD
     if not changes.priced:
         note += (
