@@ -34,7 +34,7 @@ from optimizer.reporting.render.views import Look, isolated
 HOSTILE = [
     "<script>alert(1)</script>",
     "a|b\nc",
-    "=HYPERLINK(\"http://x\")",
+    '=HYPERLINK("http://x")',
     "+1+cmd|' /C calc'!A0",
     "@everyone",
     "[x](javascript:alert(1))",
@@ -237,17 +237,17 @@ def test_drawings_of_a_page_share_no_ids() -> None:
 
 
 def test_a_chart_is_drawn_twice_and_has_its_table() -> None:
-    """Light and dark; its specification only where a script may read it, and never as a tag."""
+    """Wide and narrow; its specification only where a script may read it, and never as a tag."""
     chart = Chart("c", "C", "What there is <to see>.", {"a": "</script>"}, table(["a"], "twin"))
-    look = Look("USD", draw=lambda _, dark: f'<svg data-d="{dark}"></svg>')
+    look = Look("USD", draw=lambda _, slim: f'<svg data-s="{slim}"></svg>')
     html = render.html_chart(chart, look)
     assert html.count("<svg") == 2
     assert "<details" in html
     assert "What there is &lt;to see&gt;." in html
     assert "<script" not in html
-    scripted = render.html_chart(chart, Look("USD", specs=True))
+    scripted = render.html_chart(chart, Look("USD", draw=None, specs=True))
     assert scripted.count("</script>") == 1
-    assert json.loads(scripted.split('rp-spec">')[1].split("</script>")[0]) == chart.spec
+    assert json.loads(scripted.split('chart-spec">')[1].split("</script>")[0]) == chart.spec
 
 
 def test_tables_of_pages_link_their_cells_and_their_csv() -> None:
