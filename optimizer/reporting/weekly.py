@@ -12,11 +12,12 @@ from optimizer.planning.weekly import Weekly, weekly
 from optimizer.planning.weekly.actions import Action, actions_of
 from optimizer.planning.weekly.covered import daily_coverage
 from optimizer.planning.weekly.follow import follow_up
-from optimizer.reporting.document import Document, Section
+from optimizer.planning.weekly.ways import demand_by, models_of, owners_of
+from optimizer.reporting.document import Document, Section, Table
 from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.actions import action_section
 from optimizer.reporting.sections.basis import basis_section
-from optimizer.reporting.sections.changes import changes_section
+from optimizer.reporting.sections.changes import changes_section, ways_table
 from optimizer.reporting.sections.charted import (
     plan_charts,
     usage_charts,
@@ -28,7 +29,9 @@ from optimizer.reporting.sections.follow import follow_section
 from optimizer.reporting.sections.kpis import kpi_section
 from optimizer.reporting.sections.ladder import ladder_section
 from optimizer.reporting.sections.words import count_of, day_of, percent
-from optimizer.tables import Case
+from optimizer.tables import Case, UsageCells
+
+OWNERS = ("tag_team", "tag_owner", "tag_department", "account")
 
 Plan = Mapping[str, Any]
 
@@ -65,7 +68,12 @@ def weekly_report(
     """
     currency = str(plan["currency"])
     week = weekly(case, earlier)
-    actions = actions_of(case, week.catalogue, week.weeks, plan)
+    cells = case.usage_cells() if case.has("usage") else None
+    who = None if cells is None else owner_column(cells)
+    owners = None
+    if cells is not None and who is not None:
+        owners = owners_of(cells, week.catalogue, week.weeks, who)
+    actions = actions_of(week.catalogue, plan, owners)
     followed = follow_up(case, week.catalogue, week.holdings, week.weeks, before, advice)
     sections = [
         with_blocks(kpi_section(week), week_charts(case, week)),
@@ -75,7 +83,7 @@ def weekly_report(
         sections.append(ladder_section(plan))
     sections += _coverage(case, week, plan)
     sections += [
-        changes_section(week, currency=currency),
+        changes_section(week, _ways(case, week, cells, who), currency),
         follow_section(followed, currency),
         basis_section(plan, week),
     ]
@@ -83,6 +91,33 @@ def weekly_report(
     return Document(
         "weekly", title, currency, headline(plan, week, actions), tuple(sections), facts(plan, week)
     )
+
+
+def owner_column(cells: UsageCells) -> str | None:
+    """The column of usage that says whose it is: the first of the usual ones that says anything."""
+    known = (
+        name for name in OWNERS if any(cells.labels[name].values if name in cells.labels else ())
+    )
+    return next(known, None)
+
+
+def _ways(case: Case, week: Weekly, cells: UsageCells | None, who: str | None) -> list[Table]:
+    """The change of demand by team and by model, where usage names them."""
+    states = None if week.changes is None else week.changes.states
+    if states is None or cells is None:
+        return []
+    tables = []
+    if who is not None:
+        label = cells.labels[who]
+        names = [label.values[code] for code in label.code]
+        steps = demand_by(states, cells, week.weeks, names)
+        word = who.removeprefix("tag_").replace("_", " ")
+        tables.append(ways_table("owner", f"Demand by {word}", word.capitalize(), steps))
+    models = models_of(case, cells)
+    if any(models):
+        steps = demand_by(states, cells, week.weeks, models)
+        tables.append(ways_table("model", "Demand by model", "Model", steps))
+    return tables
 
 
 def _coverage(case: Case, week: Weekly, plan: Plan) -> list[Section]:
