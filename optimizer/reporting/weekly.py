@@ -28,6 +28,7 @@ from optimizer.reporting.sections.coverage import coverage_section
 from optimizer.reporting.sections.follow import follow_section
 from optimizer.reporting.sections.kpis import kpi_section
 from optimizer.reporting.sections.ladder import ladder_section
+from optimizer.reporting.sections.spent import spend_of_week, unit_figures
 from optimizer.reporting.sections.words import count_of, day_of, percent
 from optimizer.tables import Case, UsageCells
 
@@ -75,8 +76,9 @@ def weekly_report(
         owners = owners_of(cells, week.catalogue, week.weeks, who)
     actions = actions_of(week.catalogue, plan, owners)
     followed = follow_up(case, week.catalogue, week.holdings, week.weeks, before, advice)
+    spent = spend_of_week(case, week)
     sections = [
-        with_blocks(kpi_section(week), week_charts(case, week)),
+        with_blocks(kpi_section(week, unit_figures(spent)), week_charts(case, week)),
         with_blocks(action_section(plan, actions), plan_charts(plan)),
     ]
     if plan["status"] != "infeasible":
@@ -85,6 +87,7 @@ def weekly_report(
     sections += [
         changes_section(week, _ways(case, week, cells, who), currency),
         follow_section(followed, currency),
+        *spent,
         basis_section(plan, week),
     ]
     title = f"Weekly commitment report: {name or case.path.resolve().name}"
@@ -95,10 +98,8 @@ def weekly_report(
 
 def owner_column(cells: UsageCells) -> str | None:
     """The column of usage that says whose it is: the first of the usual ones that says anything."""
-    known = (
-        name for name in OWNERS if any(cells.labels[name].values if name in cells.labels else ())
-    )
-    return next(known, None)
+    known = {name for name, label in cells.labels.items() if any(label.values)}
+    return next((name for name in OWNERS if name in known), None)
 
 
 def _ways(case: Case, week: Weekly, cells: UsageCells | None, who: str | None) -> list[Table]:
@@ -110,12 +111,12 @@ def _ways(case: Case, week: Weekly, cells: UsageCells | None, who: str | None) -
     if who is not None:
         label = cells.labels[who]
         names = [label.values[code] for code in label.code]
-        steps = demand_by(states, cells, week.weeks, names)
-        word = who.removeprefix("tag_").replace("_", " ")
+        word = who.removeprefix("tag_")
+        steps = demand_by(states, cells, week.weeks, names, f"no {word}")
         tables.append(ways_table("owner", f"Demand by {word}", word.capitalize(), steps))
     models = models_of(case, cells)
     if any(models):
-        steps = demand_by(states, cells, week.weeks, models)
+        steps = demand_by(states, cells, week.weeks, models, "no model")
         tables.append(ways_table("model", "Demand by model", "Model", steps))
     return tables
 

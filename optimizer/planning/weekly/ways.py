@@ -66,7 +66,12 @@ def week_rows(cells: UsageCells, weeks: Weeks) -> WeekRows:
 
 
 def demand_by(
-    states: DemandStep, cells: UsageCells, weeks: Weeks, names: Sequence[str], most: int = MOST
+    states: DemandStep,
+    cells: UsageCells,
+    weeks: Weeks,
+    names: Sequence[str],
+    nameless: str,
+    most: int = MOST,
 ) -> list[Step]:
     """Return what each group of usage added to the bill; the steps add up to that of demand.
 
@@ -76,6 +81,8 @@ def demand_by(
         The demand step of `explain_change`.
     names
         Of each series the group that it belongs to; ``""`` where it has none.
+    nameless
+        What that is called.
     most
         Groups that are exchanged one by one; those that changed most, at on-demand prices.
     """
@@ -100,7 +107,7 @@ def demand_by(
         np.add.at(quantity, (rows.line[mine], rows.hour[mine]), signed[mine])
         np.maximum(quantity, 0.0, out=quantity)  # rounding may leave −1e-17 behind
         walk.usage = with_spot_of(_with(states, quantity.copy()), states.was)
-        walk.take(Cause.demand, str(groups[index]) or "not named")
+        walk.take(Cause.demand, str(groups[index]) or nameless)
     walk.usage = states.now
     left = int((weight > 0).sum()) - len(chosen)
     walk.take(Cause.demand, f"{left:,} others" if left > 0 else "rounding")
@@ -119,10 +126,10 @@ def _with(states: DemandStep, quantity: Floats) -> UsageLines:
 
 def _both(rows: WeekRows) -> Floats:
     """Hours of the week that have rows in both weeks: others are no change of demand."""
-    there = [
-        np.bincount(rows.hour[rows.last == last], minlength=WEEK) > 0 for last in (False, True)
-    ]
-    return (there[0] & there[1]).astype(np.float64)
+    was, now = (
+        np.bincount(rows.hour[chosen], minlength=WEEK) for chosen in (~rows.last, rows.last)
+    )
+    return ((was > 0) & (now > 0)).astype(np.float64)
 
 
 def _weights(
@@ -135,7 +142,8 @@ def _weights(
     found, at = np.unique(by_line, return_inverse=True)
     change = np.abs(np.bincount(at, weights=signed * price[rows.line], minlength=len(found)))
     change[change < 1e-9] = 0.0
-    return np.bincount(found // len(price) // WEEK, weights=change, minlength=count)
+    sums = np.bincount(found // len(price) // WEEK, weights=change, minlength=count)
+    return sums.astype(np.float64)
 
 
 @dataclass(frozen=True)
