@@ -81,7 +81,9 @@ def weekly_report(
         with_blocks(kpi_section(week, unit_figures(spent)), week_charts(case, week)),
         with_blocks(action_section(plan, actions), plan_charts(plan)),
     ]
-    if plan["status"] != "infeasible":
+    if plan["status"] == "infeasible":
+        sections.reverse()  # what to relax comes first
+    else:
         sections.append(ladder_section(plan))
     sections += _coverage(case, week, plan)
     sections += [
