@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from api import export, frontier, whatif
+from api import anomalies, export, frontier, whatif
 from api import serve as serving
 from api.backtest import backtest
 from api.terminal import Terminal
@@ -542,6 +542,7 @@ class _Errors:
 
 
 _TERMINAL = Terminal(errors=_Errors, progress=_progress, write=_print, show=_show, save=_write)
+anomalies.register(app, _TERMINAL)
 export.register(app, _TERMINAL)
 frontier.register(app, _TERMINAL)
 whatif.register(app, _TERMINAL)

@@ -62,7 +62,7 @@ def realised_saving(case: Case, commitments: Collection[str]) -> Realised | None
     end = min(case.settings.as_of, usage.first_hour + usage.quantity.shape[1])
     if end <= start:
         return None
-    since = _hours(usage, start, end)
+    since = usage_between(usage, start, end)
     rest = [holding for holding in holdings if holding.name not in commitments]
     return Realised(
         start,
@@ -72,7 +72,7 @@ def realised_saving(case: Case, commitments: Collection[str]) -> Realised | None
     )
 
 
-def _hours(usage: UsageLines, start: int, end: int) -> UsageLines:
+def usage_between(usage: UsageLines, start: int, end: int) -> UsageLines:
     """The usage of the hours ``[start, end)``, which it has."""
     part = slice(start - usage.first_hour, end - usage.first_hour)
     return replace(
