@@ -40,6 +40,8 @@ class Baseline:
         (L, T) mean of the four weeks before, in units.
     profile
         (L, T) natural logarithm of the hour over the level around it.
+    week
+        (L, T) the first of the two medians alone: for telling how much too much it was.
     rest
         (L, T) y: the logarithm of the hour without its profile.
     """
@@ -47,12 +49,21 @@ class Baseline:
     least: Floats
     mean: Floats
     profile: Floats
+    week: Floats
     rest: Floats
 
-    def units(self, level: Floats, lines: slice, hours: slice) -> Floats:
-        """Units that a level (the unit of ``rest``) stands for in some hours."""
-        expected = np.exp(level + self.profile[lines, hours]) - self.least[lines, hours]
-        return np.asarray(np.maximum(expected, 0.0))
+    def expected(self, line: int, start: int, end: int, level_hours: int) -> Floats:
+        """Units of the hours ``[start, end)`` of a series, on the level of the hours before.
+
+        The mean of two medians finds what is unusual with less noise, but is biased where a
+        weekend is not like a weekday; a sum of units has little noise.
+        """
+        before = slice(max(0, start - level_hours), start)
+        rest = self.rest[line] + self.profile[line] - self.week[line]
+        level = float(np.median(rest[before]))
+        hours = slice(start, end)
+        found = np.exp(level + self.week[line, hours]) - self.least[line, hours]
+        return np.asarray(np.maximum(found, 0.0))
 
 
 def baseline_of(values: Floats) -> Baseline:
@@ -65,8 +76,9 @@ def baseline_of(values: Floats) -> Baseline:
     least = LITTLE * mean + _TINY
     around = _mean(total, np.maximum(now - DAY // 2, 0), np.minimum(now + DAY // 2, hours))
     shape = np.log((values + least) / (around + least))
-    profile = (_median_of(shape, WEEK, WEEKS) + _median_of(shape, DAY, DAYS)) / 2.0
-    return Baseline(least, mean, profile, np.log(values + least) - profile)
+    week = _median_of(shape, WEEK, WEEKS)
+    profile = (week + _median_of(shape, DAY, DAYS)) / 2.0
+    return Baseline(least, mean, profile, week, np.log(values + least) - profile)
 
 
 def _mean(total: Floats, low: NDArray[np.int64], high: NDArray[np.int64]) -> Floats:

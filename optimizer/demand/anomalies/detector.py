@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.demand.anomalies.baseline import MONTH, Baseline, baseline_of, median_before
-from optimizer.demand.anomalies.episodes import Episode, episodes_of, gap_episodes
+from optimizer.demand.anomalies.episodes import Alarms, Episode, gap_episodes
 from optimizer.demand.anomalies.series import HourlySeries, filled
 from optimizer.demand.horizon import DAY, WEEK
 
@@ -143,9 +143,11 @@ def judge(series: HourlySeries, since: int | None = None, detector: Detector = D
         baseline = baseline_of(values)
         up, down, normal = _alarms(values, part.known, own[lines], baseline, detector)
         ripe = np.arange(part.hours) >= ripe_from[lines, None]
-        found += episodes_of(
-            chunk, values, baseline, (up & ripe, down & ripe), normal, detector.hours, low
-        )
+        alarms = Alarms(
+            chunk, values, baseline, up & ripe, down & ripe, normal,
+            detector.hours, detector.level, detector.rise, low,
+        )  # fmt: skip
+        found += alarms.episodes()
     found += gap_episodes(part)
     kept = [e for e in found if since is None or e.end > since or e.ongoing]
     kept.sort(key=lambda e: (-1 if e.line is None else e.line, e.start, e.kind))

@@ -50,8 +50,6 @@ class Episode:
         Whether the last hour of data belongs to it and it is not yet learned.
     actual, expected
         Units over its hours; 0 for a gap.
-    level
-        What was normal, as ``Baseline.rest``; 0 for a gap.
     """
 
     line: int | None
@@ -62,7 +60,6 @@ class Episode:
     ongoing: bool
     actual: float
     expected: float
-    level: float
 
     @property
     def hours(self) -> int:
@@ -70,46 +67,87 @@ class Episode:
         return self.end - self.start
 
 
-def episodes_of(
-    series: HourlySeries,
-    values: Floats,
-    baseline: Baseline,
-    alarms: tuple[Flags, Flags],
-    normal: Floats,
-    hours: int,
-    first_line: int,
-) -> list[Episode]:
-    """Group the alarms of each series into episodes.
+@dataclass(frozen=True)
+class Alarms:
+    """What was judged of some series, and with which outcome.
 
-    Parameters
+    Attributes
     ----------
-    values
-        (L, T) as they were judged.
-    alarms
-        (L, T) upwards and downwards, at the last of the ``hours`` that raised them.
+    series, values
+        As they are, and (L, T) as they were judged: without gaps.
+    baseline
+        What they were judged by.
+    up, down
+        (L, T) alarms, at the last of the ``hours`` hours that raised them.
     normal
-        (L, T) level that an alarm was judged by.
+        (L, T) median of the ``level_hours`` hours before those.
+    hours, level_hours, apart
+        Parameters of the detector: k, the hours of ``normal``, the least r of an alarm.
     first_line
-        Number of the first series, to be added to all.
+        Number of the first series.
     """
-    found = []
-    for sign, flags in zip((1.0, -1.0), alarms, strict=True):
-        for line in np.flatnonzero(flags.any(axis=1)):
-            told = np.flatnonzero(flags[line])
-            over = -1
-            for at in told:
-                start = int(at) - hours + 1
-                if start < over or at < over:
+
+    series: HourlySeries
+    values: Floats
+    baseline: Baseline
+    up: Flags
+    down: Flags
+    normal: Floats
+    hours: int
+    level_hours: int
+    apart: float
+    first_line: int
+
+    def episodes(self) -> list[Episode]:
+        """The alarms of each series, grouped.
+
+        One that sounds while another of its direction is on is part of it; one of the other
+        direction that follows is what it was before again, and no anomaly.
+        """
+        found = []
+        either = self.up | self.down
+        for line in np.flatnonzero(either.any(axis=1)):
+            over = {1.0: -1, -1.0: -1}
+            level = {1.0: 0.0, -1.0: 0.0}
+            for at in np.flatnonzero(either[line]):
+                start = int(at) - self.hours + 1
+                sign = 1.0 if self.up[line, at] else -1.0
+                if start < over[sign] or (
+                    start <= over[-sign] + self.level_hours
+                    and self._back(int(line), start, sign, level[-sign])
+                ):
                     continue
-                level = float(normal[line, at])
-                over, ongoing = _end(baseline.rest[line], start, hours, level, sign)
-                found.append(
-                    _episode(
-                        series, values, baseline, int(line), first_line,
-                        (start, over, int(at), ongoing), level, sign,
-                    )
-                )  # fmt: skip
-    return found
+                episode, over[sign] = self._episode(int(line), int(at), sign)
+                level[sign] = float(self.normal[line, at])
+                found.append(episode)
+        return found
+
+    def _back(self, line: int, start: int, sign: float, level: float) -> bool:
+        """Whether some hours are no further from a level than an alarm has to be."""
+        rest = self.baseline.rest[line, start : start + self.hours]
+        return sign * (float(rest.mean()) - level) < self.apart
+
+    def _episode(self, line: int, told: int, sign: float) -> tuple[Episode, int]:
+        """The episode of an alarm, and the column after its last."""
+        start = told - self.hours + 1
+        level = float(self.normal[line, told])
+        end, ongoing = _end(self.baseline.rest[line], start, self.hours, level, sign)
+        known = self.series.known[start:end]
+        expected = self.baseline.expected(line, start, end, self.level_hours)
+        learned = end - start >= LEARNED
+        kinds = (Kind.rise, Kind.fall) if learned else (Kind.spike, Kind.drop)
+        first = self.series.first_hour
+        episode = Episode(
+            line=self.first_line + line,
+            kind=kinds[0] if sign > 0 else kinds[1],
+            start=first + start,
+            end=first + end,
+            told=first + told,
+            ongoing=ongoing,
+            actual=float(self.values[line, start:end][known].sum()),
+            expected=float(expected[known].sum()),
+        )
+        return episode, end
 
 
 def _end(rest: Floats, start: int, hours: int, level: float, sign: float) -> tuple[int, bool]:
@@ -122,35 +160,6 @@ def _end(rest: Floats, start: int, hours: int, level: float, sign: float) -> tup
         if back[k] and (k + 1 == len(distance) or back[k : k + APART].all()):
             return start + k, False
     return limit, limit == len(rest) and len(distance) < LEARNED
-
-
-def _episode(
-    series: HourlySeries,
-    values: Floats,
-    baseline: Baseline,
-    line: int,
-    first_line: int,
-    when: tuple[int, int, int, bool],
-    level: float,
-    sign: float,
-) -> Episode:
-    start, end, told, ongoing = when
-    part = slice(start, end)
-    known = series.known[part]
-    expected = baseline.units(np.array(level), slice(line, line + 1), part)[0]
-    learned = end - start >= LEARNED
-    kinds = (Kind.rise, Kind.fall) if learned else (Kind.spike, Kind.drop)
-    return Episode(
-        line=first_line + line,
-        kind=kinds[0] if sign > 0 else kinds[1],
-        start=series.first_hour + start,
-        end=series.first_hour + end,
-        told=series.first_hour + told,
-        ongoing=ongoing,
-        actual=float(values[line, part][known].sum()),
-        expected=float(expected[known].sum()),
-        level=level,
-    )
 
 
 def gap_episodes(series: HourlySeries) -> list[Episode]:
@@ -170,7 +179,6 @@ def gap_episodes(series: HourlySeries) -> list[Episode]:
                     ongoing=end == series.hours,
                     actual=0.0,
                     expected=0.0,
-                    level=0.0,
                 )
             )
     return found
