@@ -84,7 +84,7 @@ def write(parcel: Parcel, sender: str, recipients: Iterable[str]) -> EmailMessag
     message["Date"] = format_datetime(parcel.made_at)
     message["Message-ID"] = f"<{parcel.id}@{_domain(sender)}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no absence notes in return
-    message.set_content(parcel.message)
+    message.set_content(parcel.text)
     message.add_alternative(parcel.letter, subtype="html")
     stem = f"{parcel.made_at:%Y-%m-%d}-{parcel.name}"
     for file, subtype in ((PAGE, "html"), (MARKDOWN, "markdown")):

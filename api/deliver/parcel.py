@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from api.deliver.message import chat_text, mail_text, shortened
 from optimizer.errors import GpuoptError
 from optimizer.reporting import render
-from optimizer.reporting.document import Block, Document, Figures, Prose, Section, Table
+from optimizer.reporting.document import Document
 
 PAGE, MARKDOWN, JSON = "report.html", "report.md", "report.json"
-MESSAGE, LETTER = "message.md", "message.html"
+MESSAGE, TEXT, LETTER = "message.md", "message.txt", "message.html"
+MESSAGES = (MESSAGE, TEXT, LETTER)
 TABLES = "tables"
 MEDIA = {
     "html": "text/html; charset=utf-8",
@@ -22,7 +24,6 @@ MEDIA = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
 }
-_ROWS = 5  # of the first table, in a message
 _FILE = re.compile(r"(?:tables/)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}\.(?:html|md|json|csv)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -40,7 +41,9 @@ class DeliveryError(GpuoptError):
         Digests of the recipients that have it: they are not sent to again.
     """
 
-    def __init__(self, message: str, *, final: bool = False, taken: frozenset[str] = frozenset()):
+    def __init__(
+        self, message: str, *, final: bool = False, taken: frozenset[str] = frozenset()
+    ) -> None:
         self.final = final
         self.taken = taken
         super().__init__(message)
@@ -52,6 +55,7 @@ class Parcel:
 
     ``id`` tells two deliveries apart and is the same however often one is tried. ``files``
     are texts by name: ``report.html``, ``report.md``, ``report.json``, ``tables/….csv``.
+    The three messages say the same in short: Markdown for chats, plain text, HTML for mail.
     """
 
     id: str
@@ -59,6 +63,7 @@ class Parcel:
     title: str
     made_at: datetime
     message: str
+    text: str
     letter: str
     files: Mapping[str, str]
 
@@ -79,7 +84,7 @@ def pack(report: Document, *, name: str = "", made_at: datetime | None = None) -
         When the report was made; default: now.
     """
     files = renderings(report)
-    message, letter = files.pop(MESSAGE), files.pop(LETTER)
+    message, text, letter = (files.pop(file) for file in MESSAGES)
     digest = hashlib.sha256(files[JSON].encode()).hexdigest()
     return Parcel(
         id=name or digest[:32],
@@ -87,6 +92,7 @@ def pack(report: Document, *, name: str = "", made_at: datetime | None = None) -
         title=one_line(report.title),
         made_at=made_at or datetime.now(tz=UTC),
         message=message,
+        text=text,
         letter=letter,
         files=files,
     )
@@ -94,40 +100,20 @@ def pack(report: Document, *, name: str = "", made_at: datetime | None = None) -
 
 def renderings(report: Document) -> dict[str, str]:
     """All that is kept of a report, by file: the same report gives the same bytes."""
-    short = digest_of(report)
     found = {
         JSON: render.json_text(report),
         PAGE: render.html_page(report),
         MARKDOWN: render.markdown(report),
-        MESSAGE: render.markdown(short),
-        LETTER: render.html_page(short),
+        MESSAGE: chat_text(report),
+        TEXT: mail_text(report),
+        LETTER: render.html_page(shortened(report)),
     }
     for table, text in render.csv_files(report).items():
-        found[f"{TABLES}/{slug(table.removesuffix('.csv'))}.csv"] = text
+        stem, number = slug(table.removesuffix(".csv")), 1
+        while (name := f"{TABLES}/{stem}{f'-{number}' if number > 1 else ''}.csv") in found:
+            number += 1
+        found[name] = text
     return found
-
-
-def digest_of(report: Document) -> Document:
-    """The report in a message's length: its warnings, its key figures, its first actions."""
-    blocks: list[Block] = [*_warnings(report)]
-    blocks += [b for b in report.blocks() if isinstance(b, Figures)][:1]
-    blocks += [_shortened(b) for b in report.blocks() if isinstance(b, Table)][:1]
-    first = Section("summary", "In short", tuple(blocks))
-    return replace(report, sections=(first,))
-
-
-def _warnings(report: Document) -> Iterator[Prose]:
-    for block in report.blocks():
-        if isinstance(block, Prose) and block.tone in {"warning", "bad"}:
-            yield block
-
-
-def _shortened(table: Table) -> Table:
-    left = len(table.rows) - _ROWS
-    if left <= 0:
-        return table
-    rest = f"{left} more rows are in the report."
-    return replace(table, rows=table.rows[:_ROWS], rest=rest)
 
 
 def slug(text: str) -> str:
