@@ -16,11 +16,14 @@ from api.deliver.parcel import PAGE, DeliveryError, Parcel, one_line
 from connectors.redact import HIDDEN, redact
 from optimizer.errors import UsageError
 
+_one_at_a_time = threading.Lock()  # what Apprise logs does not say of which message it is
+_logger = logging.getLogger("apprise")
 _PIECE = re.compile(r"[/?&=:@]+")
 
 
 def load() -> Any:
-    """Import Apprise.
+    """Import Apprise, whose log lines, like those of the HTTP client below it, hold addresses:
+    what matters of them is in the errors here.
 
     Raises
     ------
@@ -32,6 +35,9 @@ def load() -> Any:
     except ImportError:
         msg = "chats and webhooks need Apprise, which is not installed"
         raise UsageError(f"{msg}. To mend it: pip install 'gpuopt[notify]'") from None
+    _logger.propagate = False
+    _logger.setLevel(logging.WARNING)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
     return apprise
 
 
@@ -90,23 +96,20 @@ def _scheme(url: str) -> str:
 
 @contextmanager
 def _heard() -> Iterator[list[str]]:
-    """Collect the warnings that Apprise logs in this thread, and keep them out of the log."""
+    """Collect the warnings that Apprise logs meanwhile, in whatever thread; one at a time."""
     told: list[str] = []
-    mine = threading.get_ident()
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == mine:
-                told.append(record.getMessage())
+            told.append(record.getMessage())
 
-    listener = Listener(logging.WARNING)
-    logger = logging.getLogger("apprise")
-    logger.propagate = False  # its lines hold addresses; what matters is in the error
-    logger.addHandler(listener)
-    try:
-        yield told
-    finally:
-        logger.removeHandler(listener)
+    with _one_at_a_time:
+        listener = Listener(logging.WARNING)
+        _logger.addHandler(listener)
+        try:
+            yield told
+        finally:
+            _logger.removeHandler(listener)
 
 
 @contextmanager

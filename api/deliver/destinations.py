@@ -112,7 +112,7 @@ class Chat(BaseModel):
 
     def take(self, parcel: Parcel, taken: frozenset[str] = frozenset()) -> None:  # noqa: ARG002
         """Send a parcel's message."""
-        url = self.url.get_secret_value() if self.url else _secret(self.url_file)
+        url = self.url.get_secret_value() if self.url is not None else _secret(self.url_file)
         chat.send(parcel, url, attach=self.attach)
 
 

@@ -89,7 +89,10 @@ def write(parcel: Parcel, sender: str, recipients: Iterable[str]) -> EmailMessag
     stem = f"{parcel.made_at:%Y-%m-%d}-{parcel.name}"
     for file, subtype in ((PAGE, "html"), (MARKDOWN, "markdown")):
         name = f"{stem}.{file.rpartition('.')[2]}"
-        message.add_attachment(parcel.files[file], subtype=subtype, filename=name)
+        message.add_attachment(  # as bytes: they arrive as they were kept
+            parcel.files[file].encode(), maintype="text", subtype=subtype, filename=name,
+            params={"charset": "utf-8"},
+        )  # fmt: skip
     return message
 
 
