@@ -123,7 +123,7 @@ def web_server() -> Iterator[WebServer]:
     state = WebServer()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 (http.server's name)
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             state.posted.append(json.loads(body))
             state.paths.append(self.path)
