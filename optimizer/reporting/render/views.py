@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from optimizer.reporting.charts import svg, theme
 from optimizer.reporting.document import Block as AnyBlock
 from optimizer.reporting.document import (
     Chart,
@@ -44,9 +45,14 @@ _FEWEST_STACKED = 4  # columns
 _WORDS = {"warning": "Note:", "bad": "Attention:"}
 _NARROW = frozenset({Kind.day, Kind.moment, Kind.state})
 _NUMBER = re.compile(r"\d+")
-_JOINTS = re.compile(r"([/_])(?=[^\s/_])")
+_JOINTS = re.compile(r"([/])(?=[^\s/])")
 _MOST_SOURCES = 6
 _SHADES = 5  # classes h0 to h5 of the style sheet
+
+
+def drawn(chart: Chart, narrow: bool) -> str:
+    """Return a chart as SVG whose colours are variables of the page: light and dark in one."""
+    return theme.bound(svg(chart, narrow=narrow))
 
 
 @dataclass
@@ -80,7 +86,8 @@ class Look:
     level
         The heading level of a section; its blocks are one deeper.
     draw
-        Returns the SVG of a chart, light or dark; ``None`` shows the table alone.
+        Returns the SVG of a chart, wide or narrow, in colours of the page; ``None`` shows the
+        table alone.
     notes
         Where formulas are collected for one list at the end; without it each block lists its own.
     csv
@@ -89,18 +96,15 @@ class Look:
         Returns where a cell of a table leads: its table, column, row key and value are given.
     specs
         Whether charts carry their Vega-Lite specification for a script that draws them.
-    nonce
-        That of the response's content security policy, for those specifications.
     """
 
     currency: str
     level: int = 2
-    draw: Draw | None = None
+    draw: Draw | None = drawn
     notes: Notes | None = None
     csv: Callable[[Table], str] | None = None
     link: Callable[[Table, Column, str, Value], str] | None = None
     specs: bool = False
-    nonce: str = ""
 
 
 def section_view(section: Section, look: Look) -> View:
@@ -234,12 +238,12 @@ def _sources(table: Table) -> str:
 
 
 def chart_view(chart: Chart, look: Look, *, heading: bool = True) -> View:
-    """A chart, drawn light and dark, with the table of its numbers."""
-    light, dark = ("", "")
+    """A chart, drawn for wide and narrow pages, with the table of its numbers."""
+    wide, narrow = ("", "")
     if look.draw is not None:
-        light, dark = (
-            isolated(look.draw(chart, shade), f"{_id(chart.name)}-{'d' if shade else 'l'}")
-            for shade in (False, True)
+        wide, narrow = (
+            isolated(look.draw(chart, slim), f"{_id(chart.name)}-{'n' if slim else 'w'}")
+            for slim in (False, True)
         )
     return {
         "type": "chart",
@@ -249,10 +253,9 @@ def chart_view(chart: Chart, look: Look, *, heading: bool = True) -> View:
         "summary": chart.summary,
         "heading": heading,
         "level": look.level + 1,
-        "light": Markup(light),  # noqa: S704, drawn by us, with names escaped as XML
-        "dark": Markup(dark),  # noqa: S704, likewise
+        "wide": Markup(wide),  # noqa: S704, drawn by us, with names escaped as XML
+        "narrow": Markup(narrow),  # noqa: S704, likewise
         "spec": Markup(_script(chart.spec)) if look.specs else "",  # noqa: S704, no < is left
-        "nonce": look.nonce,
         "table": table_view(chart.table, look, heading=False),
     }
 

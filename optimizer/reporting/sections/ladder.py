@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from optimizer.reporting.charts import ladder_chart, lock_in_chart
 from optimizer.reporting.document import Column, Kind, Row, Section, Table
 from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.words import EVENTS, Document, amount_text, count_of, day_of
 
 MOST = 40
-_MONTHS = (0, 1, 3, 6, 12, 18, 24, 36)  # of which the commitment that is left is shown
 
 
 def ladder_section(plan: Document) -> Section:
@@ -50,7 +50,9 @@ def ladder_section(plan: Document) -> Section:
         rest=f"{count_of(left, 'more date')}: in the plan." if left > 0 else "",
         empty="Nothing is bought, and nothing that is held begins or ends in the next year.",
     )
-    return Section("ladder", "Purchase ladder", (table, *_owed(plan)))
+    owed = lock_in_chart(plan)
+    charts = (ladder_chart(plan), owed) if owed.table.rows else (ladder_chart(plan),)
+    return Section("ladder", "Purchase ladder", (table, *charts))
 
 
 def _rung(row: Document, index: int, currency: str) -> Row:
@@ -80,26 +82,3 @@ def _trigger(row: Document, currency: str) -> str:
         return "by the path of usage until then"
     amount = amount_text(f"{found[side]:.4g}", found["measure"], currency)
     return f"what it could cover from {found['from'][:10]} on is {side} {amount} on average"
-
-
-def _owed(plan: Document) -> tuple[Table, ...]:
-    rows = plan.get("lock_in", [])
-    if not rows:
-        return ()
-    columns = (
-        Column("day", "From", Kind.day),
-        Column("held", "Held today", Kind.money),
-        Column("bought", "Bought now", Kind.money),
-        Column("together", "Together", Kind.money, formula="held today + bought now"),
-    )
-    marks = [month for month in _MONTHS if month < len(rows)]
-    shown = []
-    for index in marks:
-        held, bought = (Decimal(str(rows[index][key])) for key in ("held", "bought"))
-        shown.append(
-            Row(
-                (day_of(rows[index]["month"]), held, bought, held + bought),
-                source=f"plan: lock_in[{index}]",
-            )
-        )
-    return (Table("lock_in", "Locked in: what is still owed", columns, tuple(shown)),)
