@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.store import NotFound
 from api.store.database import now
 from api.web.base import Pages
 from api.web.kpis import strip
-from api.web.visit import Visit, Visiting
+from api.web.visit import Visiting
 
 pages = Pages()
 
@@ -28,16 +27,7 @@ def overview(visit: Visiting) -> Mapping[str, Any]:
         "feasible": feasible,
         "figures": strip(document) if document is not None and feasible else [],
         "snapshot": snapshot,
-        "planned": _snapshot_of(visit, job.snapshot) if job else None,
-        "stale": visit.stale(_snapshot_of(visit, job.snapshot)) if job else False,
+        "planned": visit.snapshot(job.snapshot) if job else None,
+        "stale": visit.stale(visit.snapshot(job.snapshot)) if job else False,
         "now": now(),
     }
-
-
-def _snapshot_of(visit: Visit, name: str | None) -> Any:
-    if name is None:
-        return None
-    try:
-        return visit.mine.snapshots.get(name)
-    except NotFound:
-        return None
