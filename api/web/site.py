@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.types import Scope
 
 from api.http.problems import PROBLEMS
@@ -53,6 +55,7 @@ class Site:
             auto_reload=False,
         )
         self.environment.globals.update(static=static.url, show=show, age=age)
+        self.environment.filters["soft"] = soft
 
     def render(self, visit: Visit, template: str, shown: Mapping[str, Any]) -> HTMLResponse:
         """Return a page of a visitor."""
@@ -115,6 +118,14 @@ class Site:
             "csrf": field(token),
             "csrf_token": token,
         }
+
+
+def soft(text: str) -> Markup:
+    """Let a long name break behind its slashes and underscores."""
+    if len(text) < 16:
+        return Markup("{}").format(text)
+    parts = re.split(r"(?<=[/_])(?=[^/_])", text)
+    return Markup("<wbr>").join(parts)
 
 
 def age(moment: datetime) -> str:

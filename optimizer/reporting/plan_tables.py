@@ -13,6 +13,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from markupsafe import Markup
+
 from optimizer.reporting.document import Column, Kind, Row, Table, Value
 
 Document = Mapping[str, Any]
@@ -364,3 +366,14 @@ def used_shares(bill_of: Document) -> dict[str, float]:
 def unit_of(row: Document) -> str:
     """What an amount counts: money an hour for spend-based offers, else units of capacity."""
     return "$/hour" if row["measure"] == "money" else row["measure"]
+
+
+def exact(amount: float | Decimal) -> str:
+    """A number with all its digits, thousands apart."""
+    return f"{Decimal(str(amount)).normalize():,f}"
+
+
+def exact_amount(row: Row) -> Markup | None:
+    """An amount with all its digits: it is to be bought as it stands."""
+    amount = next((v for v in row.values if isinstance(v, int | float | Decimal)), None)
+    return None if amount is None else Markup("{}").format(exact(amount))

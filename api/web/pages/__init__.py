@@ -2,6 +2,6 @@
 """The pages, a module for each; to add one, name it here (docs/pages.md)."""
 
 from api.web.base import Pages
-from api.web.pages import jobs, overview, plans
+from api.web.pages import commitments, jobs, overview, plans
 
-MODULES: tuple[Pages, ...] = (overview.pages, plans.pages, jobs.pages)
+MODULES: tuple[Pages, ...] = (overview.pages, plans.pages, commitments.pages, jobs.pages)

@@ -161,6 +161,7 @@ def offer(
         "lost": lost,
         "used": used,
         "why": [line for line in document.get("explanation", ()) if _about(line, offer)],
+        "amount": plan_tables.exact(bought["quantity"]) if bought else "",
         "unit": plan_tables.unit_of(bought) if bought else "",
         "monthly": _monthly(bought) if bought else None,
         "covers": visit.table(plan_tables.covers(bought), document["currency"]) if bought else None,
