@@ -21,7 +21,7 @@ from api.settings import ServiceSettings
 from api.store.database import now
 from api.web import signin, static, theme
 from api.web.base import Entry, Pages
-from api.web.headers import HEADERS
+from api.web.headers import CSP, HEADERS
 from api.web.session import Cookies
 from api.web.theme import COOKIE, THEMES
 from api.web.trust import field
@@ -65,6 +65,8 @@ class Site:
             {**frame, "notice": (notice or {}).get("text", ""), **shown}
         )
         response = HTMLResponse(text, headers=HEADERS)
+        if visit.framed:
+            response.headers["Content-Security-Policy"] = f"{CSP}; frame-src 'self'"
         if notice:
             self.cookies.forget(visit.request, response, "notice")
         return response
