@@ -17,6 +17,12 @@ from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.actions import action_section
 from optimizer.reporting.sections.basis import basis_section
 from optimizer.reporting.sections.changes import changes_section
+from optimizer.reporting.sections.charted import (
+    plan_charts,
+    usage_charts,
+    week_charts,
+    with_blocks,
+)
 from optimizer.reporting.sections.coverage import coverage_section
 from optimizer.reporting.sections.follow import follow_section
 from optimizer.reporting.sections.kpis import kpi_section
@@ -62,12 +68,12 @@ def weekly_report(
     actions = actions_of(case, week.catalogue, week.weeks, plan)
     followed = follow_up(case, week.catalogue, week.holdings, week.weeks, before, advice)
     sections = [
-        kpi_section(week),
-        action_section(plan, actions),
+        with_blocks(kpi_section(week), week_charts(case, week)),
+        with_blocks(action_section(plan, actions), plan_charts(plan)),
     ]
     if plan["status"] != "infeasible":
         sections.append(ladder_section(plan))
-    sections += _coverage(case, week)
+    sections += _coverage(case, week, plan)
     sections += [
         changes_section(week, currency=currency),
         follow_section(followed, currency),
@@ -79,14 +85,14 @@ def weekly_report(
     )
 
 
-def _coverage(case: Case, week: Weekly) -> list[Section]:
+def _coverage(case: Case, week: Weekly, plan: Plan) -> list[Section]:
     if week.freshness.last is None or (week.week.empty and week.before.empty):
         return []
     try:
         covered = daily_coverage(case, week.catalogue, week.holdings, week.weeks)
     except MissingPrice:  # told beside the bill, which cannot be priced either
         return []
-    return [coverage_section(covered)]
+    return [with_blocks(coverage_section(covered), usage_charts(case, plan))]
 
 
 def headline(plan: Plan, week: Weekly, actions: Sequence[Action]) -> str:
