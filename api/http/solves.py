@@ -324,7 +324,7 @@ def solve_router(
             mine.jobs.events, job, seen
         ):
             return Response(status_code=204)
-        return StreamingResponse(_stream(mine, job, seen), media_type="text/event-stream")
+        return StreamingResponse(stream(mine, job, seen), media_type="text/event-stream")
 
     @router.get(
         "/{job}/document",
@@ -358,7 +358,8 @@ def solve_router(
     return router
 
 
-async def _stream(mine: TenantStore, job: str, seen: int) -> AsyncIterator[bytes]:
+async def stream(mine: TenantStore, job: str, seen: int) -> AsyncIterator[bytes]:
+    """Yield the events of a job behind the event ``seen``, to its end."""
     import json
 
     told = time.monotonic()
