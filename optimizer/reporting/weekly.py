@@ -21,9 +21,10 @@ from optimizer.reporting.sections.anomalies import anomaly_section
 from optimizer.reporting.sections.basis import basis_section
 from optimizer.reporting.sections.changes import changes_section, ways_table
 from optimizer.reporting.sections.charted import (
+    history_charts,
     plan_charts,
     usage_charts,
-    week_charts,
+    waterfall_charts,
     with_blocks,
 )
 from optimizer.reporting.sections.coverage import coverage_section
@@ -80,7 +81,7 @@ def weekly_report(
     followed = follow_up(case, week.catalogue, week.holdings, week.weeks, before, advice)
     spent = spend_of_week(case, week)
     sections = [
-        with_blocks(kpi_section(week, unit_figures(spent)), week_charts(case, week)),
+        kpi_section(week, unit_figures(spent)),
         with_blocks(action_section(plan, actions), plan_charts(plan)),
     ]
     if plan["status"] == "infeasible":
@@ -89,10 +90,13 @@ def weekly_report(
         sections.append(ladder_section(plan))
     sections += _coverage(case, week, plan)
     sections += [
-        changes_section(week, _ways(case, week, cells, who), currency),
+        with_blocks(
+            changes_section(week, _ways(case, week, cells, who), currency),
+            history_charts(case, week),
+        ),
         *_anomalies(case, week),
         follow_section(followed, currency),
-        *spent,
+        *(with_blocks(s, waterfall_charts(case, week)) if s.name == "spend" else s for s in spent),
         basis_section(plan, week),
     ]
     title = f"Weekly commitment report: {name or case.path.resolve().name}"
