@@ -9,12 +9,16 @@ BLANK = "/healthz"
 
 
 def test_a_script_error_a_console_error_and_a_request_elsewhere_are_noticed(open_page):
-    with pytest.raises(AssertionError) as told, open_page() as seen:
-        seen.go(BLANK)
-        seen.page.evaluate("() => console.error('of the console')")
-        seen.page.evaluate("() => { setTimeout(() => { throw new Error('of a script') }) }")
-        seen.page.evaluate("() => fetch('http://example.org/x').catch(() => 0)")
-        seen.page.wait_for_timeout(50)
+    def misbehave() -> None:
+        with open_page() as seen:
+            seen.go(BLANK)
+            seen.page.evaluate("() => console.error('of the console')")
+            seen.page.evaluate("() => { setTimeout(() => { throw new Error('of a script') }) }")
+            seen.page.evaluate("() => fetch('http://example.org/x').catch(() => 0)")
+            seen.page.wait_for_timeout(50)
+
+    with pytest.raises(AssertionError) as told:
+        misbehave()
     for what in ("of the console", "of a script", "http://example.org/x"):
         assert what in str(told.value)
 
