@@ -11,7 +11,7 @@ from optimizer.reporting.document import Column, Kind, Row, Table, Value
 
 Document = Mapping[str, Any]
 
-MARKS = {"buy": "+ buy", "do_not_buy": "− do not buy", "resize": "~ another amount"}
+ACTIONS = {"buy": "buy", "do_not_buy": "do not buy", "resize": "resize"}
 _MONEY = {
     "total": "bill of the horizon",
     "baseline": "bill without new purchases",
@@ -110,7 +110,7 @@ def purchase_table(document: Document) -> Table:
     rows = [
         Row(
             (
-                MARKS[row["action"]],
+                ACTIONS[row["action"]],
                 row["offer"],
                 "$ per hour" if row["measure"] == "money" else "units",
                 row["before"],
