@@ -41,7 +41,7 @@
       const seen = new DOMParser().parseFromString(await answer.text(), "text/html");
       const now = seen.querySelector("[data-follow]");
       if (!answer.ok || !now) return location.reload();
-      if (now.innerHTML !== part.innerHTML) part.innerHTML = now.innerHTML;
+      if (now.textContent !== part.textContent) part.replaceChildren(...now.childNodes);
     } catch {
       wait = 3000; // the service is away; it may come back
     }

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recommendations as tables: what is advised, what became of it, and what it saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from optimizer.planning.predicted import Predicted, predicted_saving
+from optimizer.planning.reversal import reversal_of
+from optimizer.reporting.document import Column, Kind, Row, Table
+from optimizer.reporting.pages.difference import money
+
+Advice = Mapping[str, Any]
+Document = Mapping[str, Any]
+
+MONTH = 730  # hours, for display only
+
+_COLUMNS = (
+    Column("offer", "Offer"),
+    Column("state", "State", Kind.state),
+    Column("quantity", "Amount", Kind.quantity),
+    Column("measure", "Of"),
+    Column("upfront", "Upfront", Kind.money, formula="cash at purchase"),
+    Column("per_month", "Cost / month", Kind.money, formula="amortized cost × 730 ÷ horizon hours"),
+    Column(
+        "saving",
+        "Saves / month",
+        Kind.change,
+        formula="(on-demand cost of what it covers − its amortized cost) × 730 ÷ horizon hours",
+    ),
+    Column(
+        "break_even",
+        "Breaks even at",
+        Kind.share,
+        formula="the share of its term that has to be used for it to cost what on demand costs",
+    ),
+    Column("reversible", "Reversible", Kind.state),
+    Column("realised", "Saved so far", Kind.change, formula="the bill without it − with it"),
+    Column("until", "Decide by", Kind.day),
+)
+
+
+def advice_table(rows: Iterable[Advice], document_of: Callable[[str], Document]) -> Table:
+    """A row for each recommendation; ``document_of`` returns the document of a plan."""
+    found = []
+    for row in rows:
+        content, document = row["content"], document_of(row["plan"])
+        per_month = Decimal(MONTH) / int(document["horizon_hours"])
+        predicted = predicted_saving(document, row["offer"])
+        found.append(
+            Row(
+                (
+                    row["offer"],
+                    str(row["state"]),
+                    content["quantity"],
+                    measure_of(content),
+                    money(content["upfront"]),
+                    (money(content["cost"]) or Decimal(0)) * per_month,
+                    predicted.saving * per_month if predicted else None,
+                    break_even_of(content),
+                    reversal_of(content["law"], hourly_of(content)).state,
+                    money((row["realised"] or {}).get("saving")),
+                    row["expires_at"] if row["state"] in ("active", "accepted") else None,
+                ),
+                key=row["id"],
+                source=f"purchases.{row['offer']} of {row['plan']}",
+            )
+        )
+    return Table("advice", "Recommendations", _COLUMNS, tuple(found), empty="There are none.")
+
+
+def measure_of(content: Document) -> str:
+    """What the amount of a purchase is of."""
+    return "$ per hour" if content["measure"] == "money" else "units"
+
+
+def hourly_of(content: Document) -> Decimal:
+    """What a purchase of money commits to in an hour; 0 for units."""
+    return Decimal(str(content["quantity"])) if content["measure"] == "money" else Decimal(0)
+
+
+def break_even_of(content: Document) -> float | None:
+    """The share of its term that a purchase has to be used to cost what on demand would."""
+    hours = content.get("break_even_hours")
+    return None if hours is None else float(hours) / float(content["term_hours"])
+
+
+def cover_table(content: Document) -> Table:
+    """What a purchase covers within the horizon, the most first."""
+    columns = (
+        Column("meter", "Meter"),
+        Column("quantity", "Covers", Kind.quantity, "unit-hours of the horizon"),
+    )
+    covers = sorted(content.get("covers", ()), key=lambda row: -row["quantity"])
+    rows = [Row((row["meter"], row["quantity"]), key=row["meter"]) for row in covers]
+    return Table("covers", "What it covers", columns, tuple(rows), empty="It covers nothing.")
+
+
+_DEEDS = {
+    "plan.put_forward": "put forward",
+    "recommendation.accepted": "accepted",
+    "recommendation.dismissed": "dismissed",
+    "recommendation.superseded": "superseded",
+    "recommendation.expired": "expired",
+    "recommendation.purchased": "purchased",
+    "recommendation.realised": "realised",
+}
+
+
+def history_table(
+    created: datetime, deeds: Sequence[tuple[datetime, str, str, Mapping[str, Any]]]
+) -> Table:
+    """What happened to a recommendation, the oldest first: (when, who, what, detail)."""
+    columns = (
+        Column("at", "When", Kind.moment),
+        Column("what", "What", Kind.state),
+        Column("who", "By"),
+        Column("words", "Said"),
+    )
+    rows = [Row((created, "active", "", "put forward by a plan"))]
+    for at, who, action, detail in deeds:
+        words = detail.get("reason") or ", ".join(detail.get("commitments", ())) or ""
+        rows.append(Row((at, _DEEDS.get(action, action), who, str(words))))
+    return Table("history", "What happened", columns, tuple(rows))
+
+
+def realised_table(realised: Mapping[str, Any], predicted: Predicted | None) -> Table:
+    """What was measured of a purchase beside what the plan predicted for as many hours."""
+    columns = (
+        Column("figure", "Over the hours measured"),
+        Column("predicted", "Predicted", Kind.money),
+        Column("realised", "Realized", Kind.money),
+        Column("difference", "Difference", Kind.change, formula="realized − predicted"),
+    )
+    hours = int(realised["hours"])
+    expected = None if predicted is None else predicted.over(hours)
+    saved = money(realised["saving"])
+    difference = None if expected is None or saved is None else saved - expected
+    rows = (
+        Row(("saving", expected, saved, difference), key="saving", emphasis=True),
+        Row(("bill without it", None, money(realised["bill_without"]), None), key="without"),
+        Row(("bill with it", None, money(realised["bill"]), None), key="with"),
+    )
+    note = (
+        f"{hours:,} hours of usage from {str(realised['start'])[:10]} on were replayed with the "
+        "purchase and without it; predicted is the plan's saving for as many hours."
+    )
+    return Table("realised", "Predicted and realized", columns, rows, note=note)
