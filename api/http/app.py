@@ -39,6 +39,8 @@ from api.http.route import Route, scope_of
 from api.http.solves import again
 from api.settings import ServiceSettings
 from api.store import Store
+from api.web.pages import MODULES
+from api.web.site import PAGES, Site, install
 from api.work import JobRunner
 
 VERSION = "1.0"
@@ -85,6 +87,7 @@ def create_app(
     app.state.secret, app.state.page_secret = secret, derived(secret, "page token")
     app.state.gate = Gate(store, settings, secret)
     app.state.registry, app.state.again = registry, again
+    install(app, Site(settings, secret, MODULES), MODULES)
     app.add_middleware(Guard, settings=settings, figures=Figures(registry))
     return app
 
@@ -114,7 +117,8 @@ def _with_routes(life: Callable[[FastAPI], AbstractAsyncContextManager[None]] | 
 
 def _methods(path: str) -> list[str]:
     """Return what may be done at a path."""
-    routes = (route for router in (*ROUTERS, _SELF) for route in router.routes)
+    routers = (*ROUTERS, _SELF, *PAGES, *(module.router for module in MODULES))
+    routes = (route for router in routers for route in router.routes)
     return sorted(
         {
             method

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -47,17 +48,30 @@ class Gate:
         ProblemError
             If they ask too often.
         """
+        return self.let_in(
+            request, lambda: self.authenticate(request.headers.get("authorization", ""))
+        )
+
+    def let_in(self, request: Request, find: Callable[[], Caller]) -> Caller:
+        """Return who ``find`` says asks, at a bearable rate, as :meth:`admit` does."""
         address = request.client.host if request.client else ""
         self._refuse_often(self._strangers.empty(address))
         try:
-            caller = self._authenticate(request.headers.get("authorization", ""))
+            caller = find()
         except Unauthenticated:
             self._strangers.take(address)
             raise
         self._refuse_often(self._callers.take(f"{caller.tenant} {caller.name}"))
         return caller
 
-    def _authenticate(self, header: str) -> Caller:
+    def authenticate(self, header: str) -> Caller:
+        """Return whose key or token a header ``Authorization`` holds, without counting.
+
+        Raises
+        ------
+        Unauthenticated
+            If nobody's that is known.
+        """
         scheme, _, text = header.partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
             raise Unauthenticated(

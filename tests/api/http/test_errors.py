@@ -94,9 +94,7 @@ def test_every_error_of_a_route_has_the_shape(
         assert_problem(text, 415)
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/v1/plans/", "/nope", "/v1/plans/a/b/c", "//"]
-)
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/plans/", "/nope", "/v1/plans/a/b/c"])
 def test_nothing_is_nowhere(solved: Lab, path: str) -> None:
     assert_problem(solved.client.get(path), 404)
 

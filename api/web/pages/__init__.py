@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages, a module for each; to add one, name it here (docs/pages.md)."""
+
+from api.web.base import Pages
+from api.web.pages import overview
+
+MODULES: tuple[Pages, ...] = (overview.pages,)

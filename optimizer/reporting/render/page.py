@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report as one HTML file: no network, no script, readable on paper and on a phone."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from optimizer.reporting.document import Document
+from optimizer.reporting.render.fragments import environment, stylesheet
+from optimizer.reporting.render.views import Look, Notes, page_view
+
+
+def html_page(document: Document) -> str:
+    """Return a report as a page that asks for nothing else; every formula is a footnote."""
+    look = Look(document.currency, notes=Notes("n"))
+    page = page_view(document, look)
+    page["css"] = Markup(stylesheet())  # noqa: S704, our own file
+    standing = [fact for name, fact in document.facts.items() if name in ("As of", "Week")]
+    page["standing"] = " · ".join(standing)
+    return environment().get_template("report.html").render(page=page)
