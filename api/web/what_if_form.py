@@ -17,6 +17,7 @@ TERMS = {"730": "a month", "8760": "a year", "26280": "three years"}
 MORE = "more"
 
 _PERCENT = re.compile(r"\s*([+-]?)(\d{1,6}(?:[.,]\d{1,6})?)\s*%?\s*")
+_TIMES = re.compile(r"\s*[x×*]\d{1,4}(?:\.\d{1,6})?\s*")
 _NUMBER = r"\d+(?:\.\d+)?"
 
 
@@ -106,13 +107,13 @@ class Form:
 
     def blame(self, message: str) -> bool:
         """Put what is wrong with an edit, by the edit that it begins with, beside its field."""
-        for name, edit in self._made():
+        for name, edit in self.made():
             if message.startswith(f"{edit!r}: "):
                 self.wrong.setdefault(name, []).append(message)
                 return True
         return False
 
-    def _made(self) -> list[tuple[str, str]]:
+    def made(self) -> list[tuple[str, str]]:
         """The edits, each with the field that it is of."""
         made = [(each.name, each.edit(self.values)) for each in FIELDS]
         return [
@@ -124,8 +125,15 @@ class Form:
 def read(fields: Mapping[str, str]) -> Form:
     """Read the fields of a form or a URL; a field that is not known is left out."""
     form = Form({name: fields[name] for name in NAMES if fields.get(name, "").strip()})
-    made = form._made()  # noqa: SLF001 (the class beside)
-    for name, edit in made:
+    for each in FIELDS:
+        value = form.values.get(each.name, "")
+        if each.percent and value and not (_PERCENT.fullmatch(value) or _TIMES.fullmatch(value)):
+            form.wrong[each.name] = [
+                f"{value[:40]!r} is no change. To mend it: write per cent, as 20 or -10, or x2"
+            ]
+    for name, edit in form.made():
+        if name != MORE and name in form.wrong:
+            continue
         try:
             parse_edits([*form.edits, edit])
         except EditError as error:
@@ -168,7 +176,7 @@ def _percent(value: str) -> str:
     """A share with its sign: ``20`` is +20%; what is no number is left to the grammar."""
     found = _PERCENT.fullmatch(value)
     if found is None:
-        return value
+        return value.strip()
     number = found[2].replace(",", ".")
     if not float(number):
         return ""  # a slider that was put back

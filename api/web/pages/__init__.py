@@ -2,6 +2,11 @@
 """The pages, a module for each; to add one, name it here (docs/pages.md)."""
 
 from api.web.base import Pages
-from api.web.pages import overview
+from api.web.pages import overview, recommendations, routes, what_ifs
 
-MODULES: tuple[Pages, ...] = (overview.pages,)
+MODULES: tuple[Pages, ...] = (
+    overview.pages,
+    recommendations.pages,
+    what_ifs.pages,
+    routes.pages,
+)

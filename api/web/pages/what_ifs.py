@@ -13,7 +13,6 @@ from api.http.what_ifs import prepare_what_if
 from api.store import Job, JobStatus, NotFound, TenantStore
 from api.web.base import Pages
 from api.web.choices import choices_of
-from api.web.pages.jobs import job_view
 from api.web.visit import Visit, Visiting
 from api.web.what_if_form import NAMES, TERMS, Form, of_edits, read, steps
 from api.whatifs import WhatIfRequest
@@ -60,7 +59,7 @@ def ask(visit: Visiting) -> Response:
         return visit.go("/what-if", query=query)
     if not form.right:
         return _refused(visit, plan, form)
-    asked = WhatIfRequest(plan=plan, edits=form.edits)
+    asked = WhatIfRequest.model_validate({"plan": plan, "edits": form.edits})
     prepared = prepare_what_if(visit.request, visit.mine, asked)
     job = visit.mine.jobs.add(
         "what_if",
@@ -89,7 +88,7 @@ def answer(visit: Visiting, job: str) -> Mapping[str, Any]:
         **_answered(visit, found),
         "title": ", ".join(edits)[:120],
         "job": found,
-        "progress": job_view(visit, found),
+        "done": JobStatus(found.status).final,
         "edits": edits,
         "chain": _chain(visit, plan, edits, found),
     }

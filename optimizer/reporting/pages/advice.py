@@ -10,7 +10,7 @@ from typing import Any
 
 from optimizer.planning.predicted import Predicted, predicted_saving
 from optimizer.planning.reversal import reversal_of
-from optimizer.reporting.document import Column, Kind, Row, Table
+from optimizer.reporting.document import Column, Kind, Row, Table, Value
 from optimizer.reporting.pages.difference import money
 
 Advice = Mapping[str, Any]
@@ -22,7 +22,7 @@ _COLUMNS = (
     Column("offer", "Offer"),
     Column("state", "State", Kind.state),
     Column("quantity", "Amount", Kind.quantity),
-    Column("measure", "Of"),
+    Column("measure", "Unit"),
     Column("upfront", "Upfront", Kind.money, formula="cash at purchase"),
     Column("per_month", "Cost / month", Kind.money, formula="amortized cost × 730 ÷ horizon hours"),
     Column(
@@ -38,43 +38,54 @@ _COLUMNS = (
         formula="the share of its term that has to be used for it to cost what on demand costs",
     ),
     Column("reversible", "Reversible", Kind.state),
-    Column("realised", "Saved so far", Kind.change, formula="the bill without it − with it"),
     Column("until", "Decide by", Kind.day),
+)
+_REALISED = Column(
+    "realised", "Saved so far", Kind.change, formula="the replayed bill without it − with it"
 )
 
 
 def advice_table(rows: Iterable[Advice], document_of: Callable[[str], Document]) -> Table:
-    """A row for each recommendation; ``document_of`` returns the document of a plan."""
-    found = []
+    """A row for each recommendation, what saves most first, then those of which nothing is known.
+
+    ``document_of`` returns the document of a plan. What was saved is shown if any was measured.
+    """
+    found: list[tuple[tuple[Value, ...], str, str, Value]] = []
     for row in rows:
         content, document = row["content"], document_of(row["plan"])
         per_month = Decimal(MONTH) / int(document["horizon_hours"])
         predicted = predicted_saving(document, row["offer"])
-        found.append(
-            Row(
-                (
-                    row["offer"],
-                    str(row["state"]),
-                    content["quantity"],
-                    measure_of(content),
-                    money(content["upfront"]),
-                    (money(content["cost"]) or Decimal(0)) * per_month,
-                    predicted.saving * per_month if predicted else None,
-                    break_even_of(content),
-                    reversal_of(content["law"], hourly_of(content)).state,
-                    money((row["realised"] or {}).get("saving")),
-                    row["expires_at"] if row["state"] in ("active", "accepted") else None,
-                ),
-                key=row["id"],
-                source=f"purchases.{row['offer']} of {row['plan']}",
-            )
+        saving = predicted.saving * per_month if predicted else None
+        values: tuple[Value, ...] = (
+            row["offer"],
+            str(row["state"]),
+            content["quantity"],
+            measure_of(content),
+            money(content["upfront"]),
+            (money(content["cost"]) or Decimal(0)) * per_month,
+            saving,
+            break_even_of(content),
+            reversal_of(content["law"], hourly_of(content)).state,
+            row["expires_at"] if row["state"] in ("active", "accepted") else None,
         )
-    return Table("advice", "Recommendations", _COLUMNS, tuple(found), empty="There are none.")
+        source = f"purchases.{row['offer']} of {row['plan']}"
+        found.append((values, row["id"], source, money((row["realised"] or {}).get("saving"))))
+    known = any(realised is not None for *_, realised in found)
+    columns = (*_COLUMNS, _REALISED) if known else _COLUMNS
+    made = [
+        Row((*values, realised) if known else values, key=key, source=source)
+        for values, key, source, realised in sorted(found, key=lambda each: _rank(each[0][6]))
+    ]
+    return Table("advice", "Recommendations", columns, tuple(made), empty="There are none.")
+
+
+def _rank(saving: Value) -> tuple[bool, Decimal]:
+    return (saving is None, -saving if isinstance(saving, Decimal) else Decimal(0))
 
 
 def measure_of(content: Document) -> str:
     """What the amount of a purchase is of."""
-    return "$ per hour" if content["measure"] == "money" else "units"
+    return "$/hour" if content["measure"] == "money" else "units"
 
 
 def hourly_of(content: Document) -> Decimal:

@@ -99,7 +99,7 @@ def share_table(document: Document) -> Table:
 def purchase_table(document: Document) -> Table:
     """Offers of which another amount is bought."""
     columns = (
-        Column("action", "", Kind.state),
+        Column("action", "Action", Kind.state),
         Column("offer", "Offer"),
         Column("measure", "Measure"),
         Column("before", "Before", Kind.quantity),
@@ -197,7 +197,7 @@ def cause_table(document: Document) -> Table:
     rows = [
         Row((row["kind"], row["name"], money(row["change"])), key=f"{row['kind']} {row['name']}")
         for row in document["why"]
-        if abs(money(row["change"]) or 0) >= _LEAST
+        if abs(money(row["change"]) or Decimal(0)) >= _LEAST
     ]
     if rows:
         total = Row(("all", "", money(document["change"])), key="all", emphasis=True)

@@ -46,7 +46,7 @@ def route_table(document: Document, hour: str = "") -> Table:
         Column("kind", "Kind"),
         Column("provider", "Provider"),
         Column("share", "Share", Kind.share, formula="requests ÷ answered requests of the class"),
-        Column("requests", "Requests", Kind.quantity, "requests"),
+        Column("requests", "Requests", Kind.quantity),
     )
     title = f"Routes in the hour from {hour[:16].replace('T', ' ')} UTC" if hour else "Routes"
     return Table("routes", title, columns, tuple(rows), empty="Nothing is routed in this hour.")
@@ -73,10 +73,10 @@ def replica_table(document: Document) -> Table:
     columns = (
         Column("deployment", "Deployment"),
         Column("model", "Model"),
-        Column("replicas", "On average", Kind.quantity, "replicas"),
-        Column("least", "Least", Kind.quantity, "replicas"),
-        Column("most", "Most", Kind.quantity, "replicas"),
-        Column("replica_hours", "Replica-hours", Kind.quantity, "replica-hours"),
+        Column("replicas", "On average", Kind.quantity),
+        Column("least", "Least", Kind.quantity),
+        Column("most", "Most", Kind.quantity),
+        Column("replica_hours", "Replica-hours", Kind.quantity),
     )
     rows = [
         Row(
@@ -123,8 +123,8 @@ def hourly_table(document: Document) -> Table | None:
     for row in rows:
         running[row["hour"]][row["deployment"]] = row["replicas"]
     columns = (
-        Column("hour", "Hour", Kind.text),
-        *(Column(f"replicas_{n}", name, Kind.quantity, "replicas") for n, name in enumerate(names)),
+        Column("hour", "Hour", Kind.moment),
+        *(Column(f"replicas_{n}", name, Kind.quantity) for n, name in enumerate(names)),
     )
     found = [
         Row((hour, *(counts.get(name, 0.0) for name in names)), key=hour)
@@ -201,7 +201,7 @@ def latency_table(document: Document) -> Table | None:
         Column("least", "Worst hour", Kind.share),
         Column("least_in_ten_minutes", "Worst ten minutes", Kind.share),
         Column("requests", "Requests played", Kind.whole),
-        Column("kept", "", Kind.state),
+        Column("kept", "Kept?", Kind.state),
     )
     names = [column.name for column in columns[:-1]]
     rows = [
@@ -223,7 +223,7 @@ def quality_table(document: Document) -> Table | None:
         Column("workload", "Class"),
         Column("asked", "Asked", Kind.share),
         Column("attained", "Attained", Kind.share, formula="Σ requests × score ÷ Σ requests"),
-        Column("kept", "", Kind.state),
+        Column("kept", "Kept?", Kind.state),
     )
     rows = [
         Row(
