@@ -114,6 +114,7 @@ def watched(
     page.on("console", told)
     page.on("pageerror", lambda error: seen.wrong.append(f"script error at {page.url}: {error}"))
     page.on("requestfailed", failed)
+    page.on("dialog", lambda box: (seen.wrong.append(f"a box: {box.message}"), box.dismiss()))
     try:
         yield seen
         seen.check()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import signal
@@ -14,10 +15,15 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from api.settings import ServiceSettings
+from api.store import Actor, JobStatus, Store
+from api.store.database import now
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +64,28 @@ class Served:
             )
             answer.raise_for_status()
             return str(answer.json()["id"])
+
+    def advise(self) -> list[str]:
+        """Put the plan forward once more, as a new one; return what waits for a decision.
+
+        What earlier tests decided on is of other plans, so that each test has its own.
+        """
+        settings = ServiceSettings(data_dir=self.folder)
+        store = Store(settings.url, self.folder)
+        try:
+            (tenant,) = store.tenants()
+            mine, me = store.of(tenant.id), Actor("test")
+            first = mine.jobs.get(self.plan)
+            document = mine.jobs.document(self.plan).text
+            job = mine.jobs.add("plan", first.request, me, snapshot=first.snapshot)
+            mine.jobs.start(job.id)
+            mine.jobs.finish(job.id, JobStatus.succeeded, document=document, result=first.result)
+            bought = json.loads(document)["purchases"]
+            until = now() + timedelta(days=30)
+            rows = mine.recommendations.put_forward(job.id, str(first.snapshot), bought, until, me)
+            return [row.id for row in rows]
+        finally:
+            store.close()
 
     def planned(self, snapshot: str) -> str:
         """Plan a snapshot, wait for it, and put it forward."""

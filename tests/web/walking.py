@@ -25,4 +25,4 @@ def asked(seen: Any, **fields: str) -> None:
     before = seen.page.url
     seen.page.click("button[name=ask]")
     seen.page.wait_for_function("before => location.href !== before", arg=before)
-    seen.page.wait_for_selector("#why", timeout=60_000)
+    seen.page.wait_for_selector("#answer", timeout=60_000)

@@ -130,6 +130,7 @@ def _decide(visit: Visit, name: str, state: AdviceState, **more: Any) -> Respons
 def _again(
     visit: Visit, row: Recommendation, status: int, *, wrong: str = "", conflict: str = ""
 ) -> Response:
+    visit.tables.path = f"/recommendations/{row.id}"  # not that of the form
     shown = _shown(visit, row) | {
         "wrong": wrong,
         "conflict": conflict,

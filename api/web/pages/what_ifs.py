@@ -20,6 +20,7 @@ from optimizer.planning.whatif import parse_edits
 from optimizer.reporting.document import Column, Kind, Row, Table
 from optimizer.reporting.pages.difference import (
     difference_tables,
+    figure_tables,
     headline,
     money,
     relaxation_table,
@@ -96,7 +97,9 @@ def answer(visit: Visiting, job: str) -> Mapping[str, Any]:
 
 def _answered(visit: Visit, job: Job) -> dict[str, Any]:
     """What of the answer is there: its tables, and its sentences."""
-    nothing: dict[str, Any] = {"headline": "", "sentences": [], "notes": [], "answers": []}
+    nothing: dict[str, Any] = {
+        "headline": "", "sentences": [], "notes": [], "answers": [], "pairs": [],
+    }  # fmt: skip
     if not visit.mine.jobs.has_document(job.id):
         return nothing
     document = visit.document(job.id)
@@ -110,6 +113,7 @@ def _answered(visit: Visit, job: Job) -> dict[str, Any]:
         "sentences": document["explanation"][1:],
         "notes": document["notes"],
         "answers": [visit.table(table, currency) for table in difference_tables(document)],
+        "pairs": [visit.table(table, currency) for table in figure_tables(document)],
     }
 
 
@@ -138,6 +142,7 @@ def _refused(visit: Visit, plan: str, form: Form) -> Response:
     if not form.edits and not form.wrong:
         form.wrong[""] = ["nothing is otherwise. To mend it: fill in at least one field"]
     bases = _bases(visit.mine)
+    visit.tables.query = {"plan": plan, **form.values}
     try:
         shown = _form(visit, plan, form, bases)
     except NotFound:

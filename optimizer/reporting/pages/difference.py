@@ -236,14 +236,16 @@ def relaxation_table(document: Document) -> Table:
 
 
 def difference_tables(document: Document) -> list[Table]:
-    """All tables of an answer, in the order of reading."""
-    tables = [
-        purchase_table(document),
-        commitment_table(document),
+    """What is done otherwise, in the order of reading: purchases, holdings, spot, routes."""
+    held = commitment_table(document)
+    return [purchase_table(document), *([held] if held else []), *amount_tables(document)]
+
+
+def figure_tables(document: Document) -> list[Table]:
+    """What that costs, and why."""
+    return [
         cause_table(document),
-        effect_table(document),
         figure_table(document),
+        effect_table(document),
         share_table(document),
     ]
-    found = [table for table in tables if table is not None]
-    return [*found[:-2], *amount_tables(document), *found[-2:]]
