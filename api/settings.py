@@ -131,6 +131,21 @@ class ServiceSettings(BaseSettings):
         default=None,
         description="TOML file of the sources that tenants may pull from; default: none",
     )
+    destinations: Path | None = Field(
+        default=None,
+        description="TOML file of the destinations that tenants may have reports delivered to; "
+        "default: none",
+    )
+    delivery_tries: int = Field(
+        default=8, ge=1, le=50, description="tries of a delivery before it has failed"
+    )
+    delivery_pause_seconds: float = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="wait after the first try that failed; four times as long after each other "
+        "one, four hours at most",
+    )
     oidc_issuer: str | None = Field(
         default=None,
         description="issuer of the tokens that are accepted beside API keys (extra oidc)",

@@ -17,9 +17,11 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from api.access import derived, service_secret
+from api.deliveries import TRIES
 from api.http import (
     backtests,
     comparisons,
+    deliveries,
     health,
     keys,
     kpis,
@@ -27,6 +29,7 @@ from api.http import (
     problems,
     pulls,
     recommendations,
+    reports,
     schedules,
     shapes,
     snapshots,
@@ -52,6 +55,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     what_ifs.router,
     what_ifs.sweeps,
     backtests.router,
+    reports.router,
+    deliveries.router,
+    deliveries.destinations,
     schedules.router,
     recommendations.router,
     kpis.router,
@@ -83,6 +89,7 @@ def create_app(
     app = _with_routes(life)
     registry = CollectorRegistry()
     registry.register(_Jobs(store))
+    registry.register(TRIES)
     app.state.settings, app.state.store, app.state.runner = settings, store, runner
     app.state.secret, app.state.page_secret = secret, derived(secret, "page token")
     app.state.gate = Gate(store, settings, secret)

@@ -19,7 +19,6 @@ from starlette.concurrency import run_in_threadpool
 
 from api.access import SCOPES
 from api.http.gate import Gate
-from api.http.problems import ProblemError
 from api.web.session import Session, over
 from api.web.trust import read_form, refuse_strangers
 from api.web.visit import Visit
@@ -125,13 +124,7 @@ class PageRoute(APIRoute):
                 cookies = request.app.state.web.cookies
                 refuse_strangers(request, cookies)
                 visit.form = await read_form(request, cookies.token(visit.session.id))
-            if not visit.may(scope):
-                raise ProblemError(
-                    "forbidden",
-                    f"this needs {scope}, which {visit.caller.name} ({visit.caller.role}) does "
-                    f"not have. To mend it: sign in with a key of the role {SCOPES[scope]} with "
-                    "that scope",
-                )
+            visit.need(scope)
             return await handler(request)
 
         return run

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from api.http.kpis import FORMULAE
-from api.web.values import shown
 from optimizer.reporting.document import Kind
+from optimizer.reporting.render.values import shown
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -11,19 +13,21 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.types import Scope
 
 from api.http.problems import PROBLEMS
 from api.settings import ServiceSettings
+from api.store.database import now
 from api.web import signin, static, theme
 from api.web.base import Entry, Pages
 from api.web.headers import HEADERS
 from api.web.session import Cookies
 from api.web.theme import COOKIE, THEMES
 from api.web.trust import field
-from api.web.values import shown
 from api.web.visit import Visit
 from optimizer.reporting.document import Kind
+from optimizer.reporting.render.values import shown
 
 
 class Site:
@@ -50,7 +54,8 @@ class Site:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self.environment.globals.update(static=static.url, show=show)
+        self.environment.globals.update(static=static.url, show=show, age=age)
+        self.environment.filters["soft"] = soft
 
     def render(self, visit: Visit, template: str, shown: Mapping[str, Any]) -> HTMLResponse:
         """Return a page of a visitor."""
@@ -113,6 +118,24 @@ class Site:
             "csrf": field(token),
             "csrf_token": token,
         }
+
+
+def soft(text: str) -> Markup:
+    """Let a long name break behind its slashes and underscores."""
+    if len(text) < 16:
+        return Markup("{}").format(text)
+    parts = re.split(r"(?<=[/_])(?=[^/_])", text)
+    return Markup("<wbr>").join(parts)
+
+
+def age(moment: datetime) -> str:
+    """Say how long ago a moment was."""
+    hours = int((now() - moment).total_seconds() // 3600)
+    if hours < 0:
+        return "ahead of now"
+    if hours < 48:
+        return f"{hours} hour{'s' if hours != 1 else ''} old"
+    return f"{hours // 24} days old"
 
 
 def show(value: Any, kind: str, currency: str = "USD") -> str:

@@ -19,8 +19,8 @@ from markupsafe import Markup, escape
 
 from api.http.csvs import csv_response
 from api.http.problems import ProblemError
-from api.web.values import RIGHT, shown
 from optimizer.reporting.document import Column, Kind, Row, Table, Value
+from optimizer.reporting.render.values import RIGHT, shown
 
 SHOWN_ROWS = 100
 PERIODS = {"hour": 1, "month": 730, "year": 8760}  # hours; a month is 730 for display only
@@ -83,6 +83,12 @@ class TableView:
     def name(self) -> str:
         """The table's name."""
         return self.table.name
+
+    @property
+    def header(self) -> int:
+        """The column that names a row: the first that is no label."""
+        kinds = [column.kind for column in self.table.columns]
+        return next((n for n, kind in enumerate(kinds) if kind != Kind.state), 0)
 
     @property
     def left_out(self) -> int:

@@ -13,9 +13,10 @@ from urllib.parse import urlencode
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse
 
-from api.access import Caller
+from api.access import SCOPES, Caller
+from api.http.problems import ProblemError
 from api.settings import ServiceSettings
-from api.store import Actor, JobStatus, TenantStore
+from api.store import Actor, JobStatus, NotFound, TenantStore
 from api.store.database import now
 from api.store.kept import Recent
 from api.store.models import Job, Snapshot
@@ -67,6 +68,21 @@ class Visit:
         """Whether the visitor may do what a scope stands for."""
         return self.caller.may(scope)
 
+    def need(self, scope: str) -> None:
+        """Refuse a visitor who may not do what a scope stands for.
+
+        Raises
+        ------
+        ProblemError
+            If they may not.
+        """
+        if not self.may(scope):
+            raise ProblemError(
+                "forbidden",
+                f"this needs {scope}, which {self.caller.name} ({self.caller.role}) does not "
+                f"have. To mend it: sign in with a key of the role {SCOPES[scope]} with that scope",
+            )
+
     def document(self, job: str) -> dict[str, Any]:
         """Return the answer of a job, parsed; it is shared: do not change it.
 
@@ -91,6 +107,15 @@ class Visit:
         """The snapshot that came last."""
         found = self.mine.snapshots.page(1)
         return found[0] if found else None
+
+    def snapshot(self, name: str | None) -> Snapshot | None:
+        """The snapshot of a name; ``None`` if there is none, or it may not be seen."""
+        if name is None or not self.may("snapshots:read"):
+            return None
+        try:
+            return self.mine.snapshots.get(name)
+        except NotFound:
+            return None
 
     def stale(self, snapshot: Snapshot | None) -> bool:
         """Whether the data are older than what may be recommended of them."""

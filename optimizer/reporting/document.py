@@ -48,6 +48,7 @@ class Column:
 
     ``formula`` says how a value is made, and is shown where a pointer rests on the heading;
     ``unit`` is that of a quantity, a rate or a whole number (``GPU-hours``, ``1,000 requests``).
+    ``heat`` shades the cells of a share by their value, which stands there all the same.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Column:
     kind: Kind = Kind.text
     unit: str = ""
     formula: str = ""
+    heat: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,22 @@
 """The pages, a module for each; to add one, name it here (docs/pages.md)."""
 
 from api.web.base import Pages
-from api.web.pages import overview, recommendations, routes, what_ifs
+from api.web.pages import (
+    commitments,
+    jobs,
+    overview,
+    plans,
+    recommendations,
+    routes,
+    what_ifs,
+)
 
 MODULES: tuple[Pages, ...] = (
     overview.pages,
+    plans.pages,
     recommendations.pages,
     what_ifs.pages,
     routes.pages,
+    commitments.pages,
+    jobs.pages,
 )

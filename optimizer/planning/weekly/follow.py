@@ -105,7 +105,7 @@ def _of_recommendation(catalogue: Catalogue, row: Document, weeks: Weeks) -> Fol
         wanted=Decimal(str(content["quantity"])),
         state=str(row["state"]),
         commitments=names,
-        predicted=predicted_in_week(catalogue, content, content.get("horizon_end"), weeks),
+        predicted=predicted_in_week(catalogue, content, None, weeks),
         realised=None,
         reason=str(row.get("reason") or ""),
     )

@@ -60,8 +60,7 @@ def hours_of(usage: UsageLines, start: int, end: int) -> UsageLines:
 
 def seen(usage: UsageLines) -> Flags:
     """Return, of each hour, whether any line has a row in it; shape (T,)."""
-    flags: Flags = usage.present.any(axis=0)
-    return flags
+    return np.asarray(usage.present.any(axis=0), dtype=np.bool_)
 
 
 def at_hours(usage: UsageLines, first_hour: int) -> UsageLines:
@@ -104,7 +103,7 @@ def _share(part: Floats, whole: Floats) -> Floats:
     """The share of a line's week, at most 1; shape (L,)."""
     total = whole.sum(axis=1)
     share = np.divide(part.sum(axis=1), total, out=np.zeros(len(total)), where=total > 0)
-    return np.minimum(share, 1.0)
+    return np.asarray(np.minimum(share, 1.0), dtype=np.float64)
 
 
 def _changed(usage: UsageLines, other: UsageLines, mixed: Mixed) -> UsageLines:

@@ -9,12 +9,14 @@ from optimizer.reporting.document import Document
 from optimizer.reporting.render.fragments import environment, stylesheet
 from optimizer.reporting.render.views import Look, Notes, page_view
 
+_STANDING = ("Week", "As of")  # facts that stand under the title too
+
 
 def html_page(document: Document) -> str:
     """Return a report as a page that asks for nothing else; every formula is a footnote."""
     look = Look(document.currency, notes=Notes("n"))
     page = page_view(document, look)
     page["css"] = Markup(stylesheet())  # noqa: S704, our own file
-    standing = [fact for name, fact in document.facts.items() if name in ("As of", "Week")]
+    standing = [f"{n.lower()} {fact}" for n, fact in document.facts.items() if n in _STANDING]
     page["standing"] = " · ".join(standing)
     return environment().get_template("report.html").render(page=page)

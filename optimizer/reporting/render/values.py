@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from optimizer.reporting.document import Figure, Kind, Value
 
-NOTHING = "n/a"
+NOTHING = "–"
 MINUS = "\u2212"
 
 # Symbols that stand for one currency alone; others are written by their ISO 4217 code.
@@ -88,8 +88,8 @@ def change_shown(figure: Figure, currency: str) -> str:
 def judged(figure: Figure) -> str:
     """Return ``better``, ``worse``, ``changed`` or ``same``: what the change means."""
     change = change_of(figure)
-    if not change:
-        return "same"
+    if not change or not any(digit in "123456789" for digit in change_shown(figure, "USD")):
+        return "same"  # what rounds to nothing is no news
     if figure.better == "neither":
         return "changed"
     return "better" if (change > 0) == (figure.better == "up") else "worse"

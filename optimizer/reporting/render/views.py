@@ -7,9 +7,10 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from optimizer.reporting.document import Block as AnyBlock
 from optimizer.reporting.document import (
@@ -43,7 +44,9 @@ _FEWEST_STACKED = 4  # columns
 _WORDS = {"warning": "Note:", "bad": "Attention:"}
 _NARROW = frozenset({Kind.day, Kind.moment, Kind.state})
 _NUMBER = re.compile(r"\d+")
+_JOINTS = re.compile(r"([/_])(?=[^\s/_])")
 _MOST_SOURCES = 6
+_SHADES = 5  # classes h0 to h5 of the style sheet
 
 
 @dataclass
@@ -140,12 +143,12 @@ def figures_view(figures: Figures, look: Look) -> View:
 
 
 def _figure(figure: Figure, notes: Notes, currency: str) -> View:
-    value = shown(figure.value, figure.kind, currency)
+    value = "n/a" if figure.value is None else shown(figure.value, figure.kind, currency)
     change = change_of(figure) or 0
     return {
         "title": figure.title,
         "value": value,
-        "unit": figure.unit if value != NOTHING else "",
+        "unit": figure.unit if figure.value is not None else "",
         "before": shown(figure.before, figure.kind, currency),
         "change": change_shown(figure, currency),
         "arrow": "▲" if change > 0 else "▼" if change < 0 else "=",
@@ -204,12 +207,19 @@ def _cell(table: Table, column: Column, row: Row, value: Value, look: Look) -> V
     css = "r" if column.kind in RIGHT else "w" if column.kind in _NARROW else "t"
     if text == NOTHING:
         css += " na"
+    elif column.heat and isinstance(value, int | float | Decimal):
+        css += f" h{min(_SHADES, max(0, int(float(value) * _SHADES)))}"
     return {
-        "text": text,
+        "text": broken(text) if column.kind is Kind.text else text,
         "cls": css,
         "state": column.kind is Kind.state and bool(text) and text != NOTHING,
         "link": look.link(table, column, row.key, value) if look.link is not None else "",
     }
+
+
+def broken(text: str) -> Markup:
+    """Text whose paths and names may be broken behind a slash or an underscore."""
+    return Markup(_JOINTS.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704, escaped before
 
 
 def _sources(table: Table) -> str:
