@@ -18,15 +18,14 @@ from api.store.models import Recommendation
 from api.web.base import Pages
 from api.web.visit import Visit, Visiting
 from optimizer.planning.predicted import predicted_saving
-from optimizer.planning.reversal import reversal_of
 from optimizer.reporting.pages.advice import (
     advice_table,
     break_even_of,
     cover_table,
     history_table,
-    hourly_of,
     measure_of,
     realised_table,
+    way_out_of,
 )
 from optimizer.reporting.pages.difference import money
 
@@ -41,7 +40,7 @@ _LONGEST_REASON = 1_000
     title="Recommendations",
     scope="recommendations:read",
     template="recommendations.html",
-    nav=20,
+    nav=25,
 )
 def every(visit: Visiting) -> Mapping[str, Any]:
     """List them by state; without one, those that wait for a decision."""
@@ -162,7 +161,7 @@ def _shown(visit: Visit, row: Recommendation) -> dict[str, Any]:
         "measure": measure_of(content),
         "predicted": predicted,
         "break_even": break_even_of(content),
-        "reversal": reversal_of(content["law"], hourly_of(content)),
+        "out": way_out_of(content),
         "tables_shown": tables,
         "open": open_,
         "may_decide": visit.may("recommendations:decide"),

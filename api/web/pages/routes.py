@@ -11,6 +11,7 @@ from fastapi import Response
 from api.export import Target, exported
 from api.http.problems import ProblemError
 from api.store import Job, JobStatus, NotFound
+from api.web.ask import ask
 from api.web.base import Pages
 from api.web.visit import Visit, Visiting
 from optimizer.reporting.pages.routing import (
@@ -36,7 +37,7 @@ _FILES = {
 _GATEWAY, _PORT = "inference", 8000
 
 
-@pages.page("/routes", title="Routes", scope="plans:read", template="routes.html", nav=40)
+@pages.page("/routes", title="Routes", scope="plans:read", template="routes.html", nav=50)
 def routes(visit: Visiting) -> Mapping[str, Any]:
     """The routes of a plan; without one, of the newest that routes something."""
     routed = _routed(visit)
@@ -102,10 +103,7 @@ def with_hours(visit: Visiting, plan: str) -> Response:
     job = visit.mine.jobs.get(plan, "plan")
     visit.mine.jobs.document(plan)
     request = {**job.request, "detail": True, "start": plan, "put_forward_days": None}
-    again = visit.mine.jobs.add(
-        "plan", request, visit.actor, snapshot=job.snapshot, most=visit.settings.max_queued
-    )
-    visit.runner.submit(visit.mine.tenant, again.id)
+    again = ask(visit, "plan", request, job.snapshot)
     return visit.go(f"/jobs/{again.id}", "The plan is made again, with its hours.")
 
 

@@ -11,6 +11,7 @@ from fastapi import Response
 
 from api.http.what_ifs import prepare_what_if
 from api.store import Job, JobStatus, NotFound, TenantStore
+from api.web.ask import ask as ask_job
 from api.web.base import Pages
 from api.web.choices import choices_of
 from api.web.visit import Visit, Visiting
@@ -62,14 +63,7 @@ def ask(visit: Visiting) -> Response:
         return _refused(visit, plan, form)
     asked = WhatIfRequest.model_validate({"plan": plan, "edits": form.edits})
     prepared = prepare_what_if(visit.request, visit.mine, asked)
-    job = visit.mine.jobs.add(
-        "what_if",
-        prepared.request,
-        visit.actor,
-        snapshot=prepared.snapshot,
-        most=visit.settings.max_queued,
-    )
-    visit.runner.submit(visit.mine.tenant, job.id)
+    job = ask_job(visit, "what_if", dict(prepared.request), prepared.snapshot)
     return visit.go(f"/what-if/{job.id}")
 
 

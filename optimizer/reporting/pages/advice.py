@@ -8,8 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from optimizer.billing.terms import WayOut, way_out
 from optimizer.planning.predicted import Predicted, predicted_saving
-from optimizer.planning.reversal import reversal_of
 from optimizer.reporting.document import Column, Kind, Row, Table, Value
 from optimizer.reporting.pages.difference import money
 
@@ -65,7 +65,7 @@ def advice_table(rows: Iterable[Advice], document_of: Callable[[str], Document])
             (money(content["cost"]) or Decimal(0)) * per_month,
             saving,
             break_even_of(content),
-            reversal_of(content["law"], hourly_of(content)).state,
+            way_out_of(content).answer,
             row["expires_at"] if row["state"] in ("active", "accepted") else None,
         )
         source = f"purchases.{row['offer']} of {row['plan']}"
@@ -88,9 +88,9 @@ def measure_of(content: Document) -> str:
     return "$/hour" if content["measure"] == "money" else "units"
 
 
-def hourly_of(content: Document) -> Decimal:
-    """What a purchase of money commits to in an hour; 0 for units."""
-    return Decimal(str(content["quantity"])) if content["measure"] == "money" else Decimal(0)
+def way_out_of(content: Document) -> WayOut:
+    """Whether a purchase can be undone, and how."""
+    return way_out(content["law"], Decimal(str(content["quantity"])))
 
 
 def break_even_of(content: Document) -> float | None:
