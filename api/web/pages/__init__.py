@@ -9,6 +9,7 @@ from api.web.pages import (
     plans,
     recommendations,
     routes,
+    usage,
     what_ifs,
 )
 
@@ -18,6 +19,7 @@ MODULES: tuple[Pages, ...] = (
     recommendations.pages,
     what_ifs.pages,
     routes.pages,
+    usage.pages,
     commitments.pages,
     jobs.pages,
 )
