@@ -64,9 +64,7 @@ def usage(visit: Visiting) -> Mapping[str, Any] | Response:
         by = [_preferred(spend)]
     shown["by"] = [*by, ""][:2]
     # What is asked of all values needs all of them; else the largest, and the rest as one row.
-    everything = any(
-        visit.query.get(key) for key in ("spend.q", "spend.sort", "spend.all", "csv")
-    )
+    everything = any(visit.query.get(key) for key in ("spend.q", "spend.sort", "spend.all", "csv"))
     try:
         table = spend_table(
             spend,
