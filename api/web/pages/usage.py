@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from fastapi import Response
 
 from api.store import Snapshot
+from api.store.kept import Recent
 from api.web.base import Pages
 from api.web.spends import spend_of_snapshot
 from api.web.visit import Visit, Visiting
@@ -33,7 +34,19 @@ RULES = {
 }
 UNUSED = {Unused.apart: "a group of its own", Unused.share: "shared by what was used"}
 _TOP, _BARS, _SNAPSHOTS = 50, 10, 50
+_TABLES: Recent[Table] = Recent(50_000)  # rows
 _PREFERRED = ("tag_team", "tag_project", "tag_purpose", "account", "meter")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a table of costs is of."""
+
+    by: tuple[str, ...]
+    window: str
+    rule: str
+    unused: str
+    top: int | None
 
 
 @dataclass(frozen=True)
@@ -66,14 +79,10 @@ def usage(visit: Visiting) -> Mapping[str, Any] | Response:
     # What is asked of all values needs all of them; else the largest, and the rest as one row.
     everything = any(visit.query.get(key) for key in ("spend.q", "spend.sort", "spend.all", "csv"))
     try:
-        table = spend_table(
-            spend,
-            by=by,
-            window=shown["window"],
-            rule=shown["rule"],
-            unused=shown["unused"],
-            top=None if everything else _TOP,
+        asked = _Asked(
+            tuple(by), shown["window"], shown["rule"], shown["unused"], None if everything else _TOP
         )
+        table = _table(visit, snapshot.id, spend, asked)
     except (UsageError, DataError) as error:
         response: Response = visit.request.app.state.web.render(
             visit, "usage.html", {"title": "Usage", **shown, "wrong": str(error)}
@@ -87,6 +96,23 @@ def usage(visit: Visiting) -> Mapping[str, Any] | Response:
         "bars": bars,
         "summary": _summary(bars, by),
     }
+
+
+def _table(visit: Visit, snapshot: str, spend: Spend, asked: _Asked) -> Table:
+    """The table, kept: a snapshot never changes, and neither do its costs."""
+    name = (visit.mine.tenant, snapshot, asked)
+    found = _TABLES.get(name)
+    if found is None:
+        found = spend_table(
+            spend,
+            by=asked.by,
+            window=asked.window,
+            rule=asked.rule,
+            unused=asked.unused,
+            top=asked.top,
+        )
+        _TABLES.put(name, found, len(found.rows))
+    return found
 
 
 def _form(visit: Visit, snapshot: Snapshot, snapshots: Sequence[Snapshot]) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Response
+from pydantic import ValidationError
 
+from api.http.problems import ProblemError
 from api.http.what_ifs import prepare_what_if
 from api.store import Job, JobStatus, NotFound, TenantStore
 from api.web.ask import ask as ask_job
@@ -61,8 +63,14 @@ def ask(visit: Visiting) -> Response:
         return visit.go("/what-if", query=query)
     if not form.right:
         return _refused(visit, plan, form)
-    asked = WhatIfRequest.model_validate({"plan": plan, "edits": form.edits})
-    prepared = prepare_what_if(visit.request, visit.mine, asked)
+    try:
+        asked = WhatIfRequest.model_validate({"plan": plan, "edits": form.edits})
+        prepared = prepare_what_if(visit.request, visit.mine, asked)
+    except (ValidationError, ProblemError):
+        form.wrong[""] = [
+            "the plan is not there, has not ended or is infeasible. To mend it: choose another"
+        ]
+        return _refused(visit, plan, form)
     job = ask_job(visit, "what_if", dict(prepared.request), prepared.snapshot)
     return visit.go(f"/what-if/{job.id}")
 
@@ -140,7 +148,6 @@ def _refused(visit: Visit, plan: str, form: Form) -> Response:
     try:
         shown = _form(visit, plan, form, bases)
     except NotFound:
-        form.wrong[""] = ["the plan is not there. To mend it: choose another"]
         shown = _form(visit, "", form, bases)
     shown |= {"title": "What if", "questions": visit.table(_questions(visit.mine), links=_LINKS)}
     response: Response = visit.request.app.state.web.render(visit, "what_if.html", shown)
