@@ -18,12 +18,12 @@ from api.store.models import Recommendation
 from api.web.base import Pages
 from api.web.visit import Visit, Visiting
 from optimizer.planning.predicted import predicted_saving
+from optimizer.reporting import plan_tables
 from optimizer.reporting.pages.advice import (
     advice_table,
     break_even_of,
     cover_table,
     history_table,
-    measure_of,
     realised_table,
     way_out_of,
 )
@@ -64,7 +64,12 @@ def every(visit: Visiting) -> Mapping[str, Any]:
             ("all", sum(counts.values())),
         ],
         "advice": visit.table(
-            table, currency, links={"offer": lambda row: f"/recommendations/{row.key}"}
+            table,
+            currency,
+            links={
+                "offer": lambda row: f"/recommendations/{row.key}",
+                "quantity": plan_tables.exact_amount,
+            },
         ),
         "currency": currency,
         "saving": sum(
@@ -158,7 +163,8 @@ def _shown(visit: Visit, row: Recommendation) -> dict[str, Any]:
         "row": row,
         "content": content,
         "currency": currency,
-        "measure": measure_of(content),
+        "amount": plan_tables.exact(content["quantity"]),
+        "unit": plan_tables.unit_of(content),
         "predicted": predicted,
         "break_even": break_even_of(content),
         "out": way_out_of(content),

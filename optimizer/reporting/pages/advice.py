@@ -12,6 +12,7 @@ from optimizer.billing.terms import WayOut, way_out
 from optimizer.planning.predicted import Predicted, predicted_saving
 from optimizer.reporting.document import Column, Kind, Row, Table, Value
 from optimizer.reporting.pages.difference import money
+from optimizer.reporting.plan_tables import unit_of
 
 Advice = Mapping[str, Any]
 Document = Mapping[str, Any]
@@ -60,7 +61,7 @@ def advice_table(rows: Iterable[Advice], document_of: Callable[[str], Document])
             row["offer"],
             str(row["state"]),
             content["quantity"],
-            measure_of(content),
+            unit_of(content),
             money(content["upfront"]),
             (money(content["cost"]) or Decimal(0)) * per_month,
             saving,
@@ -81,11 +82,6 @@ def advice_table(rows: Iterable[Advice], document_of: Callable[[str], Document])
 
 def _rank(saving: Value) -> tuple[bool, Decimal]:
     return (saving is None, -saving if isinstance(saving, Decimal) else Decimal(0))
-
-
-def measure_of(content: Document) -> str:
-    """What the amount of a purchase is of."""
-    return "$/hour" if content["measure"] == "money" else "units"
 
 
 def way_out_of(content: Document) -> WayOut:
