@@ -41,11 +41,10 @@ View = dict[str, Any]
 Draw = Callable[[Chart, bool], str]
 
 MOST_STACKED = 60  # rows that a phone shows one under the other; longer tables scroll
-_FEWEST_STACKED = 4  # columns
 _WORDS = {"warning": "Note:", "bad": "Attention:"}
 _NARROW = frozenset({Kind.day, Kind.moment, Kind.state})
 _NUMBER = re.compile(r"\d+")
-_JOINTS = re.compile(r"([/])(?=[^\s/])")
+_JOINTS = re.compile(r"(/)(?=[^\s/]{2})")
 _MOST_SOURCES = 6
 _SHADES = 5  # classes h0 to h5 of the style sheet
 
@@ -165,7 +164,7 @@ def _figure(figure: Figure, notes: Notes, currency: str) -> View:
 def table_view(table: Table, look: Look, *, heading: bool = True) -> View:
     """A table: its columns, its rows as texts, and where they come from."""
     notes = look.notes or Notes(f"n-{_id(table.name)}")
-    stack = len(table.rows) <= MOST_STACKED and len(table.columns) >= _FEWEST_STACKED
+    stack = table.stack and len(table.rows) <= MOST_STACKED
     columns = [
         {
             "title": column.title,
@@ -228,13 +227,15 @@ def broken(text: str) -> Markup:
 
 def _sources(table: Table) -> str:
     """Where the rows are from, each kind of place once: ``purchases[0]`` … as one."""
-    kinds: dict[str, None] = {}
+    kinds: dict[str, dict[str, None]] = {}
     for row in table.rows:
-        if row.source:
-            kinds.setdefault(_NUMBER.sub("…", row.source))
-    if not kinds or len(kinds) > _MOST_SOURCES:
-        return "each row names its own where a pointer rests on it" if kinds else ""
-    return " · ".join(kinds)
+        of, found, places = _NUMBER.sub("…", row.source).partition(": ")
+        kinds.setdefault(of, {}).update(dict.fromkeys(places.split(", ") if found else ()))
+    kinds.pop("", None)
+    if sum(map(len, kinds.values())) + len(kinds) > _MOST_SOURCES:
+        return "each row names its own where a pointer rests on it"
+    told = (f"{of}: {', '.join(places)}" if places else of for of, places in kinds.items())
+    return " · ".join(told)
 
 
 def chart_view(chart: Chart, look: Look, *, heading: bool = True) -> View:

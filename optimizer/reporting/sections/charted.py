@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from optimizer.billing import bill_case
+from optimizer.billing import Bill, bill_case
+from optimizer.billing.bill import exact
 from optimizer.billing.kpis import waterfalls
 from optimizer.errors import MissingPrice
 from optimizer.planning.hourly import history_hours, horizon_hours
-from optimizer.planning.weekly import Weekly
-from optimizer.planning.weeks import weekly_bills
+from optimizer.planning.weekly import WEEK, Weekly
 from optimizer.reporting.charts import (
     coverage_chart,
     demand_chart,
@@ -21,7 +22,9 @@ from optimizer.reporting.charts import (
 )
 from optimizer.reporting.document import Block, Chart, Section
 from optimizer.reporting.sections.words import Document
-from optimizer.tables import Case
+from optimizer.tables import Case, format_hour
+
+MOST_WEEKS = 53
 
 
 def with_blocks(section: Section, blocks: Sequence[Block]) -> Section:
@@ -37,10 +40,26 @@ def week_charts(case: Case, week: Weekly) -> list[Chart]:
     found = waterfalls(week.week.bill)
     charts = [waterfall_chart(found, currency)] if found and not week.week.empty else []
     try:
-        rows = weekly_bills(bill_case(case), week.weeks.end)
+        rows = _bills(bill_case(case), week.weeks.end)
     except MissingPrice:  # of older usage; the week itself has its prices
         rows = []
     return [*charts, weekly_bill_chart(rows, currency)] if len(rows) > 1 else charts
+
+
+def _bills(bill: Bill, end: int) -> list[dict[str, Any]]:
+    """The bill of each whole week that ends with the report's, or weeks before it."""
+    rows: list[dict[str, Any]] = []
+    start = end - WEEK
+    while start >= bill.first_hour and start + WEEK <= bill.first_hour + bill.hours:
+        at = slice(start - bill.first_hour, start - bill.first_hour + WEEK)
+        parts = {
+            "on_demand": exact(float(bill.on_demand_by_hour[at].sum())),
+            "spot": exact(float(bill.spot_by_hour[at].sum())),
+            "commitment_cost": exact(float(bill.commitment_by_hour[at].sum())),
+        }
+        rows.insert(0, {"week": format_hour(start)[:10], "hours": WEEK, **parts})
+        start -= WEEK
+    return rows[-MOST_WEEKS:]
 
 
 def plan_charts(plan: Document) -> list[Chart]:

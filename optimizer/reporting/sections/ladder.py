@@ -16,14 +16,16 @@ MOST = 40
 def ladder_section(plan: Document) -> Section:
     """The calendar of purchases, and what is still owed month by month."""
     currency = plan["currency"]
-    columns = (
+    later = any(row["action"] == "buy_later" for row in plan.get("ladder", []))
+    columns = [
         Column("day", "Day", Kind.day),
         Column("event", "What", Kind.state),
         Column("name", "Offer or commitment"),
         Column("amount", "Amount"),
-        Column("odds", "Odds", Kind.share, formula="share of the futures in which it is bought"),
-        Column("trigger", "If"),
-    )
+    ]
+    if later:
+        odds = "share of the futures in which it is bought"
+        columns += [Column("odds", "Odds", Kind.share, formula=odds), Column("trigger", "If")]
     rows: list[Row] = []
     bought = [row for row in plan.get("ladder", []) if row["action"] == "buy"]
     if bought:
@@ -34,18 +36,18 @@ def ladder_section(plan: Document) -> Section:
                 (
                     day_of(bought[0]["date"]), EVENTS["buy"],
                     f"the {count_of(len(bought), 'offer')} above", told, 1.0, "",
-                ),
+                )[: len(columns)],
                 key="now", source="plan: purchases",
             )
         )  # fmt: skip
     for index, row in enumerate(plan.get("ladder", [])):
         if row["action"] != "buy":
-            rows.append(_rung(row, index, currency))
+            rows.append(_rung(row, index, currency, len(columns)))
     left = len(rows) - MOST
     table = Table(
         "ladder",
-        "The next twelve months",
-        columns,
+        "Dates of the next twelve months",
+        tuple(columns),
         tuple(rows[:MOST]),
         rest=f"{count_of(left, 'more date')}: in the plan." if left > 0 else "",
         empty="Nothing is bought, and nothing that is held begins or ends in the next year.",
@@ -55,7 +57,7 @@ def ladder_section(plan: Document) -> Section:
     return Section("ladder", "Purchase ladder", (table, *charts))
 
 
-def _rung(row: Document, index: int, currency: str) -> Row:
+def _rung(row: Document, index: int, currency: str, count: int) -> Row:
     if "quantity" in row:
         amount = amount_text(row["quantity"], row["measure"], currency)
     else:
@@ -65,7 +67,7 @@ def _rung(row: Document, index: int, currency: str) -> Row:
         (
             day_of(row["date"]), EVENTS[row["action"]], row["name"], amount, row.get("odds"),
             _trigger(row, currency),
-        ),
+        )[:count],
         key=row["name"], source=f"plan: ladder[{index}]",
     )  # fmt: skip
 
