@@ -9,20 +9,24 @@ from decimal import Decimal
 from optimizer.planning.spend import (
     Compared,
     Group,
+    OverTime,
     Rule,
     Shared,
     Spend,
+    Spending,
     Unused,
     Window,
     compare_costs,
     kept_spend,
 )
 from optimizer.planning.spend.classes import TAG
+from optimizer.planning.spend.windows import DAY
 from optimizer.reporting.document import Column, Kind, Row, Table, Value
-from optimizer.tables import Case
+from optimizer.tables import Case, format_hour
 
 ZERO = Decimal(0)
 TOP = 12
+GROUPS = 6  # columns of a table over time
 WINDOW = "7d"
 
 MONEY = (
@@ -228,6 +232,43 @@ def _note(compared: Compared) -> str:
     elif compared.gone:
         told.append("the total before includes groups that cost nothing now")
     return "; ".join(told)
+
+
+def over_time_table(found: OverTime, most: int = GROUPS, name: str = "spend_over_time") -> Table:
+    """A row per step, a column per group: the dearest ones, the others together, the total."""
+    shown = found.courses[:most]
+    others = found.courses[most:]
+    whole = not any(hour % DAY for step in found.steps for hour in _ends(step))
+    moment = Kind.day if whole else Kind.moment
+    columns = [Column("start", "From", moment), Column("end", "Until", moment)]
+    taken = {"start", "end", "others", "total"}
+    for course in shown:
+        kind, values = course.key
+        text = " / ".join(
+            name_of(column, value, kind) for column, value in zip(found.by, values, strict=True)
+        )
+        own = text = text or ("all usage" if kind == "usage" else "unused")
+        while own in taken:
+            own += "_"
+        taken.add(own)
+        columns.append(Column(own, text, Kind.money))
+    if others:
+        columns.append(Column("others", f"{len(others)} others", Kind.money))
+    columns.append(Column("total", "Total", Kind.money, formula="the replayed bill of the step"))
+    rows = []
+    for place, step in enumerate(found.steps):
+        values_of: list[Value] = [format_hour(step.window.first), format_hour(step.window.last)]
+        values_of += [course.costs[place] for course in shown]
+        if others:
+            values_of.append(sum((course.costs[place] for course in others), ZERO))
+        values_of.append(step.total)
+        rows.append(Row(tuple(values_of), key=str(values_of[0]), source="usage"))
+    title = f"{title_of(found.by)} over time"
+    return Table(name, title, tuple(columns), tuple(rows))
+
+
+def _ends(step: Spending) -> tuple[int, int]:
+    return step.window.first, step.window.last
 
 
 def waterfall_table(compared: Compared, top: int | None) -> Table:

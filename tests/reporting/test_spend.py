@@ -168,6 +168,19 @@ def test_csv_has_every_row_and_no_formula(folder: Path) -> None:
     assert sum(Decimal(row["total"]) for row in rows) == 624_960
 
 
+def test_steps_have_a_column_for_each_team(folder: Path) -> None:
+    arguments = (str(folder), "--by", "tag_team", "--window", "14d", "--step", "1d", "--quiet")
+    rows = list(csv.DictReader(io.StringIO(run(*arguments, "--format", "csv").stdout)))
+    assert len(rows) == 14
+    assert {*NAMES[:1], "(untagged)", "(unused commitments)", "total"} <= set(rows[0])
+    own = [name for name in rows[0] if name not in ("start", "end", "total", "source")]
+    assert sum(Decimal(rows[3][name]) for name in own) == Decimal(rows[3]["total"]) == 89_280
+    page = run(*arguments)
+    assert "25 others" in page.stdout
+    document = json.loads(run(*arguments, "--json").stdout)
+    assert sum(Decimal(step["total"]) for step in document["steps"]) == Decimal(document["total"])
+
+
 def test_the_page_and_markdown(folder: Path) -> None:
     page = run(str(folder), "--by", "tag_team", "--top", "3", "--waterfall", "--quiet")
     assert page.exit_code == 0

@@ -21,6 +21,7 @@ from optimizer.planning.spend import (
     Spending,
     Unused,
     compare_costs,
+    costs_over_time,
     group_costs,
     parse_shared,
     parse_window,
@@ -275,3 +276,20 @@ def test_shared_rules_in_words(text: str, expected: Shared) -> None:
 def test_shared_rules_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="--shared"):
         parse_shared(text)
+
+
+def test_costs_over_time_add_up_in_each_step(spend: Spend) -> None:
+    found = costs_over_time(spend, ["tag_team"], "8h", "2h")
+    assert [step.total for step in found.steps] == [20, 20, 80, 80]
+    courses = {course.key: course.costs for course in found.courses}
+    assert courses["usage", ("b",)] == (0, 0, 45, 45)
+    assert courses["unused", (None,)] == (10, 10, 0, 0)
+    for place, step in enumerate(found.steps):
+        assert sum(course.costs[place] for course in found.courses) == step.total
+    assert [len(row["groups"]) for row in found.as_dict()] == [2, 2, 3, 3]
+    months = costs_over_time(spend, [], "8h", "month")
+    assert [step.total for step in months.steps] == [200]
+    assert [step.window.hours for step in costs_over_time(spend, [], "8h", "5h").steps] == [5, 3]
+    for step in ("1y", "", "0d"):
+        with pytest.raises(UsageError, match="is no step"):
+            costs_over_time(spend, [], "8h", step)
