@@ -13,7 +13,9 @@ from optimizer.reporting.document import Document, Prose, Section, Table
 from optimizer.reporting.layout import percent, section
 from optimizer.reporting.layout import table as make_table
 from optimizer.reporting.render.values import RIGHT, money, shown
-from optimizer.reporting.sections.spend import intent_section, rules_text, unit_costs_table
+from optimizer.reporting.sections.intent import intent_section
+from optimizer.reporting.sections.spend import rules_text
+from optimizer.reporting.sections.unit_costs import unit_costs_table
 from optimizer.reporting.spend_tables import (
     GROUPS,
     costs_table,

@@ -119,16 +119,16 @@ def costs_table(
         for column in MONEY
         if any(getattr(group, column[0]) for group in now.groups) or column[0] == "on_demand"
     ]
-    columns = [Column(_column_name(column), word_of(column)) for column in now.by]
+    columns = [Column(column, word_of(column)) for column in now.by]
     if not now.by:
         columns = [Column("group", "")]
-    columns += [Column(key, heading, Kind.money, formula=told) for key, heading, told in present]
     columns += [
         Column("total", "Total", Kind.money, formula="the sum of the parts: a share of the bill"),
         Column("share", "Share", Kind.share, formula="total ÷ the bill of the window"),
         Column("before", "Before", Kind.money, formula=f"total in {_before_words(compared)}"),
         Column("change", "Change", Kind.change, formula="total − before"),
     ]
+    columns += [Column(key, heading, Kind.money, formula=told) for key, heading, told in present]
     if waterfall:
         columns += [
             Column("list_price", "At list", Kind.money, formula="usage at list prices"),
@@ -160,10 +160,6 @@ def costs_table(
     )
 
 
-def _column_name(column: str) -> str:
-    return "share_of" if column == "share" else column
-
-
 def _row(compared: Compared, group: Group, keys: Sequence[str], *, waterfall: bool) -> Row:
     now = compared.now
     before = compared.cost_before(group)
@@ -172,8 +168,8 @@ def _row(compared: Compared, group: Group, keys: Sequence[str], *, waterfall: bo
         for column, value in zip(now.by, group.values, strict=True)
     ]
     values: list[Value] = [*(names or ["All usage" if group.kind == "usage" else "Unused"])]
+    values += _sums(group.total, before, now.total)
     values += [getattr(group, key) for key in keys]
-    values += _end(group.total, before, now.total)
     if waterfall:
         steps = group.steps
         listed = None if steps is None else steps.list_price
@@ -197,8 +193,8 @@ def _sum_row(
         befores = [compared.cost_before(group) or ZERO for group in groups]
         before = compared.past.total if whole else sum(befores, ZERO)
     values: list[Value] = [name, *[""] * (max(1, len(now.by)) - 1)]
+    values += _sums(total, before, now.total)
     values += [sum((getattr(group, key) for group in groups), ZERO) for key in keys]
-    values += _end(total, before, now.total)
     if waterfall:
         steps = [group.steps for group in groups if group.kind == "usage"]
         known = [step.list_price for step in steps if step is not None]
@@ -208,7 +204,7 @@ def _sum_row(
     return Row(tuple(values), key=name, emphasis=whole)
 
 
-def _end(total: Decimal, before: Decimal | None, bill: Decimal) -> list[Value]:
+def _sums(total: Decimal, before: Decimal | None, bill: Decimal) -> list[Value]:
     return [
         total,
         float(total / bill) if bill else None,

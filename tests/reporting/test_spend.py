@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from api.cli import app
 from optimizer.billing import bill_case
 from optimizer.planning.spend import Shared, spend_of
-from optimizer.reporting.document import Document, Figures, Prose, Table
+from optimizer.reporting.document import Chart, Document, Figures, Prose, Table
 from optimizer.reporting.render import html_page, markdown
 from optimizer.reporting.sections.spend import spend_sections, spend_table
 from optimizer.tables import Case, format_hour, parse_hour, read_case
@@ -107,8 +107,10 @@ def test_sections_are_the_bill_in_every_table(case: Case) -> None:
     parts = [each.name for each in steps.columns][1:-1]
     for row in range(len(steps.rows)):
         assert sum(column(steps, part)[row] for part in parts) == column(steps, "total")[row]
-    told = tables["unit_costs"]
-    assert "the table workloads" in column(told, "missing")[0]
+    told = [block.text for block in sections[1].blocks if isinstance(block, Prose)]
+    assert "per 1,000 requests and per 1M output tokens: the table workloads" in told[0]
+    (chart,) = (block for block in blocks if isinstance(block, Chart))
+    assert column(chart.table, "total") == [bill, bill]
     document = Document("x", "x", "EUR", "x", tuple(sections))
     page, text = html_page(document), markdown(document)
     assert "<script>alert(1)" not in page
