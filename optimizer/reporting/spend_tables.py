@@ -89,10 +89,10 @@ def word_of(column: str) -> str:
 
 def name_of(column: str, value: str | None, kind: str = "usage") -> str:
     """A value as it is shown; what is absent has a name."""
+    if kind == "unused":
+        return "(unused commitments)" if value is None else f"{value} (unused commitments)"
     if value is not None:
         return value
-    if kind == "unused":
-        return "(unused commitments)"
     return "(untagged)" if column.startswith(TAG) else f"(no {column})"
 
 

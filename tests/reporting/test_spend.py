@@ -92,6 +92,13 @@ def test_a_table_shows_the_largest_and_adds_the_others_up(case: Case) -> None:
     assert {"(untagged)", "(unused commitments)"} <= set(column(every, "tag_team"))
 
 
+def test_what_a_provider_left_unused_is_told_from_its_usage(case: Case) -> None:
+    table = spend_table(case, by=["provider", "tag_team"], window="7d", top=1)
+    assert table.rows[0].values[:2] == ("aws (unused commitments)", "(unused commitments)")
+    names = column(spend_table(case, by=["provider"], window="7d"), "provider")
+    assert names == ["aws (unused commitments)", "aws", "Total"]
+
+
 def test_sections_are_the_bill_in_every_table(case: Case) -> None:
     sections = spend_sections(case, "7d", shared=[Shared("")])
     assert [section.name for section in sections] == ["spend", "unit_costs", "intent"]
