@@ -56,7 +56,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
         usage=[
             {"hour": format_hour(AS_OF - 24 * day), "meter": "gpu", "quantity": 24 * (place + 1),
-             "grain": "day", "tag_team": team, "tag_stage": "explore" if place % 2 else "exploit"}
+             "grain": "day", "tag_team": team, "tag_stage": "explore" if place % 2 else "exploit",
+             "tag_run": f"run {day}"}
             for day in range(1, 15)
             for place, team in enumerate(teams)
         ],
@@ -116,6 +117,8 @@ def test_sections_are_the_bill_in_every_table(case: Case) -> None:
         assert sum(column(steps, part)[row] for part in parts) == column(steps, "total")[row]
     told = [block.text for block in sections[1].blocks if isinstance(block, Prose)]
     assert "per 1,000 requests and per 1M output tokens: the table workloads" in told[0]
+    units = tables["unit_costs"]
+    assert units.rows[0].values[:3] == ("All usage", "run", 44_640)  # 465 used × 24 × 4
     (chart,) = (block for block in blocks if isinstance(block, Chart))
     assert column(chart.table, "total") == [bill, bill]
     document = Document("x", "x", "EUR", "x", tuple(sections))

@@ -10,6 +10,7 @@ from optimizer.reporting.document import Block, Column, Kind, Prose, Row, Sectio
 from optimizer.reporting.spend_tables import name_of
 
 MOST_UNITS = 20  # rows of unit costs
+COUNTED = ("tag_run", "tag_experiment", "tag_feature")  # whose values are counted, if any
 
 
 def unit_cost_rows(
@@ -24,7 +25,8 @@ def unit_cost_rows(
     """
     known: list[tuple[str | None, UnitCost]] = []
     unknown: list[UnitCost] = []
-    for measure in ("requests", "output_tokens", "metered_tokens", "runs"):
+    tags = [tag for tag in COUNTED if spend.labels_of(tag)]
+    for measure in ("requests", "output_tokens", "metered_tokens", "runs", *tags):
         (whole,) = unit_costs(spend, measure, window, rule=rule)
         if whole.value is None:
             unknown.append(whole)
