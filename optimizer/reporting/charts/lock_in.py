@@ -83,8 +83,9 @@ def _drawn(rows: Sequence[Owed], currency: str) -> Any:
         x=alt.X("t:T", title=None, scale=alt.Scale(type="utc"),
                 axis=alt.Axis(format=parts.date_format(span), labelOverlap=True)),
         y=alt.Y("a:Q", title=None, axis=alt.Axis(labelExpr=parts.money_labels(currency))),
-        y2="b:Q",
+        y2=alt.Y2("b:Q"),
         color=alt.Color("g:N", legend=alt.Legend(),
                         scale=alt.Scale(domain=words, range=[colours[w] for w in words])),
-        tooltip=[alt.Tooltip("g:N", title="owed"), "from:N", alt.Tooltip("is:N", title="amount")],
+        tooltip=[alt.Tooltip("g:N", title="owed"), alt.Tooltip("from:N"),
+                 alt.Tooltip("is:N", title="amount")],
     )  # fmt: skip

@@ -177,9 +177,9 @@ def _drawn(
     bars = parts.over(rows).mark_rect(
         stroke=theme.LIGHT["paper"], strokeWidth=0.8
     ).encode(
-        x=x, x2="u:T",
+        x=x, x2=alt.X2("u:T"),
         y=alt.Y("a:Q", title=None, axis=alt.Axis(labelExpr=parts.money_labels(currency))),
-        y2="b:Q",
+        y2=alt.Y2("b:Q"),
         color=alt.Color("g:N", legend=alt.Legend(), scale=alt.Scale(
             domain=domain, range=parts.colours_of(domain, short.get(parts.OTHER)))),
         tooltip=[alt.Tooltip("g:N", title="part"), alt.Tooltip("week:N", title="week from"),
@@ -188,7 +188,7 @@ def _drawn(
     layered: list[Any] = [bars]
     ends = [tops[-1], *([tops[-2]] if 2 <= len(tops) <= 8 else [])]
     layered += [
-        word.encode(x="u:T", y="y:Q")
+        word.encode(x=alt.X("u:T"), y=alt.Y("y:Q"))
         for word in parts.words(ends, baseline="bottom", dy=-4, fontWeight=600, align="right")
     ]
     return alt.layer(*layered)
