@@ -4,23 +4,18 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from optimizer.reporting import charts
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "reporting"))
-from chart_numbers import HOSTILE, spend, usual
+from ..reporting.chart_numbers import HOSTILE, spend, usual
 
-sys.path.pop(0)
-
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'"
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:"
 WHY = "a browser is asked for by tests/with_browser.py (GPUOPT_BROWSER_TESTS is not set)"
 
 
