@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,21 +12,10 @@ from api.settings import ServiceSettings
 from api.store import Actor, AdviceState, TenantStore
 from api.store.database import now
 from api.store.models import Recommendation
-from optimizer.planning.realised import realised_saving
+from optimizer.planning.realised import Held, matched, realised_saving
 from optimizer.tables import read_case
 from optimizer.tables.case import SUFFIXES
 from optimizer.tables.reader import Store as Tables
-
-
-@dataclass(frozen=True)
-class Held:
-    """A commitment of a snapshot."""
-
-    name: str
-    offer: str
-    quantity: Decimal
-    start: int
-    end: int
 
 
 def follow_up(mine: TenantStore, snapshot: str, actor: Actor, settings: ServiceSettings) -> None:
@@ -53,21 +41,9 @@ def follow_up(mine: TenantStore, snapshot: str, actor: Actor, settings: ServiceS
 def match(row: Recommendation, held: Iterable[Held]) -> list[Held]:
     """Return the commitments that are the purchase of a recommendation.
 
-    They are of its offer, none of them was held when the plan was made, and together, in the
-    order of their start, they do not exceed what was advised by more than rounding; a single
-    one that does exceed it is the purchase none the less.
+    None of them was held when the plan was made; see `matched`.
     """
-    wanted = Decimal(str(row.content["quantity"]))
-    found: list[Held] = []
-    amount = Decimal(0)
-    for each in sorted(held, key=lambda c: (c.start, c.name)):
-        if each.offer != row.offer:
-            continue
-        if found and amount + each.quantity > wanted * Decimal("1.001"):
-            continue
-        found.append(each)
-        amount += each.quantity
-    return found
+    return matched(row.offer, Decimal(str(row.content["quantity"])), held)
 
 
 def commitments_of(folder: Path) -> list[Held]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from api import export, frontier, whatif
+from api import anomalies, costs, export, frontier, report, whatif
 from api import serve as serving
 from api.backtest import backtest
 from api.terminal import Terminal
@@ -305,6 +305,12 @@ def demo(
             f"\nEvery number with its rows: {output / 'plan.json'}\n"
             f"The same page as text:      {output / 'plan.txt'}\n"
         )
+        page = output / "report.html"
+        told = report.report_of(
+            output / "plan.json", folder, None, _progress(quiet), name="Frontier Lab"
+        )
+        report.write_report(_TERMINAL, told, report.Form.html, page)
+        _print(f"The weekly report, a page to read and to forward:\n{page}\n")
 
 
 app.command()(backtest)
@@ -542,8 +548,11 @@ class _Errors:
 
 
 _TERMINAL = Terminal(errors=_Errors, progress=_progress, write=_print, show=_show, save=_write)
+costs.register(app, _TERMINAL)
+anomalies.register(app, _TERMINAL)
 export.register(app, _TERMINAL)
 frontier.register(app, _TERMINAL)
+report.register(app, _TERMINAL)
 whatif.register(app, _TERMINAL)
 
 if __name__ == "__main__":

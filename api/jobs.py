@@ -24,17 +24,21 @@ from sqlalchemy.engine import make_url
 from api import schedules as _schedules  # noqa: F401 (its workflows are known by name)
 from api.pool import Pool, WorkerDied
 from api.settings import ServiceSettings
-from api.store import JobStatus, Store
+from api.store import Job, JobStatus, Store
 from api.store.database import now
-from api.work import URN, run_job
+from api.store.jobs import PREFIXES
+from api.work import URN, run_job, seconds_left
 
 NAME = "gpuopt-service"
 QUEUE = "gpuopt"
+DELIVERIES = "gpuopt-deliveries"
 BEAT_SECONDS = 2.0
 STALE_SECONDS = 15.0
 ORPHAN_SECONDS = 5.0
 RECOVERIES = 100  # of one job: what brings the server down each time is not tried for ever
 _POLL_SECONDS = 0.2
+_DELIVERIES_AT_ONCE = 8  # of a server; they wait for other people's servers, and take no worker
+_DELIVERIES_POLL_SECONDS = 1.0
 _LOCAL = "local"
 _log = logging.getLogger("gpuopt.jobs")
 
@@ -59,6 +63,24 @@ def job_step(tenant: str, job: str) -> str:
     return here().run(tenant, job)
 
 
+@DBOS.workflow(name="gpuopt.delivery", max_recovery_attempts=RECOVERIES)
+def delivery_workflow(tenant: str, job: str) -> None:
+    """One try of a delivery; the next is a workflow of its own, that waits in the queue."""
+    after = delivery_step(tenant, job)
+    if after is not None:
+        here().queue_delivery(tenant, job, int(after["tries"]), float(after["seconds"]))
+
+
+@DBOS.step(name="gpuopt.deliver")
+def delivery_step(tenant: str, job: str) -> dict[str, float] | None:
+    """Try a delivery in this process; what is to come after it."""
+    runner = here()
+    seconds = run_job(runner.store, tenant, job, settings=runner.settings)
+    if seconds is None:
+        return None
+    return {"tries": tries_of(runner.store.of(tenant).jobs.get(job)), "seconds": seconds}
+
+
 class Jobs:
     """Runs the jobs of a store, with other servers of the same database.
 
@@ -73,7 +95,7 @@ class Jobs:
 
     def __init__(self, store: Store, settings: ServiceSettings) -> None:
         self.store = store
-        self._settings = settings
+        self.settings = settings
         self._open = False
         self._stop = threading.Event()
         self.worker = executor_id(settings)
@@ -85,14 +107,20 @@ class Jobs:
         if self._open:
             return
         _here["jobs"] = self
-        DBOS(config=_config(self._settings, self.worker))
-        DBOS.listen_queues([QUEUE])
+        DBOS(config=_config(self.settings, self.worker))
+        DBOS.listen_queues([QUEUE, DELIVERIES])
         DBOS.launch()
         DBOS.register_queue(
             QUEUE,
-            worker_concurrency=self._settings.workers,
-            partition_concurrency=self._settings.tenant_workers,
+            worker_concurrency=self.settings.workers,
+            partition_concurrency=self.settings.tenant_workers,
             polling_interval_sec=_POLL_SECONDS,
+            on_conflict="always_update",
+        )
+        DBOS.register_queue(
+            DELIVERIES,
+            worker_concurrency=_DELIVERIES_AT_ONCE,
+            polling_interval_sec=_DELIVERIES_POLL_SECONDS,
             on_conflict="always_update",
         )
         self._open = True
@@ -104,8 +132,18 @@ class Jobs:
         """Queue a job that is in the store; one that is queued already stays as it is."""
         if not self._open:
             return  # it is in the store, and is queued at the next start
+        if is_delivery(job):
+            known = self.store.of(tenant).jobs.get(job)
+            self.queue_delivery(tenant, job, tries_of(known), seconds_left(known))
+            return
         with SetWorkflowID(job), SetEnqueueOptions(queue_partition_key=tenant):
             DBOS.enqueue_workflow(QUEUE, job_workflow, tenant, job)
+
+    def queue_delivery(self, tenant: str, job: str, tries: int, seconds: float) -> None:
+        """Queue the try of a delivery after so many others, in so many seconds."""
+        options = SetEnqueueOptions(delay_seconds=seconds or None)
+        with SetWorkflowID(workflow_id(job, tries)), options:
+            DBOS.enqueue_workflow(DELIVERIES, delivery_workflow, tenant, job)
 
     @property
     def keeps_schedules(self) -> bool:
@@ -175,15 +213,31 @@ class Jobs:
             known = jobs.get(job)
             if known.created_at > limit:
                 continue
-            workflow = DBOS.get_workflow_status(job)
+            tries = tries_of(known) if is_delivery(job) else 0
+            workflow = DBOS.get_workflow_status(workflow_id(job, tries))
             if workflow is None:
                 self.submit(tenant, job)
             elif workflow.status in ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"):
                 jobs.finish(job, JobStatus.failed, problem=died("its server ended with it"))
             elif workflow.status == "SUCCESS" and not JobStatus(jobs.get(job).status).final:
                 run_job(
-                    self.store, tenant, job, settings=self._settings
+                    self.store, tenant, job, settings=self.settings
                 )  # restored from a backup older than the queue
+
+
+def is_delivery(job: str) -> bool:
+    """Whether a job is a delivery, by its id."""
+    return job.startswith(f"{PREFIXES['delivery']}_")
+
+
+def tries_of(job: Job) -> int:
+    """How often a delivery was tried."""
+    return len((job.result or {}).get("tries", ()))
+
+
+def workflow_id(job: str, tries: int) -> str:
+    """The id of a job's workflow: a delivery has one for each try, any other its own."""
+    return f"{job}.{tries}" if tries else job
 
 
 def died(how: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class ThreadRunner:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="gpuopt-job")
         self._lock = threading.Lock()
         self._taken: set[str] = set()
+        self._waiting: list[threading.Timer] = []
         self._open = True
 
     @property
@@ -53,11 +54,25 @@ class ThreadRunner:
         """Take no more jobs, ask what runs to stop, and wait for it."""
         with self._lock:
             self._open = False
+            for timer in self._waiting:
+                timer.cancel()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _run(self, tenant: str, job: str) -> None:
+        again: float | None = None
         try:
-            run_job(self._store, tenant, job, settings=self._settings)
+            again = run_job(self._store, tenant, job, settings=self._settings)
         finally:
             with self._lock:
                 self._taken.discard(job)
+        if again is not None:
+            self._submit_later(tenant, job, again)
+
+    def _submit_later(self, tenant: str, job: str, seconds: float) -> None:
+        timer = threading.Timer(seconds, self.submit, (tenant, job))
+        timer.daemon = True
+        with self._lock:
+            if self._open:
+                self._waiting = [other for other in self._waiting if other.is_alive()]
+                self._waiting.append(timer)
+                timer.start()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Schedules: a source is pulled, and what it brings is planned, on days of the calendar.
+"""Schedules: a source is pulled, what it brings is planned, reported on and delivered.
 
 A schedule is kept by DBOS and fires once over all servers.  Its jobs have ids that are made of
 the schedule and its moment, so that a server that ends in between starts nothing twice.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ WEEKLY = "0 6 * * 1"  # Monday, six o'clock UTC
 def put_schedule(
     tenant: str, name: str, cron: str = WEEKLY, *, source: str | None = None,
     request: Mapping[str, Any] | None = None, time_zone: str = "Etc/UTC",
+    report: bool = False, deliver_to: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Add a schedule of a tenant, or replace the one of its name.
 
@@ -40,6 +41,10 @@ def put_schedule(
         is planned.
     request
         What a plan is asked with, such as ``{"put_forward_days": 30}``.
+    report
+        Whether the plan is reported on, against that of the week before.
+    deliver_to
+        Names of destinations that the report is delivered to; it is made for them if need be.
 
     Raises
     ------
@@ -57,7 +62,14 @@ def put_schedule(
             schedule_name=known,
             workflow_fn=scheduled,
             schedule=cron,
-            context={"tenant": tenant, "name": name, "source": source, "request": request or {}},
+            context={
+                "tenant": tenant,
+                "name": name,
+                "source": source,
+                "request": request or {},
+                "report": report or bool(deliver_to),
+                "deliver_to": [*deliver_to],
+            },
             cron_timezone=time_zone,
             automatic_backfill=False,
         )
@@ -75,6 +87,8 @@ def schedules_of(tenant: str) -> list[dict[str, Any]]:
             "cron": row["schedule"],
             "source": row["context"].get("source"),
             "request": row["context"].get("request"),
+            "report": row["context"].get("report", False),
+            "deliver_to": row["context"].get("deliver_to", []),
         }
         for row in found
     ]
@@ -87,11 +101,15 @@ def remove_schedule(tenant: str, name: str) -> None:
 
 @DBOS.workflow(name="gpuopt.scheduled", max_recovery_attempts=20)
 def scheduled(moment: datetime, context: Any) -> None:
-    """Pull, then plan; each step is a job of the store that is waited for."""
+    """Pull, plan, report, deliver; each step is a job of the store that is waited for.
+
+    Deliveries are not waited for: they may take hours, and they fail nothing but themselves.
+    """
     tenant, snapshot = str(context["tenant"]), None
-    stamp = f"{tenant}.{context['name']}.{moment.isoformat()}"
+    at = moment.isoformat()
+    stamp = f"{tenant}.{context['name']}.{at}"
     if context.get("source"):
-        pull = add_job(tenant, "pull", {"source": context["source"]}, None, stamp)
+        pull = add_job(tenant, "pull", {"source": context["source"]}, None, at, stamp)
         _submit(tenant, pull)
         ended = wait_for(tenant, pull)
         if ended["status"] != str(JobStatus.succeeded):
@@ -101,20 +119,31 @@ def scheduled(moment: datetime, context: Any) -> None:
         snapshot = newest_snapshot(tenant)
     if snapshot is None:
         return
-    plan = add_job(tenant, "plan", dict(context["request"]), snapshot, stamp)
+    plan = add_job(tenant, "plan", dict(context["request"]), snapshot, at, stamp)
     _submit(tenant, plan)
-    wait_for(tenant, plan)
+    planned = wait_for(tenant, plan)
+    if planned["status"] != str(JobStatus.succeeded) or not context.get("report"):
+        return
+    asked = {"plan": plan, "before": before(tenant, plan)}
+    report = add_job(tenant, "report", asked, planned["snapshot"], at, stamp)
+    _submit(tenant, report)
+    if wait_for(tenant, report)["status"] != str(JobStatus.succeeded):
+        return
+    for name in context.get("deliver_to", ()):
+        wanted = {"report": report, "to": name}
+        _submit(tenant, add_job(tenant, "delivery", wanted, None, at, f"{stamp}.{name}"))
 
 
 @DBOS.step(name="gpuopt.add")
 def add_job(
-    tenant: str, kind: str, request: dict[str, Any], snapshot: str | None, stamp: str
+    tenant: str, kind: str, request: dict[str, Any], snapshot: str | None, moment: str, stamp: str
 ) -> str:
-    """Add a job of a schedule's moment, once."""
+    """Add a job of a schedule's moment, once; its id sorts by that moment, as others do."""
     from api.jobs import here
 
-    digest = hashlib.sha256(f"{stamp}.{kind}".encode()).hexdigest()[:28]
-    job = f"{PREFIXES[kind]}_{digest}"
+    at = int(datetime.fromisoformat(moment).timestamp() * 1000)
+    digest = hashlib.sha256(f"{stamp}.{kind}".encode()).hexdigest()[:16]
+    job = f"{PREFIXES[kind]}_{at:012x}{digest}"
     jobs = here().store.of(tenant).jobs
     if not jobs.exists(job):
         jobs.add(kind, request, Actor(SERVICE.name), snapshot=snapshot, name=job)
@@ -144,6 +173,16 @@ def wait_for(tenant: str, job: str) -> dict[str, Any]:
             msg = "the server is closing: the schedule goes on at the next start"
             raise RuntimeError(msg)
         pause.wait(_PAUSE_SECONDS)
+
+
+@DBOS.step(name="gpuopt.before")
+def before(tenant: str, plan: str) -> str | None:
+    """The plan that a report of a plan compares with."""
+    from api.jobs import here
+    from api.reports import plan_before
+
+    mine = here().store.of(tenant)
+    return plan_before(mine, mine.jobs.get(plan))
 
 
 @DBOS.step(name="gpuopt.newest")

@@ -39,6 +39,20 @@ class ServiceSettings(BaseSettings):
     port: int = Field(
         default=8642, ge=0, le=65535, description="port to listen on; 0: any free one"
     )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+$",
+        description="where browsers reach the service, as https://gpuopt.example.com; needed "
+        "behind a proxy",
+    )
+    session_hours: int = Field(
+        default=12, ge=1, le=720, description="hours after which the pages ask to sign in again"
+    )
+    stale_hours: int = Field(
+        default=192,
+        ge=1,
+        description="age of a snapshot from which the pages grey what was planned of it",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least that is logged"
     )
@@ -117,6 +131,21 @@ class ServiceSettings(BaseSettings):
         default=None,
         description="TOML file of the sources that tenants may pull from; default: none",
     )
+    destinations: Path | None = Field(
+        default=None,
+        description="TOML file of the destinations that tenants may have reports delivered to; "
+        "default: none",
+    )
+    delivery_tries: int = Field(
+        default=8, ge=1, le=50, description="tries of a delivery before it has failed"
+    )
+    delivery_pause_seconds: float = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="wait after the first try that failed; four times as long after each other "
+        "one, four hours at most",
+    )
     oidc_issuer: str | None = Field(
         default=None,
         description="issuer of the tokens that are accepted beside API keys (extra oidc)",
@@ -132,6 +161,17 @@ class ServiceSettings(BaseSettings):
         default="gpuopt_tenant", description="claim that names the tenant"
     )
     oidc_role_claim: str = Field(default="gpuopt_role", description="claim that names the role")
+    oidc_client_id: str | None = Field(
+        default=None,
+        description="client that the pages sign people in as, with the issuer; default: the "
+        "pages take API keys only",
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="secret of that client, if it has one"
+    )
+    oidc_scope: str = Field(
+        default="openid profile", description="what the pages ask the issuer for"
+    )
     oidc_algorithms: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("RS256", "ES256"), description="signatures that are accepted; commas between them"
     )

@@ -14,12 +14,14 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
 from api.settings import ServiceSettings
 from api.store import Job, JobStatus, Store, TenantStore
+from api.store.database import now
 from optimizer.errors import DataError, GpuoptError
 from optimizer.program.watch import Progress, Watch
 
@@ -49,6 +51,14 @@ class JobRunner(Protocol):
 
     def close(self) -> None:
         """Take no more jobs; what runs may finish, or be recovered later."""
+
+
+class Later(Exception):
+    """Work that shall be begun again after so many seconds; it has told why."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"in {seconds:g} seconds")
 
 
 class Stopped(GpuoptError):
@@ -132,8 +142,11 @@ def run_job(
     *,
     seconds: float | None = None,
     settings: ServiceSettings | None = None,
-) -> None:
+) -> float | None:
     """Run a job from its beginning to its end, once.
+
+    Return ``None`` once it has ended, else after how many seconds it is to be run again: a
+    delivery that failed waits for its next try (``next_at`` of the job's result).
 
     Parameters
     ----------
@@ -143,15 +156,20 @@ def run_job(
         Those of the service; default: of the environment.
     """
     mine = store.of(tenant)
+    early = seconds_left(mine.jobs.get(job))
+    if early:
+        return early
     begun = mine.jobs.start(job)
     if begun is None:
-        return
+        return None
     settings = settings or ServiceSettings()
     task = Task(mine, begun, settings, store.tenant(tenant).name, seconds)
     context = decimal.getcontext()
     decimal.setcontext(decimal.Context(prec=DIGITS))
     try:
         answer = works()[begun.kind](task)
+    except Later as later:
+        return later.seconds if mine.jobs.put_off(job) else None
     except Stopped as error:
         if mine.jobs.cancel_asked(job):
             mine.jobs.finish(job, JobStatus.cancelled)
@@ -173,14 +191,25 @@ def run_job(
         )
     finally:
         decimal.setcontext(context)
+    return None
+
+
+def seconds_left(job: Job) -> float:
+    """Seconds until a job that was put off is to be begun again; 0 if it was not."""
+    until = (job.result or {}).get("next_at")
+    if until is None or JobStatus(job.status).final or job.cancel_asked:
+        return 0.0
+    return max(0.0, (datetime.fromisoformat(until) - now()).total_seconds())
 
 
 def works() -> dict[str, Work]:
     """What performs each kind of job."""
     from api.backtests import backtest_job
     from api.compare import compare_job
+    from api.deliveries import delivery_job
     from api.plans import plan_job
     from api.pulls import pull_job
+    from api.reports import report_job
     from api.whatifs import sweep_job, what_if_job
 
     return {
@@ -190,6 +219,8 @@ def works() -> dict[str, Work]:
         "what_if": what_if_job,
         "sweep": sweep_job,
         "backtest": backtest_job,
+        "report": report_job,
+        "delivery": delivery_job,
     }
 
 

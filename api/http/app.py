@@ -17,9 +17,11 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from api.access import derived, service_secret
+from api.deliveries import TRIES
 from api.http import (
     backtests,
     comparisons,
+    deliveries,
     health,
     keys,
     kpis,
@@ -27,6 +29,7 @@ from api.http import (
     problems,
     pulls,
     recommendations,
+    reports,
     schedules,
     shapes,
     snapshots,
@@ -39,6 +42,8 @@ from api.http.route import Route, scope_of
 from api.http.solves import again
 from api.settings import ServiceSettings
 from api.store import Store
+from api.web.pages import MODULES
+from api.web.site import PAGES, Site, install
 from api.work import JobRunner
 
 VERSION = "1.0"
@@ -50,6 +55,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     what_ifs.router,
     what_ifs.sweeps,
     backtests.router,
+    reports.router,
+    deliveries.router,
+    deliveries.destinations,
     schedules.router,
     recommendations.router,
     kpis.router,
@@ -81,10 +89,12 @@ def create_app(
     app = _with_routes(life)
     registry = CollectorRegistry()
     registry.register(_Jobs(store))
+    registry.register(TRIES)
     app.state.settings, app.state.store, app.state.runner = settings, store, runner
     app.state.secret, app.state.page_secret = secret, derived(secret, "page token")
     app.state.gate = Gate(store, settings, secret)
     app.state.registry, app.state.again = registry, again
+    install(app, Site(settings, secret, MODULES, app.state.gate.oidc), MODULES)
     app.add_middleware(Guard, settings=settings, figures=Figures(registry))
     return app
 
@@ -114,7 +124,8 @@ def _with_routes(life: Callable[[FastAPI], AbstractAsyncContextManager[None]] | 
 
 def _methods(path: str) -> list[str]:
     """Return what may be done at a path."""
-    routes = (route for router in (*ROUTERS, _SELF) for route in router.routes)
+    routers = (*ROUTERS, _SELF, *PAGES, *(module.router for module in MODULES))
+    routes = (route for router in routers for route in router.routes)
     return sorted(
         {
             method

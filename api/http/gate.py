@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -26,11 +27,11 @@ class Gate:
         self._secret = secret
         self._callers = Rates(settings.requests_per_minute)
         self._strangers = Rates(settings.requests_per_minute)
-        self._oidc: Oidc | None = None
+        self.oidc: Oidc | None = None
         if settings.oidc_issuer:
             from api.oidc import Oidc
 
-            self._oidc = Oidc(store, settings)
+            self.oidc = Oidc(store, settings)
 
     def at_once(self, request: Request) -> bool:
         """Whether ``admit`` waits for nothing: the key was read a moment ago."""
@@ -47,25 +48,38 @@ class Gate:
         ProblemError
             If they ask too often.
         """
+        return self.let_in(
+            request, lambda: self.authenticate(request.headers.get("authorization", ""))
+        )
+
+    def let_in(self, request: Request, find: Callable[[], Caller]) -> Caller:
+        """Return who ``find`` says asks, at a bearable rate, as :meth:`admit` does."""
         address = request.client.host if request.client else ""
         self._refuse_often(self._strangers.empty(address))
         try:
-            caller = self._authenticate(request.headers.get("authorization", ""))
+            caller = find()
         except Unauthenticated:
             self._strangers.take(address)
             raise
         self._refuse_often(self._callers.take(f"{caller.tenant} {caller.name}"))
         return caller
 
-    def _authenticate(self, header: str) -> Caller:
+    def authenticate(self, header: str) -> Caller:
+        """Return whose key or token a header ``Authorization`` holds, without counting.
+
+        Raises
+        ------
+        Unauthenticated
+            If nobody's that is known.
+        """
         scheme, _, text = header.partition(" ")
         if scheme.lower() != "bearer" or not text.strip():
             raise Unauthenticated(
                 "the request has no key. To mend it: send the header Authorization: Bearer gpk_…"
             )
         text = text.strip()
-        if self._oidc is not None and not text.startswith("gpk_"):
-            return self._oidc.caller(text)
+        if self.oidc is not None and not text.startswith("gpk_"):
+            return self.oidc.caller(text)
         return check_key(self._store, self._secret, text)
 
     @staticmethod

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.problems import ProblemError, problem
+from api.http.problems import ProblemError, told
 from api.settings import ServiceSettings
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -133,7 +133,7 @@ class _Request:
     async def fail(self, name: str, detail: str) -> None:
         """Answer with a problem, unless an answer has begun: that one is cut off."""
         if self.began is None:
-            response = problem(name, detail, self.id)
+            response = told(self.scope, name, detail)
             await response(self.scope, self._receive, self.send)
 
     def told(self) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from api.access import Unauthenticated
 from api.store import Changed, NotFound, Refused, TooMany
@@ -130,6 +132,31 @@ def problem(
     return JSONResponse(content, status, dict(headers or {}), MEDIA)
 
 
+def told(
+    scope: Scope,
+    name: str,
+    detail: str,
+    errors: Sequence[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the response of a problem as whoever asks can read it: JSON, or a page."""
+    if wants_page(scope):
+        page: Response = scope["app"].state.error_page(scope, name, detail, headers or {})
+        return page
+    return problem(name, detail, str(scope.get("gpuopt.request_id", "")), errors, headers)
+
+
+def wants_page(scope: Scope) -> bool:
+    """Whether a request is a browser's for one of the pages, which lie beside the API."""
+    head = str(scope["path"]).strip("/").partition("/")[0]
+    asked = Headers(scope=scope).get("accept", "")
+    paged = hasattr(scope["app"].state, "error_page")
+    return paged and head not in _NO_PAGES and "text/html" in asked
+
+
+_NO_PAGES = frozenset({"v1", "healthz", "readyz", "metrics"})
+
+
 def responses(*names: str) -> dict[int | str, dict[str, Any]]:
     """The problems that a route documents: these, and those that every route may have."""
     every = ("bad-request", "unauthenticated", "forbidden", "not-found", "invalid", "too-many")
@@ -148,22 +175,18 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(GpuoptError, _of_gpuopt)
 
 
-def request_id(request: Request) -> str:
-    """The id of a request."""
-    return str(request.scope.get("gpuopt.request_id", ""))
-
-
-async def _of_http(request: Request, error: Exception) -> JSONResponse:
-    number = request_id(request)
+async def _of_http(request: Request, error: Exception) -> Response:
+    scope = request.scope
     if isinstance(error, ProblemError):
-        return problem(error.name, str(error.detail), number, error.errors, error.headers)
+        return told(scope, error.name, str(error.detail), error.errors, error.headers)
     if not isinstance(error, HTTPException):  # the handler is installed for nothing else
         raise error
     known = {404: "not-found", 405: "method-not-allowed", 406: "not-acceptable", 413: "too-large",
              415: "media-type"}  # fmt: skip
     name = known.get(error.status_code, "bad-request" if error.status_code < 500 else "internal")
+    begin = "begin at the overview" if wants_page(scope) else "see /v1/openapi.json"
     mends = {
-        404: f"there is nothing at {request.url.path}. To mend it: see /v1/openapi.json",
+        404: f"there is nothing at {request.url.path}. To mend it: {begin}",
         405: f"{request.method} is not done here. To mend it: see the header Allow",
     }
     headers = dict(error.headers or {})
@@ -171,17 +194,17 @@ async def _of_http(request: Request, error: Exception) -> JSONResponse:
         headers["Allow"] = ", ".join(request.app.state.methods(request.url.path))
     phrase = HTTPStatus(error.status_code).phrase
     detail = mends.get(error.status_code, f"{error.detail or phrase}. To mend it: see the docs")
-    return problem(name, detail, number, headers=headers)
+    return told(scope, name, detail, headers=headers)
 
 
-async def _of_validation(request: Request, error: Exception) -> JSONResponse:
+async def _of_validation(request: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     places = [
         {"pointer": _pointer(entry["loc"]), "detail": str(entry["msg"])[:500]} for entry in found
     ]
     first = places[0] if places else {"pointer": "", "detail": "refused"}
     detail = f"{first['pointer']}: {first['detail']}. To mend it: see /v1/openapi.json"
-    return problem("invalid", detail, request_id(request), places[:50])
+    return told(request.scope, "invalid", detail, places[:50])
 
 
 def _pointer(place: Sequence[Any]) -> str:
@@ -191,13 +214,13 @@ def _pointer(place: Sequence[Any]) -> str:
     return "".join(f"/{part}" for part in escaped)
 
 
-async def _of_gpuopt(request: Request, error: Exception) -> JSONResponse:
-    number = request_id(request)
+async def _of_gpuopt(request: Request, error: Exception) -> Response:
+    scope = request.scope
     if isinstance(error, DataError):
-        told = problem_of(error)
-        name = told["type"].removeprefix(URN)
-        return problem(name if name in PROBLEMS else "data-error", told["detail"], number,
-                       told.get("errors", ()))  # fmt: skip
+        found = problem_of(error)
+        name = found["type"].removeprefix(URN)
+        name = name if name in PROBLEMS else "data-error"
+        return told(scope, name, found["detail"], found.get("errors", ()))
     names: dict[type[Exception], str] = {
         NotFound: "not-found",
         Changed: "changed",
@@ -214,4 +237,4 @@ async def _of_gpuopt(request: Request, error: Exception) -> JSONResponse:
         headers = {"WWW-Authenticate": 'Bearer realm="gpuopt"'}
     if name == "internal":
         structlog.get_logger("gpuopt").error("unexpected", error=str(error))
-    return problem(name, str(error), number, headers=headers)
+    return told(scope, name, str(error), headers=headers)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``/v1/schedules``: once a week a source is pulled, and what it brings is planned."""
+"""``/v1/schedules``: once a week a source is pulled, planned, reported on and delivered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.access import SCOPES
+from api.access import SCOPES, Caller
+from api.http.deliveries import need_destination
 from api.http.plans import Settings, stated
 from api.http.problems import ProblemError, responses
 from api.http.pulls import need_source
@@ -20,7 +21,7 @@ from api.store import NotFound, Refused
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"], route_class=Route)
 MOST = 20
 _NAME = r"^[a-z][a-z0-9_-]{0,40}$"
-_PULLS = "snapshots:write"
+_PULLS, _REPORTS, _DELIVERS = "snapshots:write", "reports:write", "reports:deliver"
 
 
 class Weekday(StrEnum):
@@ -43,7 +44,7 @@ class ScheduleRequest(BaseModel):
         json_schema_extra={
             "examples": [
                 {"name": "weekly", "source": "weekly", "weekday": "monday", "hour": 6,
-                 "put_forward": True}
+                 "put_forward": True, "report": True}
             ]
         },
     )  # fmt: skip
@@ -55,6 +56,11 @@ class ScheduleRequest(BaseModel):
     hour: Annotated[int, Field(ge=0, le=23)] = Field(6, description="UTC")
     settings: Settings | None = None
     put_forward: bool = Field(False, description="make the plan's purchases recommendations")
+    report: bool = Field(False, description="report on the plan against that of the week before")
+    deliver_to: Annotated[
+        list[Annotated[str, Field(max_length=100)]],
+        Field(max_length=10, description="destinations that the report is delivered to"),
+    ] = []
 
 
 class ScheduleView(BaseModel):
@@ -62,12 +68,14 @@ class ScheduleView(BaseModel):
 
     model_config = example(
         name="weekly", source="weekly", cron="0 6 * * 1",
-        request={"put_forward_days": 30},
+        request={"put_forward_days": 30}, report=True, deliver_to=["finance"],
     )  # fmt: skip
     name: str
     source: str | None
     cron: str = Field(description="minute, hour, day, month, day of the week; UTC")
     request: dict[str, Any] = Field(description="what the plan is asked with")
+    report: bool = False
+    deliver_to: list[str] = []
 
 
 class SchedulePage(BaseModel):
@@ -89,13 +97,13 @@ class SchedulePage(BaseModel):
 def put(request: Request, mine: Mine, by: By, who: Who, asked: ScheduleRequest) -> ScheduleView:
     """Make a schedule, or put it in the place of the one of its name."""
     if asked.source is not None:
-        if not who.may(_PULLS):
-            raise ProblemError(
-                "forbidden",
-                f"pulling needs {_PULLS}, which {who.name} ({who.role}) does not have. "
-                f"To mend it: use a key of the role {SCOPES[_PULLS]} with that scope",
-            )
+        _need_scope(who, _PULLS, "pulling")
         need_source(request, mine, asked.source)
+    if asked.report or asked.deliver_to:
+        _need_scope(who, _REPORTS, "reporting")
+    for number, name in enumerate(asked.deliver_to):
+        _need_scope(who, _DELIVERS, "delivering")
+        need_destination(request, mine, name, f"/deliver_to/{number}")
     if not request.app.state.runner.keeps_schedules:
         raise Refused("this server keeps no schedules. To mend it: ask one of gpuopt serve")
     from api import schedules
@@ -107,10 +115,12 @@ def put(request: Request, mine: Mine, by: By, who: Who, asked: ScheduleRequest) 
     if asked.put_forward:
         work["put_forward_days"] = request.app.state.settings.advice_days
     day = (list(Weekday).index(asked.weekday) + 1) % 7
-    mine.audit.add(by, "schedule.made", asked.name, source=asked.source)
+    to = [*dict.fromkeys(asked.deliver_to)]
+    mine.audit.add(by, "schedule.made", asked.name, source=asked.source, deliver_to=to)
     schedules.put_schedule(
-        mine.tenant, asked.name, f"0 {asked.hour} * * {day}", source=asked.source, request=work
-    )
+        mine.tenant, asked.name, f"0 {asked.hour} * * {day}", source=asked.source, request=work,
+        report=asked.report, deliver_to=to,
+    )  # fmt: skip
     return next(row for row in _all(request, mine.tenant) if row.name == asked.name)
 
 
@@ -147,6 +157,15 @@ def remove(
     mine.audit.add(by, "schedule.removed", schedule)
     schedules.remove_schedule(mine.tenant, schedule)
     return found[0]
+
+
+def _need_scope(who: Caller, scope: str, what: str) -> None:
+    if not who.may(scope):
+        raise ProblemError(
+            "forbidden",
+            f"{what} needs {scope}, which {who.name} ({who.role}) does not have. "
+            f"To mend it: use a key of the role {SCOPES[scope]} with that scope",
+        )
 
 
 def _all(request: Request, tenant: str) -> list[ScheduleView]:

@@ -76,6 +76,40 @@ class JobView(BaseModel):
     links: Links
 
 
+class DeliveryState(BaseModel):
+    """How a delivery of a report is doing."""
+
+    id: str
+    to: str = Field(description="the name of its destination")
+    status: JobStatus
+    tries: int
+    problem: str | None = Field(description="why the last try was not taken")
+    next_at: datetime | None = Field(description="when it is tried again")
+    finished_at: datetime | None
+
+
+class ReportView(JobView):
+    """A report, how far it is, and where it was delivered to."""
+
+    model_config = ConfigDict(json_schema_extra={})
+    deliveries: list[DeliveryState] = Field(description="newest first, at most 100")
+
+
+class DestinationView(BaseModel):
+    """Where reports may be delivered to; its address is the operator's alone."""
+
+    model_config = example(name="finance", kind="mail")
+    name: str
+    kind: Literal["folder", "mail", "chat"]
+
+
+class DestinationPage(BaseModel):
+    """All destinations, by name."""
+
+    items: list[DestinationView]
+    next_page_token: str = NEXT
+
+
 class JobPage(BaseModel):
     """Jobs of one kind, newest first."""
 

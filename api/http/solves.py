@@ -7,6 +7,8 @@ GET    /v1/<kind>/{id}          how far it is; Prefer: wait=N waits for its end
 DELETE /v1/<kind>/{id}          cancels; the best answer so far is kept
 GET    /v1/<kind>/{id}/events   server-sent events
 GET    /v1/<kind>/{id}/document the answer, to the byte
+
+Deliveries are asked for at their report; all else of them is as above.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from api.http.paging import Page, PageSize, PageToken
 from api.http.problems import ProblemError, responses
 from api.http.route import By, Mine, Route, scope_of
 from api.http.shapes import JobPage, JobView, Links
-from api.store import Job, JobStatus, NotFound, TenantStore
+from api.store import Actor, Job, JobStatus, NotFound, TenantStore
 from api.store.jobs import PREFIXES
 
 PATHS = {
@@ -39,6 +41,8 @@ PATHS = {
     "what_if": "what-ifs",
     "sweep": "sweeps",
     "backtest": "backtests",
+    "report": "reports",
+    "delivery": "deliveries",
 }
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})")
 _POLL_SECONDS = 0.1
@@ -78,6 +82,7 @@ class Asked:
 
 
 Prepare = Callable[[Request, TenantStore, Any], Asked]
+Show = Callable[[TenantStore, Job], JobView]
 
 
 def view(job: Job, *, document: bool | None = None) -> JobView:
@@ -85,6 +90,8 @@ def view(job: Job, *, document: bool | None = None) -> JobView:
     root = f"/v1/{PATHS[job.kind]}/{job.id}"
     result = job.result or {}
     has = document if document is not None else bool(job.result)
+    if job.kind == "delivery":  # its result is told before its end
+        has = job.status == JobStatus.succeeded
     bound = result.get("lower_bound") or _money(job.bound)
     return JobView(
         id=job.id,
@@ -145,45 +152,45 @@ async def wait_for(
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def solve_router(
-    kind: str, model: type[BaseModel], prepare: Prepare, read: str, write: str, what: str
-) -> APIRouter:
-    """Make the routes of a kind of job.
+def accept(request: Request, mine: TenantStore, by: Actor, kind: str, prepared: Asked) -> Job:
+    """Keep a job and see to it that it is run."""
+    state = request.app.state
+    job = mine.jobs.add(
+        kind,
+        prepared.request,
+        by,
+        snapshot=prepared.snapshot,
+        most=state.settings.max_queued,
+        once=current.get(),
+    )
+    state.runner.submit(mine.tenant, job.id)
+    return job
 
-    Parameters
-    ----------
-    model
-        The shape of what is asked.
-    prepare
-        Checks what is asked against the store, before the job is kept.
-    read, write
-        The scopes that are needed.
-    what
-        What is asked for, for people, such as ``a plan``.
-    """
-    path = PATHS[kind]
-    router = APIRouter(prefix=f"/v1/{path}", tags=[path], route_class=Route)
-    accepted: dict[int | str, dict[str, Any]] = {
-        202: {"description": "queued or running", "model": JobView,
-              "headers": {"Location": _text("where it is"), "Retry-After": _text("seconds")}},
-    }  # fmt: skip
+
+def _text(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
+
+
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {"description": "queued or running", "model": JobView,
+          "headers": {"Location": _text("where it is"), "Retry-After": _text("seconds")}},
+}  # fmt: skip
+
+
+def _add_ask(
+    router: APIRouter,
+    kind: str,
+    model: type[BaseModel],
+    prepare: Prepare,
+    write: str,
+    what: str,
+) -> None:
 
     async def ask(
         request: Request, mine: Mine, by: By, asked: Any, prefer: Prefer = ""
     ) -> Response:
         def keep() -> Job:
-            state = request.app.state
-            prepared = prepare(request, mine, asked)
-            job = mine.jobs.add(
-                kind,
-                prepared.request,
-                by,
-                snapshot=prepared.snapshot,
-                most=state.settings.max_queued,
-                once=current.get(),
-            )
-            state.runner.submit(mine.tenant, job.id)
-            return job
+            return accept(request, mine, by, kind, prepare(request, mine, asked))
 
         job = await run_in_threadpool(keep)
         found, applied = await wait_for(request, mine, job.id, prefer)
@@ -200,11 +207,43 @@ def solve_router(
         ask,
         methods=["POST"],
         response_model=JobView,
-        responses={**responses("in-flight", "media-type"), **accepted},
+        responses={**responses("in-flight", "media-type"), **ACCEPTED},
         operation_id=f"ask_{kind}",
         summary=f"Ask for {what}",
         openapi_extra=scope_of(write),
     )
+
+
+def solve_router(
+    kind: str,
+    model: type[BaseModel] | None,
+    prepare: Prepare | None,
+    read: str,
+    write: str,
+    what: str,
+    *,
+    shape: type[JobView] = JobView,
+    show: Show = lambda _, job: view(job),
+) -> APIRouter:
+    """Make the routes of a kind of job.
+
+    Parameters
+    ----------
+    model
+        The shape of what is asked; ``None`` for what is asked for elsewhere.
+    prepare
+        Checks what is asked against the store, before the job is kept.
+    read, write
+        The scopes that are needed.
+    what
+        What is asked for, for people, such as ``a plan``.
+    shape, show
+        How one is shown, where that is more than of any job.
+    """
+    path = PATHS[kind]
+    router = APIRouter(prefix=f"/v1/{path}", tags=[path], route_class=Route)
+    if model is not None and prepare is not None:
+        _add_ask(router, kind, model, prepare, write, what)
 
     @router.get(
         "",
@@ -231,7 +270,7 @@ def solve_router(
 
     @router.get(
         "/{job}",
-        response_model=JobView,
+        response_model=shape,
         responses=responses(),
         operation_id=f"get_{kind}",
         summary="How far one is",
@@ -246,12 +285,12 @@ def solve_router(
             response.headers["Preference-Applied"] = applied
         if not JobStatus(found.status).final:
             response.headers["Retry-After"] = _RETRY
-        return view(found)
+        return await run_in_threadpool(show, mine, found)
 
     @router.delete(
         "/{job}",
         response_model=JobView,
-        responses={**responses(), **accepted},
+        responses={**responses(), **ACCEPTED},
         operation_id=f"cancel_{kind}",
         summary="Cancel one",
         openapi_extra=scope_of(write),
@@ -267,7 +306,8 @@ def solve_router(
             **responses(),
             200: {
                 "description": "server-sent events: `queued`, `running`, `progress` with phase, "
-                "incumbent, bound and gap, and the final status",
+                "incumbent, bound and gap, `waiting` of a delivery between two tries, and the "
+                "final status",
                 "content": {"text/event-stream": {"schema": _EVENT}},
             },
             204: {"description": "it has ended, and all events were seen"},
@@ -284,7 +324,7 @@ def solve_router(
             mine.jobs.events, job, seen
         ):
             return Response(status_code=204)
-        return StreamingResponse(_stream(mine, job, seen), media_type="text/event-stream")
+        return StreamingResponse(stream(mine, job, seen), media_type="text/event-stream")
 
     @router.get(
         "/{job}/document",
@@ -318,11 +358,8 @@ def solve_router(
     return router
 
 
-def _text(description: str) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": "string"}}
-
-
-async def _stream(mine: TenantStore, job: str, seen: int) -> AsyncIterator[bytes]:
+async def stream(mine: TenantStore, job: str, seen: int) -> AsyncIterator[bytes]:
+    """Yield the events of a job behind the event ``seen``, to its end."""
     import json
 
     told = time.monotonic()

@@ -20,6 +20,7 @@ from api.store.migrate import is_current, migrate
 from api.store.models import AdviceState, Job, JobStatus, Key, Snapshot, Tenant
 from api.store.once import Answers
 from api.store.recommendations import Recommendations
+from api.store.renderings import Renderings
 from api.store.snapshots import Snapshots
 from api.store.workers import Workers
 
@@ -49,6 +50,7 @@ class TenantStore:
         self.tenant = tenant
         self.snapshots = Snapshots(database, tenant, folder)
         self.jobs = Jobs(database, tenant)
+        self.renderings = Renderings(database, tenant)
         self.recommendations = Recommendations(database, tenant)
         self.keys = Keys(database, tenant)
         self.answers = Answers(database, tenant)

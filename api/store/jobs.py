@@ -2,8 +2,9 @@
 """Jobs: what was asked for, how far it is, and its answer.
 
     queued ──► running ──► succeeded
-       │          ├──────► failed
-       └──────────┴──────► cancelled      with the best plan so far, if there was one
+      │ ▲        │ ├─────► failed
+      │ └────────┘ │                      a delivery that waits for its next try
+      └────────────┴─────► cancelled      with the best plan so far, if there was one
 
 Every change is a comparison and a change in one transaction, and the final states are left
 by nothing: whoever finishes a job first has finished it, and a second worker's answer is
@@ -32,6 +33,8 @@ PREFIXES = {
     "comparison": "cmp",
     "backtest": "bkt",
     "pull": "pul",
+    "report": "rpt",
+    "delivery": "dlv",
 }
 
 
@@ -87,8 +90,10 @@ class Jobs:
         )
         with self._database.write(self._tenant) as session:
             if most is not None:
+                # Deliveries to what is down must not keep plans waiting, nor plans deliveries.
+                alike = (Job.kind == "delivery") == (kind == "delivery")
                 waiting = session.scalar(
-                    select(func.count()).select_from(Job).where(Job.status.in_(_UNFINISHED))
+                    select(func.count()).select_from(Job).where(Job.status.in_(_UNFINISHED), alike)
                 )
                 if (waiting or 0) >= most:
                     raise TooMany(
@@ -200,22 +205,49 @@ class Jobs:
         incumbent: float | None = None,
         bound: float | None = None,
         gap: float | None = None,
+        result: Mapping[str, Any] | None = None,
     ) -> bool:
         """Say how far a job is; return whether it shall stop.
 
-        Money is in the case's currency. A job that has ended is not changed.
+        Money is in the case's currency; ``result`` is what it has come to so far. A job that
+        has ended is not changed.
         """
-        data = {"phase": phase, "incumbent": incumbent, "bound": bound, "gap": gap}
+        data: dict[str, Any] = {
+            "phase": phase, "incumbent": incumbent, "bound": bound, "gap": gap,
+        }  # fmt: skip
+        values = {key: value for key, value in data.items() if value is not None}
+        if result is not None:
+            values["result"] = dict(result)
         with self._database.write(self._tenant) as session:
             changed = session.execute(
-                update(Job)
-                .where(Job.id == job, Job.status == JobStatus.running)
-                .values(**{k: v for k, v in data.items() if v is not None})
+                update(Job).where(Job.id == job, Job.status == JobStatus.running).values(**values)
             )
             found = _find(session, job)
             if _changed(changed):
                 _tell(session, found, "progress", data)
             return found.cancel_asked or JobStatus(found.status).final
+
+    def put_off(self, job: str) -> bool:
+        """Put a running job back into the queue, to be begun again; return whether it waits.
+
+        One that shall be cancelled ends instead.
+        """
+        with self._database.write(self._tenant) as session:
+            found = _find(session, job)
+            if found.status != JobStatus.running:
+                return False
+            if found.cancel_asked:
+                self._end(session, found, JobStatus.cancelled, None, None, None)
+                return False
+            found.status = JobStatus.queued
+            _tell(session, found, "waiting", {"status": JobStatus.queued, "phase": found.phase})
+            return True
+
+    def asked_of(self, kind: str, name: str, value: str, limit: int) -> list[Job]:
+        """Return the newest jobs of a kind whose request has a text under a name."""
+        query = select(Job).where(Job.kind == kind, Job.request[name].as_string() == value)
+        with self._database.read(self._tenant) as session:
+            return [*session.scalars(query.order_by(Job.created_at.desc(), Job.id).limit(limit))]
 
     def cancel_asked(self, job: str) -> bool:
         """Whether a job shall stop."""
@@ -280,7 +312,8 @@ class Jobs:
     ) -> None:
         job.status = status
         job.finished_at = now()
-        job.result = None if result is None else dict(result)
+        if result is not None:
+            job.result = dict(result)
         job.problem = None if problem is None else dict(problem)
         if document is not None:
             digest = hashlib.sha256(document.encode()).hexdigest()

@@ -178,6 +178,17 @@ class Document(Tenanted, Base):
     created_at: Mapped[datetime]
 
 
+class Rendering(Tenanted, Base):
+    """One form of a report, such as ``report.html``; written once, with its document."""
+
+    __tablename__ = "renderings"
+    job: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str]
+    created_at: Mapped[datetime]
+
+
 class Event(Tenanted, Base):
     """What happened to a job, in the order of ``seq``; written once."""
 
@@ -256,7 +267,7 @@ class Once(Tenanted, Base):
     created_at: Mapped[datetime]
 
 
-IMMUTABLE = ("documents", "events", "audit")
+IMMUTABLE = ("documents", "renderings", "events", "audit")
 
 
 class Worker(Base):

@@ -290,7 +290,7 @@ def price_replay(
     on_demand_by_hour, spot_by_hour, commitment_by_hour = (np.zeros(count) for _ in range(3))
     line_bills = []
     by_law = _units_by_law(holdings, outcome.covered, len(lines.meter))
-    sustained = _sustained(catalogue, lines, outcome, first)
+    sustained = sustained_by_account(catalogue, lines, outcome, first)
     for index, name in enumerate(lines.meter):
         meter = catalogue.meters[name]
         quantity = exact(lines.quantity[index].sum())
@@ -333,7 +333,7 @@ def price_replay(
             HoldingBill(
                 commitment=holding.name,
                 law=holding.offer.law,
-                provider=_provider(catalogue, holding),
+                provider=provider_of(catalogue, holding),
                 used=used,
                 unused=max(Decimal(0), exact(outcome.capacity[index].sum()) - used),
                 cost=amortised_cost(holding, first, last).quantize(PLACES),
@@ -358,7 +358,7 @@ def price_replay(
     )
 
 
-def _sustained(
+def sustained_by_account(
     catalogue: Catalogue, lines: BillingLines, outcome: Replay, first: int
 ) -> dict[tuple[str, str], NDArray[np.float64]]:
     """Rates of sustained use by meter and account: a project's zones count together."""
@@ -385,7 +385,7 @@ def _units_by_law(
     return [tuple((law, exact(units)) for law, units in sorted(row.items())) for row in sums]
 
 
-def _provider(catalogue: Catalogue, holding: Holding) -> str:
+def provider_of(catalogue: Catalogue, holding: Holding) -> str:
     """The provider of what a holding covers."""
     meters = catalogue.draws[holding.offer.name]
     return catalogue.meters[min(meters)].provider if meters else ""

@@ -6,14 +6,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from optimizer.billing.bill import exact
 from optimizer.demand.horizon import planned_usage
 from optimizer.planning.ladder import ladder_rows
 from optimizer.planning.outlook import lock_in, outlook, pays_back, sensitivity_of_futures
 from optimizer.planning.plan import Plan
-from optimizer.planning.ranges import alpha_of, ranges_of, unreplayed
+from optimizer.planning.ranges import SHARES, alpha_of, ranges_of, unreplayed
 from optimizer.planning.uncertain_plan import UncertainPlan
 from optimizer.planning.worth import Worth, worth_of_commitments
+from optimizer.program.risk import quantile
 
 
 def futures_document(plan: UncertainPlan, purchases: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -39,7 +42,8 @@ def one_future_document(plan: Plan, purchases: Sequence[dict[str, Any]]) -> dict
     if not unreplayed(plan):
         bought, renewed = worth_of_commitments(plan, ranges.scenarios)
     for row in purchases:
-        row.update(_told(bought.get(row["offer"])))
+        worth = bought.get(row["offer"])
+        row.update(_told(worth) | ({} if worth is None else {"saves": saved(worth)}))
     ladder = ladder_rows(plan)
     for row in ladder:
         if row["action"] == "buy":
@@ -64,6 +68,20 @@ def _told(worth: Worth | None) -> dict[str, Any]:
         return {}
     known = {} if worth.pays_back is None else {"pays_back": worth.pays_back}
     return {**known, "pays_down_to": worth.pays_down_to}
+
+
+def saved(worth: Worth) -> dict[str, Any]:
+    """What a commitment saves within the horizon: as planned, and over the futures."""
+    told = {"as_planned": exact(float(worth.levels[0]))}
+    if not len(worth.futures):
+        return told
+    odds = np.full(len(worth.futures), 1.0 / len(worth.futures))
+    ranges = {name: quantile(worth.futures, odds, share) for name, share in SHARES.items()}
+    return {
+        **told,
+        "expected": exact(worth.expected),
+        **{name: exact(value) for name, value in ranges.items()},
+    }
 
 
 def futures_lines(document: dict[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 from optimizer.billing import make_bill, read_holdings
 from optimizer.billing.fit import open_catalogue
 from optimizer.tables import Case, UsageLines, decimal_string, format_hour
+
+_ROUNDING = Decimal("1.001")
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,15 @@ class Realised:
         }
 
 
-def realised_saving(case: Case, commitments: Collection[str]) -> Realised | None:
+def realised_saving(
+    case: Case, commitments: Collection[str], window: tuple[int, int] | None = None
+) -> Realised | None:
     """Replay the history since the first of some commitments began, with and without them.
 
     The hours are those from that moment to ``as_of``, or to the last hour of usage before it;
     costs are amortised, so that an upfront payment counts for the hours that have passed.
-    ``None`` where the case has no such commitment, or no usage since.
+    ``None`` where the case has no such commitment, or no usage since. Of a ``window``
+    ``[start, end)`` only its own hours count.
 
     Raises
     ------
@@ -60,9 +65,11 @@ def realised_saving(case: Case, commitments: Collection[str]) -> Realised | None
     usage = case.usage_lines()
     start = max(min(holding.start for holding in chosen), usage.first_hour)
     end = min(case.settings.as_of, usage.first_hour + usage.quantity.shape[1])
+    if window is not None:
+        start, end = max(start, window[0]), min(end, window[1])
     if end <= start:
         return None
-    since = _hours(usage, start, end)
+    since = usage_between(usage, start, end)
     rest = [holding for holding in holdings if holding.name not in commitments]
     return Realised(
         start,
@@ -72,7 +79,37 @@ def realised_saving(case: Case, commitments: Collection[str]) -> Realised | None
     )
 
 
-def _hours(usage: UsageLines, start: int, end: int) -> UsageLines:
+@dataclass(frozen=True)
+class Held:
+    """A commitment that may be the purchase of some advice."""
+
+    name: str
+    offer: str
+    quantity: Decimal
+    start: int
+    end: int
+
+
+def matched(offer: str, wanted: Decimal, held: Iterable[Held]) -> list[Held]:
+    """Return the commitments that are the purchase of an amount of an offer.
+
+    They are given without those that were held before, and together, in the order of their
+    start, they do not exceed what was advised by more than rounding; a single one that does
+    exceed it is the purchase none the less.
+    """
+    found: list[Held] = []
+    amount = Decimal(0)
+    for each in sorted(held, key=lambda c: (c.start, c.name)):
+        if each.offer != offer:
+            continue
+        if found and amount + each.quantity > wanted * _ROUNDING:
+            continue
+        found.append(each)
+        amount += each.quantity
+    return found
+
+
+def usage_between(usage: UsageLines, start: int, end: int) -> UsageLines:
     """The usage of the hours ``[start, end)``, which it has."""
     part = slice(start - usage.first_hour, end - usage.first_hour)
     return replace(

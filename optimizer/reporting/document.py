@@ -48,6 +48,7 @@ class Column:
 
     ``formula`` says how a value is made, and is shown where a pointer rests on the heading;
     ``unit`` is that of a quantity, a rate or a whole number (``GPU-hours``, ``1,000 requests``).
+    ``heat`` shades the cells of a share by their value, which stands there all the same.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Column:
     kind: Kind = Kind.text
     unit: str = ""
     formula: str = ""
+    heat: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Row:
 class Table:
     """A table; ``rest`` says what was left out of ``rows`` and where all of it is.
 
+    ``stack`` is for rows that are read one by one: a phone shows each as a block of its own.
+
     Raises
     ------
     ValueError
@@ -88,6 +92,7 @@ class Table:
     note: str = ""
     rest: str = ""
     empty: str = "Nothing to show."
+    stack: bool = False
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]

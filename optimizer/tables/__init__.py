@@ -2,6 +2,7 @@
 """The tables of a case: schema, hours, money, settings, reading, checks, writing."""
 
 from optimizer.tables.case import Case, read_case
+from optimizer.tables.cells import Labels, UsageCells
 from optimizer.tables.charges import Charge
 from optimizer.tables.edited import (
     UsageRows,
@@ -22,6 +23,7 @@ __all__ = [
     "Case",
     "Charge",
     "Column",
+    "Labels",
     "Limits",
     "Money",
     "Risk",
@@ -29,6 +31,7 @@ __all__ = [
     "SharingRule",
     "Solve",
     "Table",
+    "UsageCells",
     "UsageLines",
     "UsageRows",
     "UsageScale",

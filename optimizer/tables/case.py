@@ -17,6 +17,7 @@ import pandas as pd
 
 from optimizer.errors import DataError, UsageError
 from optimizer.tables import checks, lines, schema
+from optimizer.tables.cells import UsageCells, usage_cells
 from optimizer.tables.charges import Charge, charges
 from optimizer.tables.lines import UsageLines
 from optimizer.tables.reader import Loaded, Store
@@ -153,6 +154,17 @@ class Case:
         """
         self.require("usage")
         return lines.usage_lines(self._store, self.settings.as_of, only)
+
+    def usage_cells(self) -> UsageCells:
+        """Return usage row by row with all its labels; read anew at each call.
+
+        Raises
+        ------
+        DataError
+            If the case has no usage table.
+        """
+        self.require("usage")
+        return usage_cells(self._store, self.settings.as_of)
 
     def charges(self) -> list[Charge]:
         """Return what the provider charged, by place, kind and lateness; see `charges`."""

@@ -35,7 +35,7 @@ _DOUBLE = (
 
 
 # Taxes, credits and their like are charges, not usage: they are reconciled, not replayed.
-_IS_USAGE = "coalesce(lower(charge_category), 'usage') = 'usage'"
+IS_USAGE = "coalesce(lower(charge_category), 'usage') = 'usage'"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def usage_hours(store: Store) -> tuple[int, int] | None:
         return None
     first, last = store.rows(
         f"SELECT min(hour), max(CASE WHEN grain = 'day' THEN hour + {_DAY - 1} ELSE hour END)"
-        f" FROM usage WHERE {_IS_USAGE}"
+        f" FROM usage WHERE {IS_USAGE}"
     )[0]
     return None if first is None else (first, last)
 
@@ -104,7 +104,7 @@ def usage_lines(store: Store, as_of: int, only: Mapping[str, str] | None = None)
     ``only`` takes the rows with these values of some columns (``""``: absent); lines and
     hours are those of all usage, so that parts and the whole have one shape.
     """
-    keys = _keys(store)
+    keys = line_keys(store)
     first, last = usage_hours(store) or (as_of, as_of - 1)
     shape = (len(keys), last - first + 1)
     daily = np.zeros(shape[0], dtype=np.bool_)
@@ -145,7 +145,7 @@ def usage_lines(store: Store, as_of: int, only: Mapping[str, str] | None = None)
 Key = tuple[str, str, str, float, Decimal, Decimal | None]
 
 # 0.10 and 0.1 are two texts but one cost: the join goes through the texts.
-_TEXTS = (
+LINE_TEXTS = (
     "coalesce(meter, '')",
     "coalesce(account, '')",
     "coalesce(zone, '')",
@@ -155,12 +155,12 @@ _TEXTS = (
 )
 
 
-def _keys(store: Store) -> dict[Key, list[tuple[Any, ...]]]:
+def line_keys(store: Store) -> dict[Key, list[tuple[Any, ...]]]:
     """Return the lines in their order, each with the rows of texts that stand for it."""
     if "usage" not in store.tables:
         return {}
     found: dict[Key, list[tuple[Any, ...]]] = {}
-    for texts in store.rows(f"SELECT DISTINCT {', '.join(_TEXTS)} FROM usage WHERE {_IS_USAGE}"):
+    for texts in store.rows(f"SELECT DISTINCT {', '.join(LINE_TEXTS)} FROM usage WHERE {IS_USAGE}"):
         penalty = Decimal(texts[5]) if texts[5] else None
         key = (*texts[:4], _plain(Decimal(texts[4])), None if penalty is None else _plain(penalty))
         found.setdefault(key, []).append(texts)
@@ -186,7 +186,7 @@ def _sums(
     rows = [(i, *texts) for i, group in enumerate(keys.values()) for texts in group]
     types = ("INTEGER", "VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE", "VARCHAR", "VARCHAR")
     lists = ", ".join(f"unnest(?::{kind}[]) AS k{i}" for i, kind in enumerate(types))
-    same = " AND ".join(f"{text} = k{i + 1}" for i, text in enumerate(_TEXTS))
+    same = " AND ".join(f"{text} = k{i + 1}" for i, text in enumerate(LINE_TEXTS))
     given = store.tables["usage"].given
     chosen = "".join(f" AND coalesce({column}, '') = ?" for column in only)
     spot = _part("spot_share") if "spot_share" in given else "0"
@@ -203,7 +203,7 @@ def _sums(
         f" CAST({taken} AS DECIMAL(38, 12)) AS spot_taken,"
         f" CAST({tolerant} AS DECIMAL(38, 12)) AS tolerant"
         f" FROM usage JOIN (SELECT {lists}) AS keys ON {same}"
-        f" WHERE {_IS_USAGE}{chosen}) GROUP BY ALL",
+        f" WHERE {IS_USAGE}{chosen}) GROUP BY ALL",
         [*(list(column) for column in zip(*rows, strict=True)), *only.values()],
     )
     return dict(result.fetchnumpy())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -110,6 +111,24 @@ class Lab:
         self.plan = answer.json()["id"]
         return dict(answer.json())
 
+    def reported(self, **request: Any) -> dict[str, Any]:
+        """Ask for a report on the plan, and wait for it."""
+        if not self.plan:
+            self.planned()
+        answer = self.client.post(
+            "/v1/reports", json={"plan": self.plan, **request}, headers={"Prefer": "wait=60"}
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["status"] == "succeeded", answer.text
+        return dict(answer.json())
+
+    def destinations(self, text: str) -> None:
+        """Configure destinations of this tenant: TOML with ``[name]`` tables."""
+        file = self.service.settings.destinations
+        assert file is not None
+        mine = re.sub(r"(?m)^\[", f"[{self.name}.", text)
+        file.write_text(file.read_text("utf-8") + f"\n{mine}\n", "utf-8")
+
     def put_forward(self) -> list[dict[str, Any]]:
         if not self.plan:
             self.planned()
@@ -177,8 +196,19 @@ def make_settings(
 
 
 @pytest.fixture(scope="session")
-def service(make_settings: MakeSettings) -> Iterator[Service]:
-    settings = make_settings(max_upload_bytes=1 << 20, max_snapshot_bytes=1 << 21, max_rows=100_000)
+def service(
+    make_settings: MakeSettings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    destinations = tmp_path_factory.mktemp("destinations") / "destinations.toml"
+    destinations.write_text("", "utf-8")
+    settings = make_settings(
+        max_upload_bytes=1 << 20,
+        max_snapshot_bytes=1 << 21,
+        max_rows=100_000,
+        destinations=destinations,
+        delivery_tries=4,
+        delivery_pause_seconds=0.01,
+    )
     store = Store(settings.url, settings.data_dir)
     store.migrate()
     configure("error")
@@ -196,12 +226,20 @@ def lab(service: Service) -> Lab:
 
 @pytest.fixture(scope="session")
 def solved(service: Service) -> Lab:
-    """A tenant with a snapshot, a plan, a comparison and recommendations: to be read only."""
+    """A tenant with one of each, recommendations and a report among them: to be read only."""
     lab = service.lab()
     lab.snapshot = lab.upload(provider_advice=ADVICE)
     lab.put_forward()
     answer = lab.client.post(
         "/v1/comparisons", json={"plan": lab.plan}, headers={"Prefer": "wait=60"}
+    )
+    assert answer.json()["status"] == "succeeded", answer.text
+    folder = service.settings.data_dir / "delivered"
+    lab.destinations(f'[finance]\nfolder = "{folder}"')
+    report = lab.reported()["id"]
+    asked = {"to": "finance"}
+    answer = lab.client.post(
+        f"/v1/reports/{report}/deliveries", json=asked, headers={"Prefer": "wait=60"}
     )
     assert answer.json()["status"] == "succeeded", answer.text
     return lab

@@ -63,6 +63,7 @@ def objects(lab: Lab) -> dict[str, str]:
         "key": lab.client.get("/v1/keys").json()["items"][0]["id"],
     }
     known["schedule"] = "of-solved"
+    known["table"] = "actions"
     for kind, path in PATHS.items():
         listed = lab.store.jobs.page(kind, 1)
         known[path] = listed[0].id if listed else lab.store.jobs.add(kind, {}, SERVICE).id

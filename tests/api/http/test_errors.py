@@ -14,7 +14,7 @@ from api.http.solves import PATHS
 from api.store.jobs import PREFIXES
 
 from .conftest import Lab, Service
-from .test_access import IDS, ROUTES, filled
+from .test_access import BODIES, IDS, ROUTES, filled
 
 KEYS = {"type", "title", "status", "detail", "request_id", "errors"}
 
@@ -48,7 +48,7 @@ NOWHERE = {
         "key": "key",
         **{path: PREFIXES[kind] for kind, path in PATHS.items()},
     }.items()
-} | {"schedule": f"a{'0' * 28}"}
+} | {"schedule": f"a{'0' * 28}", "table": f"a{'0' * 28}"}
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES, ids=IDS)
@@ -65,7 +65,7 @@ def test_every_error_of_a_route_has_the_shape(
     assert_problem(service.client().request(method, url), 401)
     json_type = {"Content-Type": "application/json", "If-Match": "*"}
     if "{" in path:
-        body = b'{"reason": "x"}' if method == "POST" else None
+        body = json.dumps(BODIES.get(path)).encode() if method == "POST" else None
         headers = json_type if body and "rotate" not in path else {}
         given = body if headers else None
         assert_problem(solved.client.request(method, url, content=given, headers=headers), 404)
@@ -94,9 +94,7 @@ def test_every_error_of_a_route_has_the_shape(
         assert_problem(text, 415)
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/v1/plans/", "/nope", "/v1/plans/a/b/c", "//"]
-)
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/plans/", "/nope", "/v1/plans/a/b/c"])
 def test_nothing_is_nowhere(solved: Lab, path: str) -> None:
     assert_problem(solved.client.get(path), 404)
 

@@ -57,6 +57,7 @@ def playground(service: Any) -> Lab:
     """A tenant with one object of each kind, for requests that know the ids of it."""
     lab = service.lab()
     lab.put_forward()
+    lab.reported()
     lab.store.jobs.add("comparison", {}, SERVICE)
     lab.key_of(Role.viewer)  # the newest key is the one that is rotated and revoked
     return lab

@@ -17,7 +17,7 @@ import duckdb
 import pytest
 from inline_snapshot import snapshot as golden
 
-from api.http.csvs import cell
+from optimizer.reporting.csvs import cell
 from optimizer.tables import read_case
 
 from .conftest import ROOT, TINY, Lab, tiny_files, zipped

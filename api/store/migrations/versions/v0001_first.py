@@ -189,10 +189,10 @@ def upgrade() -> None:
     )
 
     for table in IMMUTABLE:
-        _protect(table)
+        protect(table)
 
 
-def _protect(table: str) -> None:
+def protect(table: str) -> None:
     """Let rows of a table be added, but neither changed nor removed."""
     message = f"rows of {table} are not changed"
     if op.get_bind().dialect.name == "sqlite":

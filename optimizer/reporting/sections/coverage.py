@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Coverage day by day: a table whose cells are shaded by what they say."""
+
+from __future__ import annotations
+
+from optimizer.billing.kpis import FORMULAE
+from optimizer.planning.weekly.covered import DailyCoverage
+from optimizer.reporting.document import Column, Kind, Row, Section, Table
+from optimizer.reporting.sections.words import count_of, day_of
+
+MOST_METERS = 12
+
+
+def coverage_section(covered: DailyCoverage) -> Section:
+    """Coverage of the last seven days, by provider and by the meters with most to cover."""
+    days = covered.days // 2  # the week; the one before it stands in the first column
+    columns = (
+        Column("what", "Provider or meter"),
+        Column(
+            "week_before",
+            "Week before",
+            Kind.share,
+            formula=f"{FORMULAE['coverage']}, mean of days",
+        ),
+        *(
+            Column(str(day), f"{day:%a} {day.day}", Kind.share, heat=True)
+            for day in (
+                day_of(covered.first_day + 24 * index) for index in range(days, covered.days)
+            )
+        ),
+    )
+    meters = covered.meters(MOST_METERS)
+    named = [(name, covered.share(provider=name)) for name in covered.providers]
+    named += [(meter, covered.share(provider=provider, meter=meter)) for provider, meter in meters]
+    rows = [
+        Row((name, _mean(shares[:days]), *shares[days:]), key=name, source="replay of usage")
+        for name, shares in named
+    ]
+    if named:
+        shares = covered.share()
+        total = ("All", _mean(shares[:days]), *shares[days:])
+        rows.append(Row(total, key="all", source="replay of usage", emphasis=True))
+    left = len(covered.meters(len(covered.eligible))) - len(meters)
+    table = Table(
+        "coverage_by_day",
+        "Coverage of the week by day",
+        columns,
+        tuple(rows),
+        note="Worth at on-demand prices, over meters that some offer covers; spot is in neither.",
+        rest=f"{count_of(left, 'meter')} with less to cover: in the totals." if left > 0 else "",
+        empty="No usage of these weeks could be covered by any offer.",
+    )
+    return Section("coverage", "Coverage over the week", (table,))
+
+
+def _mean(shares: list[float | None]) -> float | None:
+    known = [share for share in shares if share is not None]
+    return sum(known) / len(known) if known else None
