@@ -18,7 +18,6 @@ from optimizer.planning.document import to_json
 from optimizer.planning.hardware import hardware_of
 from optimizer.planning.hourly import history_hours, horizon_hours
 from optimizer.planning.replayed import planned_holdings
-from optimizer.planning.weeks import weekly_bills
 from optimizer.reporting import charts
 from optimizer.tables import Case, read_case
 
@@ -45,21 +44,6 @@ def test_history_agrees_with_the_bill(lab: Case):
     share = hourly.covered.sum() / hourly.eligible.sum()
     assert share == pytest.approx(bill.coverage, rel=1e-6)
     assert hourly.provider == tuple(name.split()[0] for name in hourly.groups)
-
-
-def test_weeks_are_whole_and_add_up(lab: Case):
-    bill = bill_case(lab)
-    rows = weekly_bills(bill)
-    assert [row["week"] for row in rows][:2] == ["2026-08-24", "2026-08-31"]
-    assert len(rows) == 12
-    skipped = 24  # the first hour is of 23 August, a Sunday
-    at = slice(skipped, skipped + 12 * 168)
-    whole = sum(
-        float(values[at].sum())
-        for values in (bill.on_demand_by_hour, bill.spot_by_hour, bill.commitment_by_hour)
-    )
-    assert float(sum(row["total"] for row in rows)) == pytest.approx(whole, rel=1e-9)
-    assert weekly_bills(bill, until=bill.first_hour + 24 + 168) == rows[:1]
 
 
 def test_horizon_of_a_plan(tiny: Case):

@@ -261,7 +261,7 @@ def test_twin_of_lock_in():
     chart = made()["lock_in"]
     held = [row["b"] for row in drawn(chart, "from") if row["g"] == "held"]
     assert held == [float(value) for value in column(chart, "held")]
-    assert "half of it is left by" in chart.summary
+    assert "at most half of it by 1 May 2027" in chart.summary
 
 
 # What breaks charts.

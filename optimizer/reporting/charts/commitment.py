@@ -155,12 +155,10 @@ def _drawn(points: Sequence[_Point], marks: Sequence[_Point], at: int, currency:
         ).encode(alt.X("x:Q"), alt.Y("y:Q")),
     ]  # fmt: skip
     last = rows[-1]
-    ends = [
-        {"x": last["x"], "y": last["high"], "text": "demand +20%"},
-        {"x": last["x"], "y": last["low"], "text": "demand −20%"},
-    ]  # fmt: skip
-    words = parts.words(ends, align="right", dx=-4, dy=10, color=theme.LIGHT["muted"])
-    layered += [word.encode(alt.X("x:Q"), alt.Y("y:Q")) for word in words]
+    for key, text, dy in (("high", "demand +20%", 10), ("low", "demand −20%", -8)):
+        end = [{"x": last["x"], "y": last[key], "text": text}]
+        words = parts.words(end, align="right", dx=-4, dy=dy, color=theme.LIGHT["muted"])
+        layered += [word.encode(alt.X("x:Q"), alt.Y("y:Q")) for word in words]
     over = parts.over(places)
     layered += [
         over.transform_filter("datum.low < datum.high")

@@ -36,10 +36,13 @@ def lock_in_chart(plan: Mapping[str, Any]) -> Chart:
     if first["bought"]:
         summary += f", {parts.short_money(first['bought'], currency)} of it bought now"
     half = next((day for (day, _), t in zip(rows, totals, strict=True) if t <= totals[0] / 2), None)
-    if half is not None and half != rows[0][0]:
-        summary += f"; half of it is left by {parts.day_words(half)}"
+    ahead = []
+    if half is not None and half not in (rows[0][0], rows[-1][0]):
+        ahead.append(f"at most half of it by {parts.day_words(half)}")
     if not totals[-1]:
-        summary += f" and nothing by {parts.day_words(rows[-1][0])}"
+        ahead.append(f"nothing by {parts.day_words(rows[-1][0])}")
+    if ahead:
+        summary += f"; {' and '.join(ahead)}"
     return parts.finished(
         _drawn(rows, currency), name="lock_in", title=TITLE, summary=f"{summary}.",
         table=table, height=180,

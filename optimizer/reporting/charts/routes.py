@@ -36,8 +36,9 @@ def routes_chart(plan: Mapping[str, Any], hardware: Mapping[str, str] | None = N
     Parameters
     ----------
     hardware
-        Deployment → GPU or API, as :func:`optimizer.planning.hardware.hardware_of` gives them;
-        without it the third column is the provider and the kind of deployment.
+        Deployment → GPU or API, as :func:`optimizer.planning.hardware.hardware_of` gives them,
+        for documents whose routes have none; without it the third column is the provider and
+        the kind of deployment.
 
     Notes
     -----
@@ -83,7 +84,7 @@ def _routes(
         kind = f"{row.get('provider') or ''} {row.get('kind') or ''}".strip()
         found.append((
             str(row.get("workload")), str(row.get("model") or deployment),
-            hardware.get(deployment) or kind or deployment,
+            str(row.get("hardware") or hardware.get(deployment) or kind or deployment),
             max(0.0, parts.number(row.get("requests"))),
         ))  # fmt: skip
     return found
