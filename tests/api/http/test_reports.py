@@ -291,7 +291,7 @@ def test_a_broken_file_of_destinations_is_the_operators(
 ) -> None:
     (tmp_path / "x.toml").write_text("[default.x")
     broken = lab.service.settings.model_copy(update={"destinations": tmp_path / "x.toml"})
-    monkeypatch.setattr(lab.service.app.state, "settings", broken)
+    monkeypatch.setitem(lab.service.app.state._state, "settings", broken)
     answer = lab.client.get("/v1/destinations")
     assert answer.status_code == 500
     assert "GPUOPT_DESTINATIONS" in answer.json()["detail"]
