@@ -204,6 +204,7 @@ def seconds_left(job: Job) -> float:
 
 def works() -> dict[str, Work]:
     """What performs each kind of job."""
+    from api.alerts import alert_job
     from api.backtests import backtest_job
     from api.compare import compare_job
     from api.deliveries import delivery_job
@@ -220,6 +221,7 @@ def works() -> dict[str, Work]:
         "sweep": sweep_job,
         "backtest": backtest_job,
         "report": report_job,
+        "alert": alert_job,
         "delivery": delivery_job,
     }
 
