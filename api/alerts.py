@@ -8,7 +8,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from optimizer.tables import Case, format_hour, parse_hour, read_case
 
 HOURS = 48  # of the window: data may be a day late
 _REMEMBERED = 750  # alerts of a name: a month of hours
-_SERIES = ("measure", "column", "value", "kind")
+Seen = dict[tuple[Any, ...], set[tuple[str, str]]]
 
 
 def alert_job(task: Task) -> Answer:
@@ -36,7 +36,7 @@ def alert_job(task: Task) -> Answer:
     task.progress("judging series")
     findings = findings_of(case, until - int(asked.get("hours") or HOURS), until)
     name = asked.get("name")
-    seen = [] if name is None else seen_before(mine, str(name), task.job.id)
+    seen = {} if name is None else seen_before(mine, str(name), task.job.id)
     fresh = [event for event in findings.anomalies if not _known(event, seen)]
     report = alert_document(
         case, replace(findings, anomalies=tuple(fresh)), one_line(task.tenant_name)
@@ -55,7 +55,7 @@ def alert_job(task: Task) -> Answer:
     def keep(session: Session) -> None:
         mine.renderings.add_in(session, task.job.id, texts)
 
-    return Answer(document, result, keep)
+    return Answer(document, result, keep, complete=True)
 
 
 def alert_document(case: Case, findings: Findings, name: str = "") -> Document:
@@ -73,31 +73,33 @@ def alert_document(case: Case, findings: Findings, name: str = "") -> Document:
     )
 
 
-def seen_before(mine: TenantStore, name: str, job: str) -> list[Mapping[str, Any]]:
-    """The events that earlier alerts of a name saw."""
-    rows = mine.jobs.asked_of("alert", "name", name, _REMEMBERED)
-    return [
-        event
-        for row in rows
-        if row.id != job and row.status == JobStatus.succeeded
-        for event in (row.result or {}).get("events", ())
-    ]
+def seen_before(mine: TenantStore, name: str, job: str) -> Seen:
+    """The hours of the events that earlier alerts of a name saw, by series."""
+    found: Seen = {}
+    for row in mine.jobs.asked_of("alert", "name", name, _REMEMBERED):
+        if row.id == job or row.status != JobStatus.succeeded:
+            continue
+        for event in (row.result or {}).get("events", ()):
+            found.setdefault(_series(event), set()).add((event["start"], event["end"]))
+    return found
 
 
-def _known(event: Anomaly, seen: Iterable[Mapping[str, Any]]) -> bool:
+def _known(event: Anomaly, seen: Seen) -> bool:
     """Whether an event touches one of its series that was seen before."""
-    mine = _row(event)
     return any(
-        all(mine[key] == each[key] for key in _SERIES)
-        and parse_hour(each["start"]) <= event.end
-        and event.start <= parse_hour(each["end"])
-        for each in seen
+        parse_hour(start) <= event.end and event.start <= parse_hour(end)
+        for start, end in seen.get(_series(event.as_dict()), ())
     )
+
+
+def _series(event: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(event[key] for key in ("measure", "column", "value", "kind"))
 
 
 def _row(event: Anomaly) -> dict[str, Any]:
     told = event.as_dict()
-    return {key: told[key] for key in (*_SERIES, "start", "end", "dollars")}
+    names = ("measure", "column", "value", "kind", "start", "end", "dollars")
+    return {key: told[key] for key in names}
 
 
 def _shown(hour: int) -> str:

@@ -73,7 +73,7 @@ def delivery_job(task: Task) -> Answer:
     TRIES.labels(destination.kind, "taken").inc()
     told["tries"] = [*tries, {"at": at, "problem": None}]
     receipt = {"report": task.request["report"], "to": name, "delivery": task.job.id, **told}
-    return Answer(to_json(receipt) + "\n", told)
+    return Answer(to_json(receipt) + "\n", told, complete=True)
 
 
 def pause(tries: int, first: float) -> float:

@@ -71,12 +71,14 @@ class Answer:
 
     ``document`` is the answer to the byte, ``result`` what a list shows of it, and
     ``after`` writes what follows from it, in the transaction that keeps the document of a
-    job that has succeeded.
+    job that has succeeded. What is ``complete`` is the whole answer, also where the job was
+    to be cancelled meanwhile: a mail that is sent is not unsent.
     """
 
     document: str
     result: Mapping[str, Any]
     after: Callable[[Session], object] | None = None
+    complete: bool = False
 
 
 class Task:
@@ -181,7 +183,8 @@ def run_job(
         _log.exception("job %s failed", job)
         mine.jobs.finish(job, JobStatus.failed, problem=unexpected(error))
     else:
-        ended = JobStatus.cancelled if mine.jobs.cancel_asked(job) else JobStatus.succeeded
+        cut_short = not answer.complete and mine.jobs.cancel_asked(job)
+        ended = JobStatus.cancelled if cut_short else JobStatus.succeeded
         mine.jobs.finish(
             job,
             ended,
