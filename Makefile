@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-postgres lint bench soak
+.PHONY: help setup demo test test-postgres test-browser lint bench soak
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: setup ## run the tests
 
 test-postgres: setup ## run the service's tests on PostgreSQL, installing it where that may be done
 	$(BIN)/python tests/with_postgres.py || { code=$$?; test $$code -eq 77 || exit $$code; }
+
+test-browser: setup ## walk the pages in Chromium, installing it where that may be done
+	$(BIN)/python tests/with_browser.py || { code=$$?; test $$code -eq 77 || exit $$code; }
 
 lint: setup ## check style, types and the import contract
 	$(BIN)/ruff check .

@@ -25,7 +25,8 @@ def _source(mine: TenantStore, asked: WhatIfRequest | SweepRequest) -> str | Non
     return job.snapshot
 
 
-def _what_if(_: Request, mine: TenantStore, asked: WhatIfRequest) -> Asked:
+def prepare_what_if(_: Request, mine: TenantStore, asked: WhatIfRequest) -> Asked:
+    """Check a question against the store: its plan is there, has ended well and is feasible."""
     snapshot = _source(mine, asked)
     work = {"plan": asked.plan, "snapshot": snapshot, "edits": plain_edits(asked.edits)}
     return Asked({**work, "detail": asked.detail, "full": asked.full}, snapshot)
@@ -37,5 +38,7 @@ def _sweep(_: Request, mine: TenantStore, asked: SweepRequest) -> Asked:
     return Asked({**work, "edits": plain_edits(asked.edits)}, snapshot)
 
 
-router = solve_router("what_if", WhatIfRequest, _what_if, "plans:read", "plans:write", "a what-if")
+router = solve_router(
+    "what_if", WhatIfRequest, prepare_what_if, "plans:read", "plans:write", "a what-if"
+)
 sweeps = solve_router("sweep", SweepRequest, _sweep, "plans:read", "plans:write", "a sweep")

@@ -2,11 +2,25 @@
 """The pages, a module for each; to add one, name it here (docs/pages.md)."""
 
 from api.web.base import Pages
-from api.web.pages import commitments, jobs, overview, plans, reports
+from api.web.pages import (
+    commitments,
+    jobs,
+    overview,
+    plans,
+    recommendations,
+    reports,
+    routes,
+    usage,
+    what_ifs,
+)
 
 MODULES: tuple[Pages, ...] = (
     overview.pages,
     plans.pages,
+    recommendations.pages,
+    what_ifs.pages,
+    routes.pages,
+    usage.pages,
     commitments.pages,
     reports.pages,
     jobs.pages,

@@ -63,8 +63,8 @@ def _purchases(plan: Document, actions: Sequence[Action]) -> Table:
         Column("amount", "Amount"),
         Column(
             "owner", "Owner",
-            formula="the offer's account, else the account that used most of what the purchase "
-            "covers in the week, with its share at on-demand prices",
+            formula="the offer's account, else the team or account that used most of what the "
+            "purchase covers in the week, with its share at on-demand prices",
         ),
         Column(
             "buy_by", "Buy by",
