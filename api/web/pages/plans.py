@@ -124,6 +124,7 @@ def _tables(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, An
     checks = document["checks"]
     return {
         "made": made,
+        "beside": [visit.table(table, currency) for table in plan_tables.beside(document)],
         "charts": plan_charts(visit, job, document),
         "figures": strip(document),
         "closing": closing(document),
