@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from api import costs, export, frontier, report, whatif
+from api import anomalies, costs, export, frontier, report, whatif
 from api import serve as serving
 from api.backtest import backtest
 from api.terminal import Terminal
@@ -549,6 +549,7 @@ class _Errors:
 
 _TERMINAL = Terminal(errors=_Errors, progress=_progress, write=_print, show=_show, save=_write)
 costs.register(app, _TERMINAL)
+anomalies.register(app, _TERMINAL)
 export.register(app, _TERMINAL)
 frontier.register(app, _TERMINAL)
 report.register(app, _TERMINAL)

@@ -122,7 +122,15 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
                 document = costs_document(spend, compared, units=units, intent=intended)
                 terminal.write(to_json(document) + "\n")
                 return
-            report = costs_report(spend, compared, units=units, intent=intended, top=top or None)
+            rows = None if form is Form.csv else top or None  # a file has all of them
+            report = costs_report(
+                spend,
+                compared,
+                units=units,
+                intent=intended,
+                top=rows,
+                total=form is not Form.csv,
+            )
             if form is Form.table:
                 terminal.show(costs_page(report), no_color)
             else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -24,7 +25,7 @@ from optimizer.errors import UsageError
 
 _KEPT_SECONDS = 3600.0
 _PAUSE_SECONDS = 10.0  # between two questions for the keys, whatever tokens are sent
-_TIMEOUT = (3.05, 10)
+TIMEOUT = (3.05, 10)
 _LEEWAY = 30
 _MOST = 1 << 20
 
@@ -49,13 +50,7 @@ class Oidc:
         self._lock = threading.Lock()
         self._keys: KeySet | None = None
         self._asked = -_KEPT_SECONDS
-        self._claims = jwt.JWTClaimsRegistry(
-            leeway=_LEEWAY,
-            iss={"essential": True, "value": settings.oidc_issuer or ""},
-            aud={"essential": True, "value": settings.oidc_audience},
-            exp={"essential": True},
-            sub={"essential": True},
-        )
+        self._known: dict[str, Any] | None = None
 
     def caller(self, text: str) -> Caller:
         """Return who a token is made out to.
@@ -65,7 +60,10 @@ class Oidc:
         Unauthenticated
             If it is not valid, or names no tenant or role that there is.
         """
-        claims = self._checked(text)
+        return self.caller_of(self.claims(text, str(self._settings.oidc_audience)))
+
+    def caller_of(self, claims: Mapping[str, Any]) -> Caller:
+        """Return who claims that were checked are of; as :meth:`caller`."""
         tenant = claims.get(self._settings.oidc_tenant_claim)
         found = self._store.tenant_named(tenant) if isinstance(tenant, str) else None
         role = claims.get(self._settings.oidc_role_claim)
@@ -77,12 +75,26 @@ class Oidc:
             )
         return Caller(found.id, f"oidc:{str(claims['sub'])[:200]}", Role(role))
 
-    def _checked(self, text: str) -> dict[str, Any]:
+    def claims(self, text: str, audience: str) -> dict[str, Any]:
+        """Return the claims of a token of the issuer that is made out for an audience.
+
+        Raises
+        ------
+        Unauthenticated
+            If it is not valid.
+        """
+        registry = jwt.JWTClaimsRegistry(
+            leeway=_LEEWAY,
+            iss={"essential": True, "value": self._settings.oidc_issuer or ""},
+            aud={"essential": True, "value": audience},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
         for fresh in (False, True):
             keys = self._key_set(fresh=fresh)
             try:
                 token = jwt.decode(text, keys, algorithms=list(self._settings.oidc_algorithms))
-                self._claims.validate(token.claims)
+                registry.validate(token.claims)
             except (JoseError, ValueError) as error:
                 # The issuer may have rotated its keys: they are asked for once more.
                 if fresh or "key" not in f"{type(error).__name__} {error}".lower():
@@ -97,6 +109,29 @@ class Oidc:
             "the token is not valid: its signature, issuer, audience or time is refused. "
             "To mend it: sign in again"
         )
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what the issuer says of itself (OpenID Connect Discovery), asked for once.
+
+        Raises
+        ------
+        Unauthenticated
+            If it does not answer, or is another issuer.
+        """
+        with self._lock:
+            if self._known is None:
+                issuer = str(self._settings.oidc_issuer)
+                try:
+                    found = self._get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+                    if found["issuer"] != issuer:
+                        raise ValueError("another issuer")
+                except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+                    raise Unauthenticated(
+                        f"the identity provider cannot be asked ({type(error).__name__}). "
+                        "To mend it: try again, or use an API key"
+                    ) from error
+                self._known = dict(found)
+            return self._known
 
     def _key_set(self, *, fresh: bool) -> KeySet:
         with self._lock:
@@ -122,9 +157,22 @@ class Oidc:
 
     @staticmethod
     def _get(url: str) -> Any:
-        with requests.get(url, timeout=_TIMEOUT, stream=True) as response:
-            response.raise_for_status()
-            body = response.raw.read(_MOST + 1, decode_content=True)
-        if len(body) > _MOST:
-            raise ValueError("a key set of more than 1 MiB")
-        return json.loads(body)
+        with requests.get(url, timeout=TIMEOUT, stream=True) as response:
+            return read_json(response)
+
+
+def read_json(response: requests.Response) -> Any:
+    """Return the JSON of an answer of at most 1 MiB.
+
+    Raises
+    ------
+    RequestException
+        If the answer is an error.
+    ValueError
+        If it is larger, or no JSON.
+    """
+    response.raise_for_status()
+    body = response.raw.read(_MOST + 1, decode_content=True)
+    if len(body) > _MOST:
+        raise ValueError("an answer of more than 1 MiB")
+    return json.loads(body)

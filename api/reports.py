@@ -21,7 +21,7 @@ from api.store import AdviceState, Job, JobStatus, TenantStore
 from api.store.models import Recommendation
 from api.work import Answer, Stopped, Task
 from optimizer.reporting.weekly import weekly_report
-from optimizer.tables import read_case
+from optimizer.tables import Case, read_case
 
 WEEK = timedelta(days=7)
 LEAST, MOST = timedelta(days=5), timedelta(days=9)
@@ -32,15 +32,17 @@ def report_job(task: Task) -> Answer:
     """Report on a plan; the request names the one before, or none."""
     mine, asked = task.store, task.request
     planned = mine.jobs.get(str(asked["plan"]), "plan")
+    before = mine.jobs.get(str(asked["before"]), "plan") if asked.get("before") else None
     task.progress("reading tables")
-    case = read_case(mine.snapshots.folder(str(planned.snapshot)))
-    stated = changed_settings(case.settings, planned.request.get("settings"))
-    task.progress("writing the report")
+    case, earlier = _case(mine, planned), None if before is None else _case(mine, before)
+    task.progress("replaying the week")
     report = weekly_report(
-        replace(case, settings=stated),
+        case,
         _document(mine, planned.id),
-        before=_document(mine, str(asked["before"])) if asked.get("before") else None,
+        before=None if before is None else _document(mine, before.id),
         advice=advice_of(mine, planned.id),
+        earlier=earlier,
+        name=one_line(task.tenant_name),
     )
     if task.stopped():
         raise Stopped("the report was stopped; half of one is none")
@@ -115,6 +117,12 @@ def plan_before(mine: TenantStore, plan: Job) -> str | None:
         default=None,
     )
     return None if best is None else best.id
+
+
+def _case(mine: TenantStore, plan: Job) -> Case:
+    """What a plan was made from: its snapshot, with the settings that it was asked with."""
+    case = read_case(mine.snapshots.folder(str(plan.snapshot)))
+    return replace(case, settings=changed_settings(case.settings, plan.request.get("settings")))
 
 
 def _document(mine: TenantStore, job: str) -> Mapping[str, Any]:

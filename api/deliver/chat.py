@@ -22,8 +22,10 @@ _PIECE = re.compile(r"[/?&=:@]+")
 
 
 def load() -> Any:
-    """Import Apprise, whose log lines, like those of the HTTP client below it, hold addresses:
-    what matters of them is in the errors here.
+    """Import Apprise.
+
+    Its log lines, and those of the HTTP client below it, hold addresses: what matters of them
+    is in the errors here.
 
     Raises
     ------

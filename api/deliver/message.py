@@ -25,6 +25,7 @@ from optimizer.reporting.render.values import change_shown, judged, shown
 
 _ROWS = 5
 _CELLS = 6
+_LEFT = frozenset({"Currency", "Snapshot", "Seed"})  # facts that the report itself tells
 _MOST = 3_500  # characters: what the tightest of the common chats takes in one message
 _JUDGED = {"better": ", better", "worse": ", worse"}
 
@@ -53,12 +54,12 @@ def _text(report: Document, safe: Callable[[str], str], strong: str) -> str:
         lines += ["", *(f"- {_figure(each, report, safe)}" for each in strip.figures)]
     for table in _actions(report):
         lines += ["", f"{strong}{safe(table.title)}{strong}"]
-        rows = table.rows[:_ROWS]
-        lines += [f"- {_row(table, row, report, safe)}" for row in rows] or [safe(table.empty)]
-        left = len(table.rows) - len(rows)
+        rows = [row for row in table.rows if not row.emphasis]
+        left = len(rows) - _ROWS
+        told = [f"- {_row(table, row, report, safe)}" for row in rows[:_ROWS]]
+        lines += told or [safe(table.empty)]
         lines += [f"- and {left} more in the report"] if left > 0 else []
-    if report.facts:
-        lines += ["", *(f"{safe(name)}: {safe(fact)}" for name, fact in report.facts.items())]
+    lines += ["", *(f"{safe(k)}: {safe(v)}" for k, v in report.facts.items() if k not in _LEFT)]
     kept, size = [], 0
     for line in lines:
         size += len(line) + 1
@@ -73,8 +74,8 @@ def _text(report: Document, safe: Callable[[str], str], strong: str) -> str:
 def _figure(figure: Figure, report: Document, safe: Callable[[str], str]) -> str:
     value = shown(figure.value, figure.kind, report.currency)
     unit = f" {figure.unit}" if figure.unit else ""
-    change = change_shown(figure, report.currency)
-    told = f" ({change}{_JUDGED.get(judged(figure), '')})" if change else ""
+    change, verdict = change_shown(figure, report.currency), judged(figure)
+    told = f" ({change}{_JUDGED.get(verdict, '')})" if change and verdict != "same" else ""
     return safe(f"{figure.title}: {value}{unit}{told}")
 
 
@@ -105,10 +106,24 @@ def _actions(report: Document) -> list[Table]:
 
 
 def _cut(table: Table) -> Table:
-    left = len(table.rows) - _ROWS
-    if left <= 0:
+    """The first rows and the first columns that say something: mail programs do not scroll."""
+    rows = [row for row in table.rows if not row.emphasis]
+    left = len(rows) - _ROWS
+    said = [
+        place
+        for place in range(len(table.columns))
+        if any(row.values[place] not in {None, ""} for row in rows[:_ROWS])
+    ][:_CELLS]
+    if not said:
         return table
-    return replace(table, rows=table.rows[:_ROWS], rest=f"{left} more rows are in the report.")
+    return replace(
+        table,
+        columns=tuple(table.columns[place] for place in said),
+        rows=tuple(
+            replace(row, values=tuple(row.values[place] for place in said)) for row in rows[:_ROWS]
+        ),
+        rest=f"{left} more rows are in the report." if left > 0 else "",
+    )
 
 
 def _plain(text: str) -> str:

@@ -94,7 +94,7 @@ def create_app(
     app.state.secret, app.state.page_secret = secret, derived(secret, "page token")
     app.state.gate = Gate(store, settings, secret)
     app.state.registry, app.state.again = registry, again
-    install(app, Site(settings, secret, MODULES), MODULES)
+    install(app, Site(settings, secret, MODULES, app.state.gate.oidc), MODULES)
     app.add_middleware(Guard, settings=settings, figures=Figures(registry))
     return app
 

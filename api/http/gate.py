@@ -27,11 +27,11 @@ class Gate:
         self._secret = secret
         self._callers = Rates(settings.requests_per_minute)
         self._strangers = Rates(settings.requests_per_minute)
-        self._oidc: Oidc | None = None
+        self.oidc: Oidc | None = None
         if settings.oidc_issuer:
             from api.oidc import Oidc
 
-            self._oidc = Oidc(store, settings)
+            self.oidc = Oidc(store, settings)
 
     def at_once(self, request: Request) -> bool:
         """Whether ``admit`` waits for nothing: the key was read a moment ago."""
@@ -78,8 +78,8 @@ class Gate:
                 "the request has no key. To mend it: send the header Authorization: Bearer gpk_…"
             )
         text = text.strip()
-        if self._oidc is not None and not text.startswith("gpk_"):
-            return self._oidc.caller(text)
+        if self.oidc is not None and not text.startswith("gpk_"):
+            return self.oidc.caller(text)
         return check_key(self._store, self._secret, text)
 
     @staticmethod

@@ -11,7 +11,8 @@ from api.web.visit import Visit
 
 # Where the answer of a kind of job is shown, and which scope reading its jobs needs.
 ANSWERS = {"plan": "/plans/{}", "what_if": "/what-if/{}", "report": "/reports/{}"}
-READS = {"pull": "snapshots:read"}
+READS = {"pull": "snapshots:read", "report": "reports:read", "delivery": "reports:read"}
+WRITES = {"pull": "snapshots:write", "report": "reports:write", "delivery": "reports:deliver"}
 
 
 def ask(visit: Visit, kind: str, request: dict[str, Any], snapshot: str | None = None) -> Job:
@@ -37,6 +38,11 @@ def ask_for_plan(visit: Visit, snapshot: str) -> Job:
 def may_read(visit: Visit, kind: str) -> bool:
     """Whether the visitor may see jobs of a kind."""
     return visit.may(READS.get(kind, "plans:read"))
+
+
+def write_scope(kind: str) -> str:
+    """Return the scope that asking for a kind of job needs, and cancelling it."""
+    return WRITES.get(kind, "plans:write")
 
 
 def answer_of(job: Job) -> str:

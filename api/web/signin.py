@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import secrets
+import sys
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -11,10 +13,15 @@ from starlette.concurrency import run_in_threadpool
 
 from api.access import KEY, Caller, Unauthenticated, check_key
 from api.http.gate import Gate
+from api.http.problems import ProblemError
 from api.web.links import inside
 from api.web.trust import field, read_form, refuse_strangers
 
+if TYPE_CHECKING:
+    from api.web.provider import Provider
+
 router = APIRouter(include_in_schema=False)
+_MINUTES = 10  # that a sign-in with the identity provider may take
 
 
 @router.get("/sign-in")
@@ -48,6 +55,62 @@ async def sign_in(request: Request) -> Response:
     web.cookies.begin(request, response, until, key=key[4:16])
     request.scope["gpuopt.caller"] = caller.name
     return response
+
+
+@router.get("/sign-in/provider")
+async def to_provider(request: Request, next: str = "/") -> Response:  # noqa: A002 (as above)
+    """Send the browser to the identity provider."""
+    provider = _provider(request)
+    try:
+        place, kept = await run_in_threadpool(provider.begin, _back(request))
+    except Unauthenticated as error:
+        return _form(request, next, str(error), status=503)
+    response = RedirectResponse(place, 303)
+    cookies = request.app.state.web.cookies
+    cookies.write(request, response, "sign-in", {**kept, "next": inside(next)}, _MINUTES * 60)
+    return response
+
+
+@router.get("/sign-in/back")
+async def from_provider(request: Request) -> Response:
+    """Sign in whom the identity provider sends back."""
+    provider = _provider(request)
+    state = request.app.state
+    cookies = state.web.cookies
+    kept = cookies.read(request, "sign-in") or {}
+    after = str(kept.get("next", "/"))
+    given = dict(request.query_params)
+
+    def find() -> Caller:
+        return provider.finish(given, kept, _back(request))
+
+    try:
+        caller = await run_in_threadpool(state.gate.let_in, request, find)
+    except Unauthenticated as error:
+        response = _form(request, after, str(error), status=401)
+    else:
+        response = RedirectResponse(inside(after), 303)
+        who = {"tenant": caller.tenant, "name": caller.name, "role": str(caller.role)}
+        cookies.begin(request, response, sys.maxsize, **who)
+        request.scope["gpuopt.caller"] = caller.name
+    cookies.forget(request, response, "sign-in")
+    return response
+
+
+def _provider(request: Request) -> Provider:
+    provider: Provider | None = request.app.state.web.provider
+    if provider is None:
+        raise ProblemError(
+            "not-found",
+            "no identity provider is configured. To mend it: sign in with an API key, or have the "
+            "operator set GPUOPT_OIDC_ISSUER and GPUOPT_OIDC_CLIENT_ID",
+        )
+    return provider
+
+
+def _back(request: Request) -> str:
+    """Where the provider sends the browser back to; the provider has to know this URL."""
+    return f"{request.app.state.web.cookies.origin(request)}/sign-in/back"
 
 
 @router.post("/sign-out")
@@ -86,7 +149,7 @@ def _form(request: Request, after: str, error: str = "", status: int = 200) -> R
             "error": what,
             "mend": mend,
             "csrf_field": field(web.cookies.token(before["id"])),
-            "provider": bool(request.app.state.settings.oidc_client_id),
+            "provider": web.provider is not None,
         },
         status,
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, FastAPI, Request
@@ -21,13 +21,18 @@ from api.settings import ServiceSettings
 from api.store.database import now
 from api.web import signin, static, theme
 from api.web.base import Entry, Pages
-from api.web.headers import HEADERS
+from api.web.headers import CSP, HEADERS
 from api.web.session import Cookies
 from api.web.theme import COOKIE, THEMES
 from api.web.trust import field
 from api.web.visit import Visit
+from optimizer.errors import UsageError
 from optimizer.reporting.document import Kind
 from optimizer.reporting.render.values import shown
+
+if TYPE_CHECKING:
+    from api.oidc import Oidc
+    from api.web.provider import Provider
 
 
 class Site:
@@ -37,12 +42,24 @@ class Site:
     ----------
     modules
         The pages of each module; their entries make the navigation.
+    oidc
+        What checks the identity provider's tokens, where one is configured.
+
+    Raises
+    ------
+    UsageError
+        If there is a client of an identity provider, and no provider.
     """
 
     def __init__(
-        self, settings: ServiceSettings, secret: bytes, modules: tuple[Pages, ...]
+        self,
+        settings: ServiceSettings,
+        secret: bytes,
+        modules: tuple[Pages, ...],
+        oidc: Oidc | None = None,
     ) -> None:
         self.settings = settings
+        self.provider = _provider(settings, oidc)
         self.cookies = Cookies(settings, secret)
         entries = [entry for pages in modules for entry in pages.entries]
         self.entries: list[Entry] = sorted(entries, key=lambda entry: entry.order)
@@ -65,6 +82,8 @@ class Site:
             {**frame, "notice": (notice or {}).get("text", ""), **shown}
         )
         response = HTMLResponse(text, headers=HEADERS)
+        if visit.framed:
+            response.headers["Content-Security-Policy"] = f"{CSP}; frame-src 'self'"
         if notice:
             self.cookies.forget(visit.request, response, "notice")
         return response
@@ -151,6 +170,19 @@ _TITLES = {
     "unauthenticated": "You are not signed in",
     "invalid": "The request is not valid",
 }
+
+
+def _provider(settings: ServiceSettings, oidc: Oidc | None) -> Provider | None:
+    if not settings.oidc_client_id:
+        return None
+    if oidc is None:
+        raise UsageError(
+            "GPUOPT_OIDC_CLIENT_ID is set, but not GPUOPT_OIDC_ISSUER. "
+            "To mend it: set the issuer that people sign in with"
+        )
+    from api.web.provider import Provider
+
+    return Provider(settings, oidc)
 
 
 PAGES: tuple[APIRouter, ...] = (static.router, signin.router, theme.router)

@@ -12,20 +12,31 @@ import mimetypes
 from collections.abc import Callable
 from functools import cached_property
 from importlib import resources
+from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
 
 from api.http.problems import ProblemError
+from optimizer.reporting import charts
 
 _FOREVER = "public, max-age=31536000, immutable"
 
 
 class StaticFile:
-    """A file: its bytes are made when they are asked for first, and kept."""
+    """A file: its bytes are made when they are asked for first, and kept.
 
-    def __init__(self, name: str, make: Callable[[], bytes]) -> None:
+    Parameters
+    ----------
+    version
+        What the bytes are made of, where making them takes long: its hash is in the URL.
+    """
+
+    def __init__(
+        self, name: str, make: Callable[[], bytes], version: Callable[[], bytes] | None = None
+    ) -> None:
         self.name = name
         self._make = make
+        self._version = version
         guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
         text = guessed.startswith("text/") or guessed.endswith(("javascript", "svg+xml"))
         self.media = f"{guessed}; charset=utf-8" if text else guessed
@@ -38,7 +49,7 @@ class StaticFile:
     @cached_property
     def digest(self) -> str:
         """The hash that its URL holds."""
-        return hashlib.sha256(self.content).hexdigest()[:16]
+        return hashlib.sha256(self._version() if self._version else self.content).hexdigest()[:16]
 
     @property
     def url(self) -> str:
@@ -55,7 +66,22 @@ def _packaged() -> dict[str, StaticFile]:
     }
 
 
-FILES: dict[str, StaticFile] = _packaged()
+def _chart_script() -> bytes:
+    return charts.javascript().encode()
+
+
+def _chart_version() -> bytes:
+    """What the script is made of: the converter, which brings Vega, and our own lines."""
+    own = resources.files("optimizer.reporting.charts")
+    lines = b"".join(own.joinpath(name).read_bytes() for name in ("chart.js", "theme.py"))
+    return version("vl-convert-python").encode() + lines
+
+
+FILES: dict[str, StaticFile] = {
+    **_packaged(),
+    "charts.js": StaticFile("charts.js", _chart_script, _chart_version),
+    "charts.css": StaticFile("charts.css", lambda: charts.stylesheet().encode()),
+}
 router = APIRouter(include_in_schema=False)
 
 

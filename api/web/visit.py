@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse
+from markupsafe import Markup
 
 from api.access import SCOPES, Caller
 from api.http.problems import ProblemError
@@ -23,14 +24,27 @@ from api.store.models import Job, Snapshot
 from api.web.session import Cookies, Session
 from api.web.tables import Links, Tables, TableView
 from api.work import JobRunner
-from optimizer.reporting.document import Table
+from optimizer.reporting import charts
+from optimizer.reporting.document import Chart, Table
 
+_CHARTS: Recent[ChartView] = Recent(16 << 20)  # characters of the pictures
 _PARSED: Recent[dict[str, Any]] = Recent(64 << 20)  # characters of the texts
+
+
+@dataclass(frozen=True)
+class ChartView:
+    """A chart, and its figure as HTML; see ``chart`` in ``parts.html``."""
+
+    chart: Chart
+    html: Markup
 
 
 @dataclass
 class Visit:
-    """Who visits, what of the store is theirs, and what the URL and the form say."""
+    """Who visits, what of the store is theirs, and what the URL and the form say.
+
+    ``framed`` lets the page show another page of this service in a frame.
+    """
 
     request: Request
     caller: Caller
@@ -38,6 +52,7 @@ class Visit:
     session: Session
     form: Mapping[str, str] = field(default_factory=dict)
     tables: Tables = field(init=False)
+    framed: bool = False
 
     def __post_init__(self) -> None:
         self.tables = Tables(self.request.url.path, dict(self.request.query_params))
@@ -128,6 +143,20 @@ class Visit:
     ) -> TableView:
         """Prepare a table to be shown: sorted and filtered as the URL says, with its CSV."""
         return self.tables.add(table, currency, links or {})
+
+    def chart(self, job: str, name: str, make: Callable[[], Chart]) -> ChartView:
+        """Return a chart of a job's answer, which is drawn once and kept.
+
+        Its page has ``charts.css`` and ``charts.js`` in its head (``chart_head`` of
+        ``parts.html``), and shows its table beside it: ``visit.table(view.chart.table, …)``.
+        """
+        key = (self.mine.tenant, job, name)
+        known = _CHARTS.get(key)
+        if known is None:
+            drawn = make()
+            known = ChartView(drawn, Markup(charts.chart_html(drawn)))  # noqa: S704 (escaped there)
+            _CHARTS.put(key, known, len(known.html) + 1_000)
+        return known
 
     def go(
         self, path: str, notice: str = "", query: Mapping[str, str] | None = None

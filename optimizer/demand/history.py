@@ -82,7 +82,7 @@ def history_of(
     first, last = int(rows[0]), int(rows[-1]) + 1
     quantity = np.array(usage.quantity[:, first:last])
     present = present[first:last]
-    gap = _gap(present)
+    gap = gaps(present)
     notes = []
     if gap.any():
         where = np.flatnonzero(gap)
@@ -101,7 +101,7 @@ def history_of(
     return history, (*notes, *_missing(history, usage, as_of, repeated))
 
 
-def _gap(present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def gaps(present: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Hours without any row, of which the hour of the week has rows in most other weeks."""
     phase = np.arange(len(present)) % WEEK
     weeks = np.bincount(phase, minlength=WEEK)

@@ -15,6 +15,7 @@ from optimizer.billing.bill import exact
 from optimizer.billing.cost import amortised_cost
 from optimizer.billing.kpis import key_figures, waterfalls
 from optimizer.billing.reconcile import reconcile, reconciliation
+from optimizer.planning.curve import commitment_curve
 from optimizer.planning.explain import break_even_hours, explain, marginal_values, weigh
 from optimizer.planning.futures_document import (
     futures_document,
@@ -137,6 +138,8 @@ def plan_document(plan: Plan, *, detail: bool = False, weighed: bool = True) -> 
         document["sensitivity"] = [row.as_dict() for row in sensitivity(plan)]
     if weighed and not isinstance(plan, UncertainPlan):
         document |= one_future_document(plan, document["purchases"])
+        curve = commitment_curve(plan)
+        document |= {} if curve is None else {"commitment_curve": curve}
     document["checks"] = [
         {"check": check.name, "part": number, "ok": check.ok, "detail": check.detail}
         for number, part in enumerate(plan.parts)

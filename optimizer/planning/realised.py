@@ -69,7 +69,7 @@ def realised_saving(
         start, end = max(start, window[0]), min(end, window[1])
     if end <= start:
         return None
-    since = _hours(usage, start, end)
+    since = usage_between(usage, start, end)
     rest = [holding for holding in holdings if holding.name not in commitments]
     return Realised(
         start,
@@ -109,7 +109,7 @@ def matched(offer: str, wanted: Decimal, held: Iterable[Held]) -> list[Held]:
     return found
 
 
-def _hours(usage: UsageLines, start: int, end: int) -> UsageLines:
+def usage_between(usage: UsageLines, start: int, end: int) -> UsageLines:
     """The usage of the hours ``[start, end)``, which it has."""
     part = slice(start - usage.first_hour, end - usage.first_hour)
     return replace(

@@ -77,6 +77,8 @@ class Row:
 class Table:
     """A table; ``rest`` says what was left out of ``rows`` and where all of it is.
 
+    ``stack`` is for rows that are read one by one: a phone shows each as a block of its own.
+
     Raises
     ------
     ValueError
@@ -90,6 +92,7 @@ class Table:
     note: str = ""
     rest: str = ""
     empty: str = "Nothing to show."
+    stack: bool = False
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]

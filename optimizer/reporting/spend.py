@@ -4,19 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from optimizer.planning.spend import Compared, Intent, Spend, UnitCost
-from optimizer.reporting.document import Document, Kind, Prose, Section, Table, Value
-from optimizer.reporting.layout import cents, dollars, percent, section
+from optimizer.reporting.document import Document, Prose, Section, Table
+from optimizer.reporting.layout import percent, section
 from optimizer.reporting.layout import table as make_table
+from optimizer.reporting.render.values import RIGHT, money, shown
 from optimizer.reporting.sections.spend import intent_section, rules_text, unit_costs_table
 from optimizer.reporting.spend_tables import costs_table, title_of, waterfall_table
-
-_RIGHT = frozenset(Kind) - {Kind.text, Kind.state, Kind.day, Kind.moment}
 
 
 def costs_report(
@@ -50,21 +48,22 @@ def costs_report(
         name="costs",
         title="Costs",
         currency=spend.case.settings.currency,
-        headline=_headline(compared),
+        headline=_headline(compared, spend.case.settings.currency),
         sections=tuple(sections),
         facts={"window": now.window.text, "snapshot": spend.case.snapshot},
     )
 
 
-def _headline(compared: Compared) -> str:
+def _headline(compared: Compared, currency: str) -> str:
     now, past = compared.now, compared.past
-    told = f"{cents(now.total)} in {now.window.text}"
+    told = f"{money(now.total, currency, places=2)} in {now.window.text}"
     if past is None:
         return f"{told}; of the window before not all usage is known."
     change = now.total - past.total
     share = percent(abs(float(change / past.total))) if past.total else "n/a"
     way = "more" if change >= 0 else "less"
-    return f"{told}, {cents(abs(change))} ({share}) {way} than in the window before."
+    amount = money(abs(change), currency, places=2)
+    return f"{told}, {amount} ({share}) {way} than in the window before."
 
 
 def costs_page(report: Document) -> RenderableType:
@@ -73,38 +72,22 @@ def costs_page(report: Document) -> RenderableType:
     for each in report.sections:
         for block in each.blocks:
             if isinstance(block, Table):
-                parts += [section(block.title), *_table(block)]
+                parts += [section(block.title), *_table(block, report.currency)]
             elif isinstance(block, Prose):
                 parts.append(Text(block.text, style="yellow" if block.tone == "warning" else "dim"))
     return Group(*parts)
 
 
-def _table(table: Table) -> list[RenderableType]:
+def _table(table: Table, currency: str) -> list[RenderableType]:
     made = make_table(
-        *(f"{'>' if column.kind in _RIGHT else ''}{column.title}" for column in table.columns)
+        *(f"{'>' if column.kind in RIGHT else ''}{column.title}" for column in table.columns)
     )
     for row in table.rows:
         cells = [
-            Text(_shown(value, column.kind))
+            Text(" ".join(shown(value, column.kind, currency).split()))
             for value, column in zip(row.values, table.columns, strict=True)
         ]
         made.add_row(*cells, style="bold" if row.emphasis else None)
     parts: list[RenderableType] = [made if table.rows else Text(table.empty)]
     parts += [Text(text, style="dim") for text in (table.note, table.rest) if text]
     return parts
-
-
-def _shown(value: Value, kind: Kind) -> str:
-    if value is None:
-        return "n/a" if kind in _RIGHT else ""
-    if isinstance(value, Decimal) and kind is Kind.money:
-        return dollars(value)
-    if isinstance(value, Decimal) and kind is Kind.change:
-        return f"{'+' if value > 0 else ''}{dollars(value)}"
-    if isinstance(value, Decimal):
-        return f"{value:,.6g}"
-    if isinstance(value, float) and kind is Kind.share:
-        return percent(value)
-    if isinstance(value, float):
-        return f"{value:,.6g}"
-    return " ".join(str(value).split())  # a name may hold a line break

@@ -12,17 +12,27 @@ from optimizer.planning.weekly import Weekly, weekly
 from optimizer.planning.weekly.actions import Action, actions_of
 from optimizer.planning.weekly.covered import daily_coverage
 from optimizer.planning.weekly.follow import follow_up
-from optimizer.reporting.document import Document, Section
+from optimizer.planning.weekly.ways import demand_by, models_of, owners_of
+from optimizer.reporting.document import Document, Section, Table
 from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.actions import action_section
 from optimizer.reporting.sections.basis import basis_section
-from optimizer.reporting.sections.changes import changes_section
+from optimizer.reporting.sections.changes import changes_section, ways_table
+from optimizer.reporting.sections.charted import (
+    plan_charts,
+    usage_charts,
+    week_charts,
+    with_blocks,
+)
 from optimizer.reporting.sections.coverage import coverage_section
 from optimizer.reporting.sections.follow import follow_section
 from optimizer.reporting.sections.kpis import kpi_section
 from optimizer.reporting.sections.ladder import ladder_section
+from optimizer.reporting.sections.spent import spend_of_week, unit_figures
 from optimizer.reporting.sections.words import count_of, day_of, percent
-from optimizer.tables import Case
+from optimizer.tables import Case, UsageCells
+
+OWNERS = ("tag_team", "tag_owner", "tag_department", "account")
 
 Plan = Mapping[str, Any]
 
@@ -59,18 +69,27 @@ def weekly_report(
     """
     currency = str(plan["currency"])
     week = weekly(case, earlier)
-    actions = actions_of(case, week.catalogue, week.weeks, plan)
+    cells = case.usage_cells() if case.has("usage") else None
+    who = None if cells is None else owner_column(cells)
+    owners = None
+    if cells is not None and who is not None:
+        owners = owners_of(cells, week.catalogue, week.weeks, who)
+    actions = actions_of(week.catalogue, plan, owners)
     followed = follow_up(case, week.catalogue, week.holdings, week.weeks, before, advice)
+    spent = spend_of_week(case, week)
     sections = [
-        kpi_section(week),
-        action_section(plan, actions),
+        with_blocks(kpi_section(week, unit_figures(spent)), week_charts(case, week)),
+        with_blocks(action_section(plan, actions), plan_charts(plan)),
     ]
-    if plan["status"] != "infeasible":
+    if plan["status"] == "infeasible":
+        sections.reverse()  # what to relax comes first
+    else:
         sections.append(ladder_section(plan))
-    sections += _coverage(case, week)
+    sections += _coverage(case, week, plan)
     sections += [
-        changes_section(week, currency=currency),
+        changes_section(week, _ways(case, week, cells, who), currency),
         follow_section(followed, currency),
+        *spent,
         basis_section(plan, week),
     ]
     title = f"Weekly commitment report: {name or case.path.resolve().name}"
@@ -79,14 +98,39 @@ def weekly_report(
     )
 
 
-def _coverage(case: Case, week: Weekly) -> list[Section]:
+def owner_column(cells: UsageCells) -> str | None:
+    """The column of usage that says whose it is: the first of the usual ones that says anything."""
+    known = {name for name, label in cells.labels.items() if any(label.values)}
+    return next((name for name in OWNERS if name in known), None)
+
+
+def _ways(case: Case, week: Weekly, cells: UsageCells | None, who: str | None) -> list[Table]:
+    """The change of demand by team and by model, where usage names them."""
+    states = None if week.changes is None else week.changes.states
+    if states is None or cells is None:
+        return []
+    tables = []
+    if who is not None:
+        label = cells.labels[who]
+        names = [label.values[code] for code in label.code]
+        word = who.removeprefix("tag_")
+        steps = demand_by(states, cells, week.weeks, names, f"no {word}")
+        tables.append(ways_table("owner", f"Demand by {word}", word.capitalize(), steps))
+    models = models_of(case, cells)
+    if any(models):
+        steps = demand_by(states, cells, week.weeks, models, "no model")
+        tables.append(ways_table("model", "Demand by model", "Model", steps))
+    return tables
+
+
+def _coverage(case: Case, week: Weekly, plan: Plan) -> list[Section]:
     if week.freshness.last is None or (week.week.empty and week.before.empty):
         return []
     try:
         covered = daily_coverage(case, week.catalogue, week.holdings, week.weeks)
     except MissingPrice:  # told beside the bill, which cannot be priced either
         return []
-    return [coverage_section(covered)]
+    return [with_blocks(coverage_section(covered), usage_charts(case, plan))]
 
 
 def headline(plan: Plan, week: Weekly, actions: Sequence[Action]) -> str:

@@ -38,8 +38,16 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.sources = folder / "sources.toml"
         self.sources.write_text("")
+        self.destinations = folder / "destinations.toml"
+        self.destinations.write_text("")
         self.settings = ServiceSettings(
-            data_dir=folder, workers=1, worker_nice=0, sources=self.sources
+            data_dir=folder,
+            workers=1,
+            worker_nice=0,
+            sources=self.sources,
+            destinations=self.destinations,
+            delivery_tries=4,
+            delivery_pause_seconds=0.01,
         )
         self.store = Store(self.settings.url, folder)
         self.store.migrate()
@@ -197,6 +205,50 @@ def test_a_schedule_over_http_pulls_and_plans(lab, jobs, tmp_path):
     assert client.get("/v1/schedules", headers=head).json()["items"] == []
     deeds = [row.action for row in lab.mine.audit.page(10, subject="of-bill")]
     assert deeds == ["schedule.removed", "schedule.made"]
+
+
+def test_a_schedule_reports_and_delivers(lab, jobs, tmp_path):
+    """What is down does not keep the others waiting, is tried again, and fails nothing else."""
+    blocked, done = tmp_path / "blocked", tmp_path / "done"
+    blocked.write_text("in the way")
+    lab.destinations.write_text(
+        f'[lab.archive]\nfolder = "{done}"\n[lab.down]\nfolder = "{blocked}"\n'
+    )
+    put_schedule(lab.tenant, "monday", deliver_to=["archive", "down"])
+    assert schedules_of(lab.tenant)[0]["deliver_to"] == ["archive", "down"]
+    DBOS.trigger_schedule(f"{lab.tenant}.monday").get_result()
+    (report,) = lab.mine.jobs.page("report", 10)
+    assert lab.ended(report.id) == JobStatus.succeeded
+    rows = lab.mine.jobs.asked_of("delivery", "report", report.id, 10)
+    found = {row.request["to"]: row.id for row in rows}
+    assert lab.ended(found["archive"]) == JobStatus.succeeded
+    assert (done / "latest" / "report.html").is_file()
+    end = time.monotonic() + 30
+    while not lab.mine.jobs.get(found["down"]).result:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    blocked.unlink()  # it comes back
+    assert lab.ended(found["down"]) == JobStatus.succeeded
+    tries = lab.mine.jobs.get(found["down"]).result["tries"]
+    assert [bool(each["problem"]) for each in tries] == [True] * (len(tries) - 1) + [False]
+    assert len(tries) >= 2
+    assert (blocked / "latest" / "report.html").read_bytes() == (
+        done / "latest" / "report.html"
+    ).read_bytes()
+    remove_schedule(lab.tenant, "monday")
+
+
+def test_a_delivery_that_is_in_the_store_alone_is_taken_up(lab, jobs, tmp_path, monkeypatch):
+    """The server ended between a try and the queueing of the next one."""
+    (report,) = lab.mine.jobs.page("report", 1)
+    lab.destinations.write_text(f'[lab.archive]\nfolder = "{tmp_path}"\n')
+    job = lab.ask("delivery", report=report.id, to="archive")
+    lab.mine.jobs.start(job)
+    lab.mine.jobs.tell(job, "try 1", result={"tries": [{"at": "x", "problem": "down"}]})
+    lab.mine.jobs.put_off(job)
+    monkeypatch.setattr("api.jobs.ORPHAN_SECONDS", 0.0)
+    assert lab.ended(job) == JobStatus.succeeded
+    assert len(lab.mine.jobs.get(job).result["tries"]) == 2
 
 
 @pytest.mark.parametrize(("name", "cron"), [("../x", WEEKLY), ("x", "soon"), ("x", "a b c d e")])

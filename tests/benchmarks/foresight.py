@@ -16,8 +16,9 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+from .parquet import read_parquet
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +29,7 @@ PATHS = 400
 
 def steps_and_use(file: Path) -> tuple[Floats, Floats]:
     """Monthly changes of the logs, and the share of hours above a level, on the grid."""
-    units = pd.read_parquet(file).sort_values("hour")["total"].to_numpy(np.float64)
+    units = read_parquet(file).sort_values("hour")["total"].to_numpy(np.float64)
     months = units[: len(units) // MONTH * MONTH].reshape(-1, MONTH)
     mean = months.mean(axis=1)
     shape = np.sort((months / mean[:, None]).ravel())

@@ -18,6 +18,8 @@ import pytest
 
 from optimizer.demand import History, Seasonal, forecast_quality, forecaster_of
 
+from .parquet import read_parquet
+
 WEEK = 168
 CHOSEN_ON = 104  # weeks
 FOLDER = os.environ.get("GPUOPT_SHAVEDICE", "")
@@ -30,7 +32,7 @@ needs_data = pytest.mark.skipif(
 
 def regions() -> History:
     """One line for each region and machine type, zero where there is no row."""
-    frame = pd.read_parquet(Path(FOLDER) / REGIONS)
+    frame = read_parquet(Path(FOLDER) / REGIONS)
     hours = pd.date_range(frame["hour"].min(), frame["hour"].max(), freq="h")
     table = frame.pivot_table(
         index="hour", columns=["region", "type"], values="count", aggfunc="sum"
@@ -39,7 +41,7 @@ def regions() -> History:
 
 
 def total() -> History:
-    frame = pd.read_parquet(Path(FOLDER) / "total_hourly.parquet")
+    frame = read_parquet(Path(FOLDER) / "total_hourly.parquet")
     return History.of(frame["total"].to_numpy(dtype=float)[None].copy())
 
 

@@ -28,6 +28,7 @@ from optimizer.planning.backtest.walk import Calendar, Rule, Walk
 from optimizer.tables import read_case
 
 from ..planning.markets import write_case
+from .parquet import read_parquet
 
 YEAR, STEP, LOOK = 8760, 730, 2160
 DISCOUNTS = (0.27, 0.40, 1 - 1 / 2.1)
@@ -42,7 +43,7 @@ def _files(column: str) -> list[Path]:
     found = [
         f for path in paths for f in (sorted(path.glob("*.parquet")) if path.is_dir() else [path])
     ]
-    return [file for file in found if column in pd.read_parquet(file).columns]
+    return [file for file in found if column in read_parquet(file).columns]
 
 
 def _walk(market: Market, history: History, calendar: Calendar, rule: Rule | None) -> Walk:
@@ -59,7 +60,7 @@ def test_one_pool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = _files("total")
     _need(files)
     for number, file in enumerate(files):
-        published = pd.read_parquet(file).sort_values("hour")["total"].to_numpy(np.float64)
+        published = read_parquet(file).sort_values("hour")["total"].to_numpy(np.float64)
         columns = []
         for name, series in (("published", published), ("reversed", published[::-1])):
             for discount in DISCOUNTS:
@@ -86,15 +87,20 @@ def test_one_pool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
             assert ours[index] <= providers[index] + SLACK
 
 
+def _name(region: object) -> str:
+    """A region as it is written: whole numbers may be read as 1.0."""
+    return str(region).removesuffix(".0")
+
+
 def _by_type(file: Path, region: object = None) -> dict[str, Floats]:
     """(region, type) → hourly demand, zero where there is no row."""
-    rows = pd.read_parquet(file)
+    rows = read_parquet(file)
     if region is not None:
         rows = rows[rows["region"] == region]
     hours = pd.date_range(rows["hour"].min(), rows["hour"].max(), freq="h")
     wide = rows.pivot_table(index="hour", columns=["region", "type"], values="count", aggfunc="sum")
     wide = wide.reindex(hours).fillna(0.0)
-    return {f"{a}-{b}": wide[a, b].to_numpy(np.float64) for a, b in wide.columns}
+    return {f"{_name(a)}-{b}": wide[a, b].to_numpy(np.float64) for a, b in wide.columns}
 
 
 @pytest.mark.parametrize("backwards", [False, True], ids=["published", "reversed"])
@@ -103,12 +109,12 @@ def test_by_type(tmp_path: Path, capsys: pytest.CaptureFixture[str], *, backward
     files = _files("type")
     _need(files)
     for number, file in enumerate(files):
-        regions = sorted(pd.read_parquet(file)["region"].unique(), key=str)
+        regions = sorted(read_parquet(file)["region"].unique(), key=str)
         for region in (None, *(regions if len(regions) > 1 else ())):
             demand = _by_type(file, region)
             if backwards:
                 demand = {name: units[::-1] for name, units in demand.items()}
-            title = f"{file.name}, {'all' if region is None else f'region {region}'}"
+            title = f"{file.name}, {'all' if region is None else f'region {_name(region)}'}"
             share = _types(tmp_path / f"{number}-{region}", title, demand, capsys)
             if region is None and not backwards:
                 assert share >= 0.5

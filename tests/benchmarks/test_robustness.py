@@ -19,6 +19,8 @@ from optimizer.planning import make_plan, plan_document
 from optimizer.planning.attainment import Played, Stress, play_plan
 from optimizer.tables import Case, read_case
 
+from .parquet import read_parquet
+
 COMPANY = Path(__file__).parents[2] / "fixtures" / "frontier-lab-llm"
 HOURS = int(os.environ.get("GPUOPT_HOURS", "12"))
 WORSE = Stress(slower=1.5, errors=1.5)
@@ -34,7 +36,7 @@ WAYS = (
 def part(folder: Path, queueing: str, confidence: float, slower: float) -> Case:
     """The routing of some hours."""
     folder.mkdir()
-    workloads = pd.read_parquet(COMPANY / "workloads.parquet")
+    workloads = read_parquet(COMPANY / "workloads.parquet")
     first = sorted(workloads["hour"].unique())[:HOURS]
     kept = workloads["hour"].isin(first) & (workloads["deferrable_hours"] == 0)
     workloads[kept].to_parquet(folder / "workloads.parquet")

@@ -111,26 +111,49 @@ def build(tmp_path: Path) -> Build:
         name: str = "acme",
         settings: str = "",
     ) -> Case:
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "case.toml").write_text(TOML.format(currency=currency) + settings)
-        for table, rows in (company() if tables is None else tables).items():
-            columns = list(dict.fromkeys(key for row in rows for key in row))
-            with (folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as stream:
-                writer = csv.DictWriter(stream, columns)
-                writer.writeheader()
-                writer.writerows(rows)
-        return read_case(folder)
+        return write_case(tmp_path / name, tables, currency, settings)
 
     return make
 
 
-@pytest.fixture
-def planned() -> Callable[[Case], dict[str, Any]]:
+def write_case(
+    folder: Path,
+    tables: Mapping[str, list[Row]] | None = None,
+    currency: str = "USD",
+    settings: str = "",
+) -> Case:
+    """Write tables as a case and read it."""
+    folder.mkdir()
+    (folder / "case.toml").write_text(TOML.format(currency=currency) + settings)
+    for table, rows in (company() if tables is None else tables).items():
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        with (folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+    return read_case(folder)
+
+
+def planned(case: Case) -> dict[str, Any]:
     """Plan a case, as its JSON says it."""
+    document: dict[str, Any] = json.loads(to_json(plan_document(make_plan(case))))
+    return document
 
-    def plan(case: Case) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(to_json(plan_document(make_plan(case))))
-        return document
 
-    return plan
+@pytest.fixture(scope="session")
+def acme(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, dict[str, Any]]:
+    """The company and its plan, made once."""
+    case = write_case(tmp_path_factory.mktemp("acme") / "acme")
+    return case, planned(case)
+
+
+def nothing_to_do(case: Case) -> dict[str, Any]:
+    """The document of a plan that buys nothing: for what does not depend on purchases."""
+    return {
+        "schema_version": "1.0", "plan": "pln_none", "status": "optimal", "seed": 7,
+        "currency": case.settings.currency, "snapshot": case.snapshot,
+        "settings": case.settings.as_dict(), "as_of": format_hour(case.settings.as_of),
+        "horizon_hours": case.settings.horizon_hours, "baseline": "0", "total": "0",
+        "savings": "0", "objective": "0", "lower_bound": "0", "gap": 0.0, "gap_solver": 0.0,
+        "gap_law": 0.0, "purchases": [], "commitments": [], "bill": {}, "kpis": {},
+    }  # fmt: skip

@@ -8,6 +8,7 @@ from api.web.pages import (
     overview,
     plans,
     recommendations,
+    reports,
     routes,
     usage,
     what_ifs,
@@ -21,5 +22,6 @@ MODULES: tuple[Pages, ...] = (
     routes.pages,
     usage.pages,
     commitments.pages,
+    reports.pages,
     jobs.pages,
 )

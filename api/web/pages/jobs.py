@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from api.http.solves import JobId, stream
 from api.store import Job, JobStatus, NotFound
 from api.store.jobs import PREFIXES
-from api.web.ask import answer_of, may_read
+from api.web.ask import answer_of, may_read, write_scope
 from api.web.base import Pages
 from api.web.pages.plans import as_file
 from api.web.visit import Visit, Visiting
@@ -69,7 +69,7 @@ def job(visit: Visiting, job: JobId) -> Mapping[str, Any]:
         "steps": steps[-50:],
         "seconds": _seconds(found),
         "problem": found.problem,
-        "may_cancel": visit.may(_write_scope(found.kind)),
+        "may_cancel": visit.may(write_scope(found.kind)),
         "title": f"{found.kind.replace('_', ' ').capitalize()} {found.status}",
     }
 
@@ -99,7 +99,7 @@ def document(visit: Visiting, job: JobId) -> Response:
 def cancel(visit: Visiting, job: JobId) -> Response:
     """Ask a job to stop; what it has found so far is kept as its answer."""
     found = _mine(visit, job)
-    visit.need(_write_scope(found.kind))
+    visit.need(write_scope(found.kind))
     visit.mine.jobs.cancel(job, visit.actor)
     return visit.go(f"/jobs/{job}", "The job was asked to stop.")
 
@@ -109,10 +109,6 @@ def _mine(visit: Visit, job: str) -> Job:
     if not may_read(visit, found.kind):
         raise NotFound("job", job)
     return found
-
-
-def _write_scope(kind: str) -> str:
-    return "snapshots:write" if kind == "pull" else "plans:write"
 
 
 def _seconds(job: Job) -> float | None:

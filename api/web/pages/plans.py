@@ -16,8 +16,8 @@ from api.store import JobStatus, NotFound
 from api.web.ask import ask_for_plan
 from api.web.base import Pages
 from api.web.kpis import strip
-from api.web.visit import Visit, Visiting
-from optimizer.reporting import plan_tables
+from api.web.visit import ChartView, Visit, Visiting
+from optimizer.reporting import charts, plan_tables
 from optimizer.reporting.backtest import gate_lines
 from optimizer.reporting.document import Column, Kind, Row, Table
 from optimizer.reporting.ladder import triggers
@@ -124,12 +124,25 @@ def _tables(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, An
     checks = document["checks"]
     return {
         "made": made,
+        "charts": plan_charts(visit, job, document),
         "figures": strip(document),
         "closing": closing(document),
         "triggers": triggers(document.get("ladder", ())),
         "gate": [line.plain for line in gate_lines(document) if hasattr(line, "plain")],
         "failed": [check for check in checks if not check["ok"]],
     }
+
+
+def plan_charts(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, ChartView]:
+    """Return the charts of a plan, those whose numbers it has."""
+    drawn = {}
+    if "p10" in document:
+        drawn["ranges"] = visit.chart(job, "ranges", lambda: charts.ranges_chart(document))
+    if document.get("ladder"):
+        drawn["ladder"] = visit.chart(job, "ladder", lambda: charts.ladder_chart(document))
+    if document.get("lock_in"):
+        drawn["lock_in"] = visit.chart(job, "lock_in", lambda: charts.lock_in_chart(document))
+    return drawn
 
 
 def closing(document: Mapping[str, Any]) -> str:

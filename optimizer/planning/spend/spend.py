@@ -30,6 +30,7 @@ from optimizer.tables import Case, Labels, UsageCells
 USAGE_COLUMNS = ("account", "deployment", "job", "meter", "workload", "zone")
 METER_COLUMNS = ("family", "gpu", "product", "provider", "region")
 MODEL = "model"
+BY = ("requests", "tokens", "input_tokens", "output_tokens")
 KEPT = 64  # windows whose attribution is kept
 MEASURES = 4  # ways to divide by request
 
@@ -68,6 +69,10 @@ class Basis:
         """
         if rule not in tuple(Rule):
             raise UsageError(f"'{rule}' is no rule. To mend it: use one of {', '.join(Rule)}")
+        if measure not in BY:
+            raise UsageError(
+                f"costs cannot be divided by '{measure}'. To mend it: use one of {', '.join(BY)}"
+            )
         if rule == Rule.requests:
             return cls(Benefit.used, measure)
         return cls(Benefit(rule))

@@ -44,8 +44,11 @@ class Window:
 
     @property
     def text(self) -> str:
-        """Its first hour and the hour after its last."""
-        return f"{format_hour(self.first)}..{format_hour(self.last)}"
+        """Its first hour and the hour after its last; days alone where it is of whole days."""
+        ends = [format_hour(hour) for hour in (self.first, self.last)]
+        if not (self.first % DAY or self.last % DAY):
+            ends = [end[:10] for end in ends]
+        return "..".join(ends)
 
     def before(self) -> Window:
         """The window before it: the month before a calendar month, else as many hours."""

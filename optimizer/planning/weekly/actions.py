@@ -11,9 +11,7 @@ from typing import Any
 from optimizer.billing import Catalogue
 from optimizer.billing.bill import exact
 from optimizer.billing.terms import WayOut, way_out
-from optimizer.planning.weekly.covered import owners
-from optimizer.planning.weekly.window import Weeks
-from optimizer.tables import Case
+from optimizer.planning.weekly.ways import Owners
 
 Document = Mapping[str, Any]
 
@@ -29,7 +27,7 @@ class Action:
     offers
         Its offers, with their rows in the document: (offer, quantity, measure, index).
     owner, owner_share
-        The account that uses most of what it covers; ``""`` where no row names one.
+        Who uses most of what it covers; ``""`` where no row names one.
     latest
         The last moment to buy it that the plan knows of, as in its document.
     saving
@@ -64,13 +62,13 @@ class Action:
         return "high" if self.pays_back >= HIGH else "medium" if self.pays_back >= MEDIUM else "low"
 
 
-def actions_of(case: Case, catalogue: Catalogue, weeks: Weeks, plan: Document) -> list[Action]:
+def actions_of(catalogue: Catalogue, plan: Document, owners: Owners | None) -> list[Action]:
     """Return the purchases of a plan, the largest saving first."""
     if plan["status"] == "infeasible":
         return []
     beside = {row["offer"]: row for row in plan.get("ladder", []) if row["action"] == "buy"}
     found = [
-        _action(case, catalogue, weeks, name, rows, beside.get(rows[0][1]["offer"], {}))
+        _action(catalogue, owners, name, rows, beside.get(rows[0][1]["offer"], {}))
         for name, rows in _together(plan["purchases"], beside)
     ]
     return sorted(found, key=lambda action: (-(action.saving or Decimal(0)), action.name))
@@ -88,9 +86,8 @@ def _together(
 
 
 def _action(
-    case: Case,
     catalogue: Catalogue,
-    weeks: Weeks,
+    owners: Owners | None,
     name: str,
     rows: Sequence[tuple[int, Document]],
     beside: Document,
@@ -99,8 +96,8 @@ def _action(
     meters = sorted({cover["meter"] for _, row in rows for cover in row.get("covers", [])})
     offer = catalogue.offers.get(first["offer"])
     owner, share = (offer.account, None) if offer is not None and offer.account else ("", None)
-    if not owner and case.has("usage"):
-        owner, share = owners(case, catalogue, weeks, meters) or ("", None)
+    if not owner and owners is not None:
+        owner, share = owners.of(meters) or ("", None)
     saves: Document = first.get("saves", {})
     cost = sum((Decimal(str(row["cost"])) for _, row in rows), Decimal(0))
     # Members of a bundle are told the worth of the bundle.

@@ -101,7 +101,7 @@ class DemandStep:
 
 
 @dataclass
-class _Walk:
+class Walk:
     """A replay that is changed step by step; steps that cannot be priced join the next."""
 
     case: Case
@@ -160,7 +160,7 @@ def explain_change(
     whole = case.usage_lines()
     was = hours_of(whole, weeks.before, weeks.start)
     now = hours_of(whole, weeks.start, weeks.end)
-    walk = _Walk(case, old, holdings, was, before)
+    walk = Walk(case, old, holdings, was, before)
     gap_before, gap_now = ~seen(was), ~seen(now)
     missing = gap_before & ~gap_now
     if missing.any():
@@ -183,7 +183,7 @@ def explain_change(
     return Changes(before.total, after.total, tuple(walk.steps), priced, states)
 
 
-def _prices(walk: _Walk, new: Catalogue) -> None:
+def _prices(walk: Walk, new: Catalogue) -> None:
     """Exchange the prices of meters, one after the other; those that the week used."""
     old = walk.catalogue
     used = {name for i, name in enumerate(walk.usage.meter) if walk.usage.quantity[i].any()}
@@ -200,7 +200,7 @@ def _prices(walk: _Walk, new: Catalogue) -> None:
         walk.take(Cause.price, "other prices")
 
 
-def _commitments(walk: _Walk, weeks: Weeks) -> None:
+def _commitments(walk: Walk, weeks: Weeks) -> None:
     """Exchange the commitments of the week before for those of the week."""
     shift = weeks.start - weeks.before
     held = list(walk.holdings)
@@ -219,7 +219,7 @@ def _commitments(walk: _Walk, weeks: Weeks) -> None:
             walk.take(cause, held[index].name, _provider(walk.catalogue, held[index]))
 
 
-def _demand(walk: _Walk, states: DemandStep) -> None:
+def _demand(walk: Walk, states: DemandStep) -> None:
     """Exchange the demand: the meters that changed most alone, the others by provider."""
     meters = states.catalogue.meters
     groups = exchange_groups(states, dict(enumerate(states.was.meter)))
@@ -237,6 +237,12 @@ def _demand(walk: _Walk, states: DemandStep) -> None:
     walk.usage = states.now
 
 
+def affordable(usage: UsageLines, most: int) -> int:
+    """How many groups may be replayed one by one: fewer of a large fleet."""
+    lines, hours = usage.quantity.shape
+    return max(1, min(most, int(_CELLS / max(1, lines * hours)) - 8))
+
+
 def exchange_groups(
     states: DemandStep, name_of: Mapping[int, str], most: int = MOST_METERS
 ) -> list[tuple[str, Flags]]:
@@ -247,7 +253,7 @@ def exchange_groups(
     """
     was, now = states.was, states.now
     lines = len(was.meter)
-    most = max(1, min(most, int(_CELLS / max(1, lines * was.quantity.shape[1])) - 8))
+    most = affordable(was, most)
     price = np.array([float(states.catalogue.meters[m].on_demand or 1) for m in was.meter])
     weight = np.abs(now.quantity - was.quantity).sum(axis=1) * price
     changed = np.zeros(lines, dtype=np.bool_)

@@ -79,24 +79,3 @@ def daily_coverage(
             worth = units.reshape(days, DAY).sum(axis=1) * float(price)
             sums[key] = sums.get(key, 0.0) + np.maximum(worth, 0.0)
     return DailyCoverage(weeks.before, days, covered, eligible)
-
-
-def owners(
-    case: Case, catalogue: Catalogue, weeks: Weeks, meters: Sequence[str]
-) -> tuple[str, float] | None:
-    """Return the account that used most of some meters in the week, and its share of them.
-
-    Usage is weighed at on-demand prices. ``None`` where nothing was used, or no row names one.
-    """
-    usage = hours_of(case.usage_lines(), weeks.start, weeks.end)
-    sums: dict[str, float] = {}
-    for index, name in enumerate(usage.meter):
-        if name in meters:
-            price = float(catalogue.meters[name].on_demand or 1)
-            worth = float(usage.quantity[index].sum()) * price
-            sums[usage.account[index]] = sums.get(usage.account[index], 0.0) + worth
-    total = sum(sums.values())
-    if not total:
-        return None
-    name = max(sorted(sums), key=lambda account: sums[account])
-    return (name, sums[name] / total) if name else None

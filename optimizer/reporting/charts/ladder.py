@@ -206,15 +206,16 @@ def _drawn(shown: Sequence[_Line], as_of: datetime, until: datetime) -> Any:
             for at, action, amount in line.events
         ]  # fmt: skip
     y = alt.Y("row:N", sort=[bar["row"] for bar in bars], title=None, axis=None)
-    limits = [f"{as_of:{stamp}}", f"{until:{stamp}}"]
-    x_scale = alt.Scale(type="utc", domain=limits, nice=False, padding=6)
+    x_scale = alt.Scale(type="utc", nice=False, padding=6)
     x = alt.X("a:T", scale=x_scale, title=None,
               axis=alt.Axis(format="%b %Y", grid=True, labelOverlap=True, domain=False,
                             orient="top"))  # fmt: skip
     whole = parts.over(bars)
+    year = parts.over([{"a": f"{as_of:{stamp}}"}, {"a": f"{until:{stamp}}"}])
     colours = {"held": theme.SERIES[0], "bought": theme.SERIES[2]}
     kinds = [kind for kind in colours if any(bar["kind"] == kind for bar in bars)]
     layered: list[Any] = [
+        year.mark_rule(opacity=0).encode(x=x),
         whole.mark_bar(height=7, yOffset=8, cornerRadius=1).encode(
             x=x, x2="b:T", y=y,
             color=alt.Color("kind:N",

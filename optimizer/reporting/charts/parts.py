@@ -74,7 +74,9 @@ def money_labels(currency: str, after: str = "") -> str:
 
 def percent(share: float | None) -> str:
     """A share as a label."""
-    return "–" if share is None else f"{share:.0%}" if abs(share) >= 0.1 else f"{share:.1%}"
+    if share is None:
+        return "–"
+    return f"{share:.0%}" if abs(share) >= 0.0995 or not share else f"{share:.1%}"
 
 
 def moment(text: Any) -> datetime | None:

@@ -82,7 +82,7 @@ def narrow(spec: dict[str, Any]) -> dict[str, Any]:
     made = {**spec, "width": NARROW}
     shared = {key: dict(value) if isinstance(value, dict) else value for key, value in
               spec["config"].items()}  # fmt: skip
-    shared["axis"] |= {"labelLimit": 116, "tickCount": 4}
+    shared["axis"] |= {"labelLimit": 136, "tickCount": 4}
     shared["legend"] |= {"columns": 2, "labelLimit": 130}
     slim: dict[str, Any] = _few_columns({**made, "config": shared})
     return slim

@@ -167,8 +167,7 @@ def _drawn(
             "y": parts.rounded(up), "text": parts.short_money(total, currency),
         })  # fmt: skip
     span = (weeks[-1] - weeks[0]).days * 24
-    limits = [parts.day_text(weeks[0]), parts.day_text(weeks[-1] + timedelta(days=7))]
-    scale = alt.Scale(type="utc", domain=limits, nice=False, padding=4)
+    scale = alt.Scale(type="utc", nice=False, padding=4)
     x = alt.X(
         "t:T",
         title=None,

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from optimizer.reporting import charts
 from optimizer.reporting.document import Block, Chart, Figures, Prose, Section, Table
 from optimizer.reporting.render import views
 from optimizer.reporting.render.views import Look
@@ -30,10 +31,13 @@ def environment() -> Environment:
 
 @cache
 def stylesheet() -> str:
-    """Return the style sheet of reports, which their parts need too; all classes begin ``rp-``."""
+    """Return the style sheet of reports, which their parts need too, with that of charts.
+
+    Its own classes begin ``rp-``; ``data-theme`` of the root element is heeded, else the system's.
+    """
     loader = environment().loader
     assert loader is not None
-    return loader.get_source(environment(), "report.css")[0]
+    return loader.get_source(environment(), "report.css")[0] + charts.stylesheet()
 
 
 def html_prose(prose: Prose) -> Markup:
@@ -52,7 +56,7 @@ def html_table(table: Table, look: Look | str, *, heading: bool = True) -> Marku
 
 
 def html_chart(chart: Chart, look: Look | str, *, heading: bool = True) -> Markup:
-    """A chart as HTML: drawn light and dark, what there is to see, and its table folded."""
+    """A chart as HTML: its picture in the page's colours, its summary, its table folded."""
     return _macro("chart")(views.chart_view(chart, _look(look), heading=heading))
 
 

@@ -12,7 +12,7 @@ from optimizer.reporting.render.values import NOTHING, RIGHT, change_shown, judg
 MOST_ROWS = 25  # a comment of a pull request holds 65,536 characters
 _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
 _MATH = re.compile(r"\$(?![0-9])")
-_CODE = re.compile(r":(?=[a-z0-9_+-]+:)")
+_CODE = re.compile(r":(?=[0-9_+-]*[a-z][a-z0-9_+-]*:)")
 _LEADING = re.compile(r"^(\s*)([#>+-]|[0-9]+[.)])(?=\s|$)")
 _JOINER = "\u2060"  # nothing to see; it keeps a name from being a mention or an emoji's code
 _MARKS = {"better": " (better)", "worse": " (worse)"}

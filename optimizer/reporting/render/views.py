@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from optimizer.reporting.charts import svg, theme
 from optimizer.reporting.document import Block as AnyBlock
 from optimizer.reporting.document import (
     Chart,
@@ -40,13 +41,17 @@ View = dict[str, Any]
 Draw = Callable[[Chart, bool], str]
 
 MOST_STACKED = 60  # rows that a phone shows one under the other; longer tables scroll
-_FEWEST_STACKED = 4  # columns
 _WORDS = {"warning": "Note:", "bad": "Attention:"}
 _NARROW = frozenset({Kind.day, Kind.moment, Kind.state})
 _NUMBER = re.compile(r"\d+")
-_JOINTS = re.compile(r"([/_])(?=[^\s/_])")
+_JOINTS = re.compile(r"(/)(?=[^\s/]{2})")
 _MOST_SOURCES = 6
 _SHADES = 5  # classes h0 to h5 of the style sheet
+
+
+def drawn(chart: Chart, narrow: bool) -> str:
+    """Return a chart as SVG whose colours are variables of the page: light and dark in one."""
+    return theme.bound(svg(chart, narrow=narrow))
 
 
 @dataclass
@@ -80,7 +85,8 @@ class Look:
     level
         The heading level of a section; its blocks are one deeper.
     draw
-        Returns the SVG of a chart, light or dark; ``None`` shows the table alone.
+        Returns the SVG of a chart, wide or narrow, in colours of the page; ``None`` shows the
+        table alone.
     notes
         Where formulas are collected for one list at the end; without it each block lists its own.
     csv
@@ -89,18 +95,15 @@ class Look:
         Returns where a cell of a table leads: its table, column, row key and value are given.
     specs
         Whether charts carry their Vega-Lite specification for a script that draws them.
-    nonce
-        That of the response's content security policy, for those specifications.
     """
 
     currency: str
     level: int = 2
-    draw: Draw | None = None
+    draw: Draw | None = drawn
     notes: Notes | None = None
     csv: Callable[[Table], str] | None = None
     link: Callable[[Table, Column, str, Value], str] | None = None
     specs: bool = False
-    nonce: str = ""
 
 
 def section_view(section: Section, look: Look) -> View:
@@ -161,7 +164,7 @@ def _figure(figure: Figure, notes: Notes, currency: str) -> View:
 def table_view(table: Table, look: Look, *, heading: bool = True) -> View:
     """A table: its columns, its rows as texts, and where they come from."""
     notes = look.notes or Notes(f"n-{_id(table.name)}")
-    stack = len(table.rows) <= MOST_STACKED and len(table.columns) >= _FEWEST_STACKED
+    stack = table.stack and len(table.rows) <= MOST_STACKED
     columns = [
         {
             "title": column.title,
@@ -224,22 +227,24 @@ def broken(text: str) -> Markup:
 
 def _sources(table: Table) -> str:
     """Where the rows are from, each kind of place once: ``purchases[0]`` … as one."""
-    kinds: dict[str, None] = {}
+    kinds: dict[str, dict[str, None]] = {}
     for row in table.rows:
-        if row.source:
-            kinds.setdefault(_NUMBER.sub("…", row.source))
-    if not kinds or len(kinds) > _MOST_SOURCES:
-        return "each row names its own where a pointer rests on it" if kinds else ""
-    return " · ".join(kinds)
+        of, found, places = _NUMBER.sub("…", row.source).partition(": ")
+        kinds.setdefault(of, {}).update(dict.fromkeys(places.split(", ") if found else ()))
+    kinds.pop("", None)
+    if sum(map(len, kinds.values())) + len(kinds) > _MOST_SOURCES:
+        return "each row names its own where a pointer rests on it"
+    told = (f"{of}: {', '.join(places)}" if places else of for of, places in kinds.items())
+    return " · ".join(told)
 
 
 def chart_view(chart: Chart, look: Look, *, heading: bool = True) -> View:
-    """A chart, drawn light and dark, with the table of its numbers."""
-    light, dark = ("", "")
+    """A chart, drawn for wide and narrow pages, with the table of its numbers."""
+    wide, narrow = ("", "")
     if look.draw is not None:
-        light, dark = (
-            isolated(look.draw(chart, shade), f"{_id(chart.name)}-{'d' if shade else 'l'}")
-            for shade in (False, True)
+        wide, narrow = (
+            isolated(look.draw(chart, slim), f"{_id(chart.name)}-{'n' if slim else 'w'}")
+            for slim in (False, True)
         )
     return {
         "type": "chart",
@@ -249,10 +254,9 @@ def chart_view(chart: Chart, look: Look, *, heading: bool = True) -> View:
         "summary": chart.summary,
         "heading": heading,
         "level": look.level + 1,
-        "light": Markup(light),  # noqa: S704, drawn by us, with names escaped as XML
-        "dark": Markup(dark),  # noqa: S704, likewise
+        "wide": Markup(wide),  # noqa: S704, drawn by us, with names escaped as XML
+        "narrow": Markup(narrow),  # noqa: S704, likewise
         "spec": Markup(_script(chart.spec)) if look.specs else "",  # noqa: S704, no < is left
-        "nonce": look.nonce,
         "table": table_view(chart.table, look, heading=False),
     }
 

@@ -63,8 +63,8 @@ def _purchases(plan: Document, actions: Sequence[Action]) -> Table:
         Column("amount", "Amount"),
         Column(
             "owner", "Owner",
-            formula="the offer's account, else the account that used most of what the purchase "
-            "covers in the week, with its share at on-demand prices",
+            formula="the offer's account, else the team or account that used most of what the "
+            "purchase covers in the week, with its share at on-demand prices",
         ),
         Column(
             "buy_by", "Buy by",
@@ -115,6 +115,7 @@ def _purchases(plan: Document, actions: Sequence[Action]) -> Table:
         note=_note(actions),
         rest=f"{count_of(left, 'more purchase')} of less saving: in the plan." if left > 0 else "",
         empty="Nothing to buy: no purchase pays with this usage and these prices.",
+        stack=True,
     )
 
 
@@ -140,7 +141,9 @@ def _row(plan: Document, action: Action) -> Row:
     currency = plan["currency"]
     amounts = ", ".join(
         amount_text(quantity, measure, currency)
-        + (f" {offer.rsplit('/', 2)[-2]}" if len(action.offers) > 1 and "/" in offer else "")
+        if len(action.offers) == 1 or "/" not in offer
+        # Members of a bundle are named by what they are: 8 gpu, 208 vcpu.
+        else f"{quantity.normalize():,f} {offer.rsplit('/', 2)[-2]}"
         for offer, quantity, measure, _ in action.offers
     )
     owner = action.owner

@@ -25,7 +25,7 @@ def basis_section(plan: Document, week: Weekly) -> Section:
         blocks.append(Prose(_proof(plan)))
     columns = (Column("what", "What"), Column("value", "Value"), Column("meaning", "What it means"))
     rows = tuple(Row(row, key=row[0], source="plan: settings") for row in _rows(plan, week))
-    blocks.append(Table("assumptions", "Assumptions and data", columns, rows))
+    blocks.append(Table("assumptions", "Assumptions and data", columns, rows, stack=True))
     return Section("basis", "What this rests on", tuple(blocks))
 
 

@@ -43,7 +43,7 @@ def coverage_section(covered: DailyCoverage) -> Section:
     left = len(covered.meters(len(covered.eligible))) - len(meters)
     table = Table(
         "coverage_by_day",
-        "Coverage by day",
+        "Coverage of the week by day",
         columns,
         tuple(rows),
         note="Worth at on-demand prices, over meters that some offer covers; spot is in neither.",

@@ -92,6 +92,7 @@ def _table(found: FollowUp) -> Table:
         if found.together is not None
         else "",
         rest=f"{count_of(left, 'more purchase')} that nothing is known of." if left > 0 else "",
+        stack=True,
     )
 
 

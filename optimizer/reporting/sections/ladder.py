@@ -5,25 +5,27 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from optimizer.reporting.charts import ladder_chart, lock_in_chart
 from optimizer.reporting.document import Column, Kind, Row, Section, Table
 from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.words import EVENTS, Document, amount_text, count_of, day_of
 
 MOST = 40
-_MONTHS = (0, 1, 3, 6, 12, 18, 24, 36)  # of which the commitment that is left is shown
 
 
 def ladder_section(plan: Document) -> Section:
     """The calendar of purchases, and what is still owed month by month."""
     currency = plan["currency"]
-    columns = (
+    later = any(row["action"] == "buy_later" for row in plan.get("ladder", []))
+    columns = [
         Column("day", "Day", Kind.day),
         Column("event", "What", Kind.state),
         Column("name", "Offer or commitment"),
         Column("amount", "Amount"),
-        Column("odds", "Odds", Kind.share, formula="share of the futures in which it is bought"),
-        Column("trigger", "If"),
-    )
+    ]
+    if later:
+        odds = "share of the futures in which it is bought"
+        columns += [Column("odds", "Odds", Kind.share, formula=odds), Column("trigger", "If")]
     rows: list[Row] = []
     bought = [row for row in plan.get("ladder", []) if row["action"] == "buy"]
     if bought:
@@ -34,26 +36,28 @@ def ladder_section(plan: Document) -> Section:
                 (
                     day_of(bought[0]["date"]), EVENTS["buy"],
                     f"the {count_of(len(bought), 'offer')} above", told, 1.0, "",
-                ),
+                )[: len(columns)],
                 key="now", source="plan: purchases",
             )
         )  # fmt: skip
     for index, row in enumerate(plan.get("ladder", [])):
         if row["action"] != "buy":
-            rows.append(_rung(row, index, currency))
+            rows.append(_rung(row, index, currency, len(columns)))
     left = len(rows) - MOST
     table = Table(
         "ladder",
-        "The next twelve months",
-        columns,
+        "Dates of the next twelve months",
+        tuple(columns),
         tuple(rows[:MOST]),
         rest=f"{count_of(left, 'more date')}: in the plan." if left > 0 else "",
         empty="Nothing is bought, and nothing that is held begins or ends in the next year.",
     )
-    return Section("ladder", "Purchase ladder", (table, *_owed(plan)))
+    owed = lock_in_chart(plan)
+    charts = (ladder_chart(plan), owed) if owed.table.rows else (ladder_chart(plan),)
+    return Section("ladder", "Purchase ladder", (table, *charts))
 
 
-def _rung(row: Document, index: int, currency: str) -> Row:
+def _rung(row: Document, index: int, currency: str, count: int) -> Row:
     if "quantity" in row:
         amount = amount_text(row["quantity"], row["measure"], currency)
     else:
@@ -63,7 +67,7 @@ def _rung(row: Document, index: int, currency: str) -> Row:
         (
             day_of(row["date"]), EVENTS[row["action"]], row["name"], amount, row.get("odds"),
             _trigger(row, currency),
-        ),
+        )[:count],
         key=row["name"], source=f"plan: ladder[{index}]",
     )  # fmt: skip
 
@@ -80,26 +84,3 @@ def _trigger(row: Document, currency: str) -> str:
         return "by the path of usage until then"
     amount = amount_text(f"{found[side]:.4g}", found["measure"], currency)
     return f"what it could cover from {found['from'][:10]} on is {side} {amount} on average"
-
-
-def _owed(plan: Document) -> tuple[Table, ...]:
-    rows = plan.get("lock_in", [])
-    if not rows:
-        return ()
-    columns = (
-        Column("day", "From", Kind.day),
-        Column("held", "Held today", Kind.money),
-        Column("bought", "Bought now", Kind.money),
-        Column("together", "Together", Kind.money, formula="held today + bought now"),
-    )
-    marks = [month for month in _MONTHS if month < len(rows)]
-    shown = []
-    for index in marks:
-        held, bought = (Decimal(str(rows[index][key])) for key in ("held", "bought"))
-        shown.append(
-            Row(
-                (day_of(rows[index]["month"]), held, bought, held + bought),
-                source=f"plan: lock_in[{index}]",
-            )
-        )
-    return (Table("lock_in", "Locked in: what is still owed", columns, tuple(shown)),)

@@ -76,10 +76,11 @@ def spend_sections(
     Raises
     ------
     UsageError
-        As :func:`optimizer.planning.spend.group_costs`.  A window without usage is told.
+        As :func:`optimizer.planning.spend.group_costs`.  A window without usage, or a price that
+        is absent, is told.
     """
-    spend = case if isinstance(case, Spend) else kept_spend(case)
     try:
+        spend = case if isinstance(case, Spend) else kept_spend(case)
         wanted = spend.window(window)
     except DataError as error:
         told = f"{error.problem[0].upper()}{error.problem[1:]}: nothing can be said of it."

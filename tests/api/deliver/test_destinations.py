@@ -223,7 +223,7 @@ def test_recipients_that_have_it_are_not_sent_to_again(
 ) -> None:
     finance = configured(tmp_path, mail_to(mail_server, "a@x.com", "b@x.com"))["finance"]
     mail_server.refused = {"b@x.com": "450 greylisted"}
-    with pytest.raises(DeliveryError, match="1 of 2 recipients.*450 greylisted") as refused:
+    with pytest.raises(DeliveryError, match=r"1 of 2 recipients.*450 greylisted") as refused:
         finance.take(parcel)
     assert refused.value.taken == {mark("a@x.com")}
     assert not refused.value.final
@@ -247,7 +247,7 @@ def test_a_server_that_is_not_there_or_offers_no_secrecy(
         configured(tmp_path, gone)["finance"].take(parcel)
     assert not refused.value.final
     plain = mail_to(mail_server).replace("smtp://", "smtp+starttls://")
-    with pytest.raises(DeliveryError, match="could not be spoken to.*STARTTLS"):
+    with pytest.raises(DeliveryError, match=r"could not be spoken to.*STARTTLS"):
         configured(tmp_path, plain)["finance"].take(parcel)
     secret = mail_to(mail_server).replace("smtp://", "smtp://me:hunter2@")
     with pytest.raises(DeliveryError) as refused:  # the server knows no AUTH
@@ -290,7 +290,7 @@ def test_a_webhook_that_refuses_is_told_of_without_its_address(
     caplog.set_level("DEBUG")
     url = f"json://bot:hunter2@127.0.0.1:{web_server.port}/T0000AAAA/B0000BBBB"
     chat = configured(tmp_path, f'[default.a]\nurl = "{url}"')["a"]
-    with pytest.raises(DeliveryError, match="the json service did not take it.*500") as refused:
+    with pytest.raises(DeliveryError, match=r"the json service did not take it.*500") as refused:
         chat.take(parcel)
     gone = url.replace(str(web_server.port), str(free_port()))
     with pytest.raises(DeliveryError) as unreachable:

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The charts of the weekly report, where there is something to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from optimizer.billing import Bill, bill_case
+from optimizer.billing.bill import exact
+from optimizer.billing.kpis import waterfalls
+from optimizer.errors import MissingPrice
+from optimizer.planning.hourly import history_hours, horizon_hours
+from optimizer.planning.weekly import WEEK, Weekly
+from optimizer.reporting.charts import (
+    coverage_chart,
+    demand_chart,
+    ranges_chart,
+    waterfall_chart,
+    weekly_bill_chart,
+)
+from optimizer.reporting.document import Block, Chart, Section
+from optimizer.reporting.sections.words import Document
+from optimizer.tables import Case, format_hour
+
+MOST_WEEKS = 53
+
+
+def with_blocks(section: Section, blocks: Sequence[Block]) -> Section:
+    """A section with more at its end."""
+    return replace(section, blocks=(*section.blocks, *blocks))
+
+
+def week_charts(case: Case, week: Weekly) -> list[Chart]:
+    """The week from list price to what is paid, and the bill of each week of history."""
+    currency = case.settings.currency
+    if week.week.bill is None or week.freshness.last is None:
+        return []
+    found = waterfalls(week.week.bill)
+    charts = [waterfall_chart(found, currency)] if found and not week.week.empty else []
+    try:
+        rows = _bills(bill_case(case), week.weeks.end)
+    except MissingPrice:  # of older usage; the week itself has its prices
+        rows = []
+    return [*charts, weekly_bill_chart(rows, currency)] if len(rows) > 1 else charts
+
+
+def _bills(bill: Bill, end: int) -> list[dict[str, Any]]:
+    """The bill of each whole week that ends with the report's, or weeks before it."""
+    rows: list[dict[str, Any]] = []
+    start = end - WEEK
+    while start >= bill.first_hour and start + WEEK <= bill.first_hour + bill.hours:
+        at = slice(start - bill.first_hour, start - bill.first_hour + WEEK)
+        parts = {
+            "on_demand": exact(float(bill.on_demand_by_hour[at].sum())),
+            "spot": exact(float(bill.spot_by_hour[at].sum())),
+            "commitment_cost": exact(float(bill.commitment_by_hour[at].sum())),
+        }
+        rows.insert(0, {"week": format_hour(start)[:10], "hours": WEEK, **parts})
+        start -= WEEK
+    return rows[-MOST_WEEKS:]
+
+
+def plan_charts(plan: Document) -> list[Chart]:
+    """The bill with and without the plan over its futures."""
+    known = plan["status"] != "infeasible" and plan.get("p10") is not None
+    return [ranges_chart(plan)] if known else []
+
+
+def usage_charts(case: Case, plan: Document) -> list[Chart]:
+    """Demand under the commitments, and coverage over the history."""
+    try:
+        past = history_hours(case)
+        ahead = horizon_hours(case, plan) if plan["status"] != "infeasible" else None
+    except MissingPrice:  # a law asks for a price that the case lacks: nothing to draw
+        return []
+    charts = [coverage_chart(past)]
+    if ahead is not None and ahead.hours:
+        charts.insert(0, demand_chart(past, ahead, case.settings.currency))
+    return charts

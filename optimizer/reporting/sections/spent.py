@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who spent the week's bill and what a unit cost, as the weekly report tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from optimizer.errors import MissingPrice
+from optimizer.planning.spend import Window
+from optimizer.planning.weekly import Weekly
+from optimizer.reporting.document import Better, Figure, Figures, Kind, Section, Table
+from optimizer.reporting.sections.spend import spend_sections
+from optimizer.tables import Case
+
+_MOST = 3  # unit costs among the key figures
+
+
+def spend_of_week(case: Case, week: Weekly) -> list[Section]:
+    """Spend of the week by team and model, unit costs and intent; nothing without a bill.
+
+    The figures that open the section are left out: they are the report's own key figures.
+    """
+    if week.week.bill is None or week.week.empty:
+        return []
+    weeks = week.weeks
+    try:
+        found = spend_sections(case, Window(weeks.start, weeks.end, "the week"))
+    except MissingPrice:  # of older usage: the week itself has its prices
+        return []
+    return [
+        replace(section, blocks=tuple(b for b in section.blocks if not isinstance(b, Figures)))
+        for section in found
+    ]
+
+
+def unit_figures(sections: Sequence[Section]) -> tuple[Figure, ...]:
+    """Unit costs of all usage, where they are known, as key figures."""
+    table = next(
+        (
+            block
+            for section in sections
+            for block in section.blocks
+            if isinstance(block, Table) and block.name == "unit_costs"
+        ),
+        None,
+    )
+    if table is None:
+        return ()
+    names = [column.name for column in table.columns]
+    figures = []
+    for row in table.rows:
+        of = dict(zip(names, row.values, strict=True))
+        if of["of"] != "All usage" or of["value"] is None:
+            continue
+        figures.append(
+            Figure(
+                f"cost_per_{str(of['per']).replace(' ', '_').replace(',', '')}",
+                f"Cost per {of['per']}",
+                of["value"],
+                Kind.rate,
+                of["before"],
+                Better.down,
+                "cost of the usage that is counted ÷ count",
+            )
+        )
+    return tuple(figures[:_MOST])
