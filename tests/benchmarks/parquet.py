@@ -10,6 +10,8 @@ import pandas as pd
 
 
 def read_parquet(file: Path) -> pd.DataFrame:
-    """Return the whole file, its rows in their order."""
+    """Return the whole file, its rows in their order; ``hour`` is UTC without a zone."""
     with duckdb.connect() as connection:
-        return connection.execute("SELECT * FROM read_parquet(?)", [str(file)]).df()
+        connection.execute("SET TimeZone = 'UTC'")
+        rows = "SELECT * REPLACE (CAST(hour AS TIMESTAMP) AS hour) FROM read_parquet(?)"
+        return connection.execute(rows, [str(file)]).df()
