@@ -117,7 +117,7 @@ def costs_table(
     ]
     columns = [Column(_column_name(column), word_of(column)) for column in now.by]
     if not now.by:
-        columns = [Column("group", "")]
+        columns = [Column("group", "Group")]
     columns += [Column(key, heading, Kind.money, formula=told) for key, heading, told in present]
     columns += [
         Column("total", "Total", Kind.money, formula="the sum of the parts: a share of the bill"),
