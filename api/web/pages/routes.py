@@ -14,6 +14,7 @@ from api.store import Job, JobStatus, NotFound
 from api.web.ask import ask
 from api.web.base import Pages
 from api.web.visit import Visit, Visiting
+from optimizer.reporting.charts import routes_chart
 from optimizer.reporting.pages.routing import (
     alternative_table,
     barred_table,
@@ -60,6 +61,8 @@ def routes(visit: Visiting) -> Mapping[str, Any]:
     }  # fmt: skip
     if "routes" not in document:
         return shown
+    drawn = visit.chart(job.id, "routes", lambda: routes_chart(document))
+    shown["chart"], shown["twin"] = drawn, visit.table(drawn.chart.table, currency)
     first = [route_table(document, hour), replica_table(document)]
     more = [
         latency_table(document),
