@@ -87,6 +87,7 @@ class Offer:
     upfront: Decimal
     hourly: Decimal
     monthly: Decimal
+    premium: Decimal
     minimum: Decimal | None
     maximum: Decimal | None
     step: Decimal | None
@@ -235,6 +236,7 @@ def _offer(row: dict[str, Any], file: str) -> Offer:
         upfront=zero if row["upfront"] is None else row["upfront"],
         hourly=zero if row["hourly"] is None else row["hourly"],
         monthly=zero if row["monthly"] is None else row["monthly"],
+        premium=zero if row["premium"] is None else row["premium"],
         minimum=row["minimum"],
         maximum=row["maximum"],
         step=row["step"],

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a commitment costs: amortised, hour by hour.
 
-Cost of an hour = quantity × (upfront / term_hours + hourly) plus a monthly payment spread
-evenly over the hours of its month.  A month of a commitment runs from its start to the
+Cost of an hour = quantity × (upfront / term_hours + hourly + premium) plus a monthly payment
+spread evenly over the hours of its month.  A month of a commitment runs from its start to the
 same day of the next month; a shorter month moves the day for good (Microsoft Learn: a
 reservation bought on 30 December has the months 30 Dec – 29 Jan, 30 Jan – 27 Feb,
 28 Feb – 27 Mar).
@@ -24,8 +24,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def fixed_rate(offer: Offer) -> Decimal:
-    """Dollars per unit and hour without the monthly part: upfront / term_hours + hourly."""
-    return offer.upfront / Decimal(offer.term_hours) + offer.hourly
+    """Dollars per unit and hour without monthly payments.
+
+    upfront / term_hours + hourly + premium: an insurance is paid in every hour, used or not.
+    """
+    return offer.upfront / Decimal(offer.term_hours) + offer.hourly + offer.premium
 
 
 def payment_months(start: int, end: int) -> Iterator[tuple[int, int]]:

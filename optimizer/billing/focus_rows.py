@@ -226,7 +226,7 @@ def _joined(parts: Sequence[NDArray[Any]]) -> Ints:
 def _hour_weights(holding: Holding, hours: Ints) -> NDArray[Any]:
     """What the holding costs in each of these hours, as integers in proportion."""
     offer = holding.offer
-    fixed = Fraction(offer.upfront) / offer.term_hours + Fraction(offer.hourly)
+    fixed = Fraction(offer.upfront) / offer.term_hours + _each_hour(offer)
     if not offer.monthly:
         return np.ones(len(hours), dtype=object)  # every hour alike
     months = [
@@ -253,10 +253,10 @@ def _purchases(world: _World, index: int, holding: Holding) -> Iterator[Facts]:
         eligible = amount * offer.term_hours * upfront_share
         rows.append((len(payments), holding.start, holding.end))
         payments.append((Kind.UPFRONT, Fraction(offer.upfront), amount, eligible))
-    if offer.hourly:
+    if _each_hour(offer):
         hours = range(max(first, holding.start), min(last, holding.end))
         rows += [(len(payments), hour, hour + 1) for hour in hours]
-        payments.append((Kind.HOURLY, Fraction(offer.hourly), amount, amount * hourly_share))
+        payments.append((Kind.HOURLY, _each_hour(offer), amount, amount * hourly_share))
     for start, end in payment_months(holding.start, holding.end) if offer.monthly else ():
         if first <= start < last:
             eligible = amount * (end - start) * monthly_share
@@ -291,12 +291,17 @@ def _purchases(world: _World, index: int, holding: Holding) -> Iterator[Facts]:
     )
 
 
+def _each_hour(offer: Offer) -> Fraction:
+    """What is paid in every hour: an insurance's premium is invoiced with the hourly price."""
+    return Fraction(offer.hourly) + Fraction(offer.premium)
+
+
 def _money_shares(offer: Offer, start: int) -> tuple[Fraction, Fraction, Fraction]:
     """Shares of a term's money that are paid upfront, hourly and monthly."""
     months = sum(1 for _ in payment_months(start, start + offer.term_hours))
     parts = (
         Fraction(offer.upfront),
-        Fraction(offer.hourly) * offer.term_hours,
+        _each_hour(offer) * offer.term_hours,
         Fraction(offer.monthly) * months,
     )
     total = sum(parts, Fraction(0)) or Fraction(1)

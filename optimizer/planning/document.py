@@ -195,6 +195,7 @@ def _purchases(plan: Plan, values: Mapping[str, Decimal]) -> list[dict[str, Any]
                 "upfront": quantity * offer.upfront,
                 "hourly": quantity * offer.hourly,
                 "monthly": quantity * offer.monthly,
+                **({"premium": quantity * offer.premium} if offer.premium else {}),
                 "term_hours": offer.term_hours,
                 "start": format_hour(holding.start),
                 "end": format_hour(holding.end),

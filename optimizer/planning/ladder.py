@@ -192,6 +192,7 @@ def _purchase(plan: Plan, holding: Holding, action: str, hour: int) -> dict[str,
         "upfront": offer.upfront,
         "hourly": offer.hourly,
         "monthly": offer.monthly,
+        **({"premium": offer.premium} if offer.premium else {}),
     }
 
 

@@ -10,7 +10,7 @@ from optimizer.demand.horizon import has_routing
 from optimizer.errors import DataError
 from optimizer.tables import Case, format_hour
 
-_OFFER_COLUMNS = ("premium", "buyback_share", "buyback_after")
+_OFFER_COLUMNS = ("buyback_share", "buyback_after")
 _LIMITS = ("survive_zone_loss",)
 _ROUTING_LIMITS = ("quality_average",)  # they ask for nothing without requests
 

@@ -51,7 +51,7 @@ def actions(document: Document) -> Table:
         Column("unit", "Unit"),
         Column("upfront", "Upfront", Kind.money),
         Column("rate", "Payments", Kind.rate, "hour",
-               "hourly payment + monthly payment ÷ 730, without what is paid upfront"),
+               "hourly payment + premium + monthly payment ÷ 730, without what is paid upfront"),
         Column("cost", "Cost in the horizon", Kind.money,
                formula="amortised: all payments of the term, spread evenly over it"),
         Column("used", "Used", Kind.share, formula="used ÷ committed, replayed by the law"),
@@ -64,7 +64,8 @@ def actions(document: Document) -> Table:
     rows = []
     for number, bought in enumerate(document.get("purchases", ())):
         even = bought["break_even_hours"]
-        rate = Decimal(bought["hourly"]) + Decimal(bought["monthly"]) / _HOURS_A_MONTH
+        each_hour = Decimal(bought["hourly"]) + Decimal(bought.get("premium", 0))
+        rate = each_hour + Decimal(bought["monthly"]) / _HOURS_A_MONTH
         values: tuple[Value, ...] = (
             "buy",
             bought["offer"],

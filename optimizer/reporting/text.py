@@ -204,7 +204,7 @@ def _actions(document: Document) -> Table:
         if row["used"] + row["unused"]
     }
     for row in document["purchases"]:
-        monthly = row["hourly"] * _MONTH + row["monthly"]
+        monthly = (row["hourly"] + row.get("premium", 0)) * _MONTH + row["monthly"]
         table.add_row(
             Text("+", style="green"),
             row["offer"],

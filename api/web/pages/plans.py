@@ -197,7 +197,8 @@ def _about(line: str, offer: str) -> bool:
 
 
 def _monthly(bought: Mapping[str, Any]) -> Decimal:
-    return Decimal(bought["hourly"]) * 730 + Decimal(bought["monthly"])
+    each_hour = Decimal(bought["hourly"]) + Decimal(bought.get("premium", 0))
+    return each_hour * 730 + Decimal(bought["monthly"])
 
 
 @pages.page("/plans/{job}/document.json", title="Plan", scope="plans:read", template="plan.html")

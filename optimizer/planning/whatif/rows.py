@@ -45,7 +45,7 @@ _COMPARE = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-_PAID = ("upfront", "hourly", "monthly")  # of an offer: an absent payment is none
+_PAID = ("upfront", "hourly", "monthly", "premium")  # of an offer: an absent payment is none
 
 
 def text_of(value: Any, kind: str = "text") -> str:
