@@ -76,7 +76,11 @@ class Meter:
 
 @dataclass(frozen=True)
 class Offer:
-    """One row of ``offers``; amounts are per unit, or per 1.00 of hourly money."""
+    """One row of ``offers``; amounts are per unit, or per 1.00 of hourly money.
+
+    ``released`` is the age in hours at which a plan gives it back, ``None`` if it is kept
+    (:mod:`~optimizer.billing.release`); the term stays that of the offer.
+    """
 
     name: str
     provider_offer_id: str
@@ -101,7 +105,10 @@ class Offer:
     bundle: str
     bundle_ratio: Decimal
     guarantees_capacity: bool
+    buyback_share: Decimal
+    buyback_after: int
     row: int
+    released: int | None = None
 
     @property
     def amount_step(self) -> Decimal:
@@ -210,6 +217,10 @@ def _meter(row: dict[str, Any], file: str) -> Meter:
     )
 
 
+def _share(value: float) -> Decimal:
+    return Decimal(0) if math.isnan(value) else Decimal(repr(float(value)))
+
+
 def _or_inf(value: float) -> float:
     return math.inf if math.isnan(value) else float(value)
 
@@ -250,5 +261,7 @@ def _offer(row: dict[str, Any], file: str) -> Offer:
         bundle=row["bundle"],
         bundle_ratio=Decimal(1) if row["bundle_ratio"] is None else row["bundle_ratio"],
         guarantees_capacity=bool(row["guarantees_capacity"]) or row["law"] in CAPACITY_LAWS,
+        buyback_share=_share(row["buyback_share"]),
+        buyback_after=0 if row["buyback_after"] is None else int(row["buyback_after"]),
         row=row["row"],
     )

@@ -6,6 +6,9 @@ spread evenly over the hours of its month.  A month of a commitment runs from it
 same day of the next month; a shorter month moves the day for good (Microsoft Learn: a
 reservation bought on 30 December has the months 30 Dec – 29 Jan, 30 Jan – 27 Feb,
 28 Feb – 27 Mar).
+
+What is given back before its term ends is paid until then, and in its last hour also what
+does not come back of the remaining cost.
 """
 
 from __future__ import annotations
@@ -48,17 +51,50 @@ def payment_months(start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def amortised_cost(holding: Holding, first: int, last: int) -> Decimal:
-    """Amortised cost of a holding over the hours ``[first, last)``, clipped to its term."""
+    """Amortised cost of a holding over the hours ``[first, last)``, clipped to its term.
+
+    Of one that is given back, its last hour holds :func:`release_loss`.
+    """
     begin, until = max(first, holding.start), min(last, holding.end)
     if until <= begin:
         return Decimal(0)
     cost = fixed_rate(holding.offer) * (until - begin)
+    if holding.offer.released is not None and until == holding.end:
+        cost += release_loss(holding.offer, holding.start)
     if holding.offer.monthly:
-        for month_start, month_end in payment_months(holding.start, holding.end):
+        whole = _whole_term(holding.offer, holding.start, holding.end)
+        for month_start, month_end in payment_months(*whole):
             hours = min(until, month_end) - max(begin, month_start)
             if hours > 0:
                 cost += holding.offer.monthly * hours / Decimal(month_end - month_start)
     return cost * holding.quantity
+
+
+def remaining_cost(offer: Offer, start: int) -> Decimal:
+    """Amortised dollars per unit from the release of an offer to the end of its term.
+
+    Without the premium: an insurance ends with what it insures.  0 of what is kept.
+    """
+    if offer.released is None:
+        return Decimal(0)
+    release, end = start + offer.released, start + offer.term_hours
+    cost = (fixed_rate(offer) - offer.premium) * (end - release)
+    if offer.monthly:
+        for month_start, month_end in payment_months(start, end):
+            hours = month_end - max(release, month_start)
+            if hours > 0:
+                cost += offer.monthly * hours / Decimal(month_end - month_start)
+    return cost
+
+
+def release_loss(offer: Offer, start: int) -> Decimal:
+    """Dollars per unit that are lost at the release: (1 − ``buyback_share``) of what remains."""
+    return (1 - offer.buyback_share) * remaining_cost(offer, start)
+
+
+def _whole_term(offer: Offer, start: int, end: int) -> tuple[int, int]:
+    """The term that payments are of: what is given back had a longer one."""
+    return (start, end) if offer.released is None else (start, start + offer.term_hours)
 
 
 def hourly_costs(offer: Offer, start: int, end: int, first: int, last: int) -> NDArray[np.float64]:
@@ -73,8 +109,10 @@ def hourly_costs(offer: Offer, start: int, end: int, first: int, last: int) -> N
     if until <= begin:
         return costs
     costs[begin - first : until - first] = float(fixed_rate(offer))
+    if offer.released is not None and until == end:
+        costs[end - 1 - first] += float(release_loss(offer, start))
     if offer.monthly:
-        for month_start, month_end in payment_months(start, end):
+        for month_start, month_end in payment_months(*_whole_term(offer, start, end)):
             low, high = max(begin, month_start), min(until, month_end)
             if high > low:
                 costs[low - first : high - first] += float(offer.monthly) / (

@@ -8,6 +8,7 @@ from typing import Any
 
 from optimizer.billing.catalogue import Catalogue, Meter, Offer, read_catalogue, rows
 from optimizer.billing.laws import law_of
+from optimizer.billing.release import with_releases
 from optimizer.errors import DataError
 from optimizer.tables import Case
 
@@ -16,10 +17,14 @@ _RATIO = 1e-6
 
 
 def open_catalogue(case: Case) -> Catalogue:
-    """Read the catalogue of a case, and refuse offers that do not fit their meters."""
+    """Read the catalogue of a case, and refuse offers that do not fit their meters.
+
+    What may be given back is an offer for each date, too
+    (:func:`~optimizer.billing.release.with_releases`).
+    """
     catalogue = read_catalogue(case)
     check_fit(case, catalogue)
-    return catalogue
+    return with_releases(case, catalogue)
 
 
 def check_fit(case: Case, catalogue: Catalogue) -> None:

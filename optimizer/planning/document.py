@@ -15,6 +15,7 @@ from optimizer.billing.bill import exact
 from optimizer.billing.cost import amortised_cost
 from optimizer.billing.kpis import key_figures, waterfalls
 from optimizer.billing.reconcile import reconcile, reconciliation
+from optimizer.billing.release import hours_in_force
 from optimizer.planning.curve import commitment_curve
 from optimizer.planning.explain import break_even_hours, explain, marginal_values, weigh
 from optimizer.planning.futures_document import (
@@ -27,6 +28,7 @@ from optimizer.planning.moves_document import moves_of_plan
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
 from optimizer.planning.relax import InfeasibleCase
+from optimizer.planning.released import release_of
 from optimizer.planning.renewed import renewal_rows
 from optimizer.planning.routes_document import routes_of_plan, routing_prices
 from optimizer.planning.sampled import sampled
@@ -196,7 +198,8 @@ def _purchases(plan: Plan, values: Mapping[str, Decimal]) -> list[dict[str, Any]
                 "hourly": quantity * offer.hourly,
                 "monthly": quantity * offer.monthly,
                 **({"premium": quantity * offer.premium} if offer.premium else {}),
-                "term_hours": offer.term_hours,
+                "term_hours": hours_in_force(offer),
+                **release_of(holding),
                 "start": format_hour(holding.start),
                 "end": format_hour(holding.end),
                 "cost": amortised_cost(holding, as_of, end).quantize(_PLACES),

@@ -10,12 +10,14 @@ import numpy as np
 
 from optimizer.billing import Offer
 from optimizer.billing.bill import exact
-from optimizer.billing.cost import fixed_rate
+from optimizer.billing.cost import amortised_cost, fixed_rate
 from optimizer.planning.moves_document import move_lines
 from optimizer.planning.part import Part
 from optimizer.planning.plan import Plan
+from optimizer.planning.released import release_lines
 from optimizer.planning.renewed import fewer_renewed, tail_lines
 from optimizer.planning.routes_document import routing_lines
+from optimizer.program.purchases import planned
 from optimizer.program.search import on_step
 from optimizer.tables import format_hour
 
@@ -45,7 +47,11 @@ def break_even_hours(plan: Plan, name: str) -> float | None:
         drawn += units * plan.catalogue.draws[name][meter]
     if not avoided:
         return None
-    return float(offer.term_hours * offer_rate(offer) * drawn / avoided)
+    whole = offer.term_hours * offer_rate(offer)
+    if offer.released is not None:
+        one = planned(offer, Decimal(1), plan.case.settings.as_of)
+        whole = amortised_cost(one, one.start, one.end)
+    return float(whole * drawn / avoided)
 
 
 def marginal_values(plan: Plan) -> dict[str, Decimal]:
@@ -159,6 +165,8 @@ def _dominating(plan: Plan, offer: Offer) -> str | None:
         rival = plan.catalogue.offers[name]
         if rival.term_hours > offer.term_hours or rival.starts != offer.starts:
             continue
+        if rival.released is not None or offer.released is not None:
+            continue  # what an hour of it costs depends on the date
         if rival.scope != offer.scope or rival.account != offer.account:
             continue
         theirs = plan.catalogue.draws[name]
@@ -174,6 +182,7 @@ def explain(plan: Plan, document: dict[str, Any]) -> list[str]:
     """The plan in sentences: the result, its certainty, each purchase, what to watch."""
     lines = [*_headline(plan), _certainty(plan)]
     lines += [_purchase_line(row) for row in document["purchases"]]
+    lines += release_lines(document)
     lines += move_lines(document)
     lines += routing_lines(document)
     lines += _expiries(plan)

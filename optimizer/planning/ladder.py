@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from optimizer.billing import Holding, Offer
+from optimizer.billing.release import hours_in_force
 from optimizer.planning.plan import Plan
+from optimizer.planning.released import release_rows
 from optimizer.planning.renewed import renewal_rows
 from optimizer.planning.replayed import amounts_of, planned_holdings
 from optimizer.planning.uncertain_plan import UncertainPlan
@@ -25,7 +27,10 @@ from optimizer.tables import format_hour
 MONTHS = 12
 # Share by which levels must differ to be told apart.
 APART = 1e-3
-_ORDER = {"end": 0, "start": 1, "cancel": 2, "buy": 3, "buy_later": 4, "renew": 5}
+_ORDER = {
+    "end": 0, "start": 1, "cancel": 2, "buy": 3, "buy_later": 4, "renew": 5,
+    "release": 6, "may_release": 7,
+}  # fmt: skip
 
 
 def ladder_rows(plan: Plan) -> list[dict[str, Any]]:
@@ -33,10 +38,13 @@ def ladder_rows(plan: Plan) -> list[dict[str, Any]]:
 
     ``action`` is ``buy`` (now), ``buy_later`` (in some or all futures), ``end`` (a commitment
     that is held expires), ``start`` (one that is queued begins), ``cancel`` (the last hour in
-    which one may be cancelled) or ``renew`` (a plan for one future counts on buying it then).
+    which one may be cancelled), ``renew`` (a plan for one future counts on buying it then),
+    ``release`` (what is bought now is given back then) or ``may_release`` (the hour from which
+    a commitment that is held may be given back).
     """
     later = _later(plan) if isinstance(plan, UncertainPlan) else _renewals(plan)
-    rows = [*_now(plan), *later, *_held(plan)]
+    until = plan.case.settings.as_of + MONTHS * MONTH
+    rows = [*_now(plan), *later, *_held(plan), *release_rows(plan, until)]
     return sorted(rows, key=lambda row: (row["date"], _ORDER[row["action"]], row["name"]))
 
 
@@ -187,8 +195,8 @@ def _purchase(plan: Plan, holding: Holding, action: str, hour: int) -> dict[str,
         "bundle": offer.bundle or None,
         "measure": offer.measure,
         "payment": offer.payment or None,
-        "term_hours": offer.term_hours,
-        "beyond_horizon": max(0, start + offer.term_hours - end),
+        "term_hours": hours_in_force(offer),
+        "beyond_horizon": max(0, start + hours_in_force(offer) - end),
         "upfront": offer.upfront,
         "hourly": offer.hourly,
         "monthly": offer.monthly,

@@ -29,6 +29,7 @@ from optimizer.planning.moving import (
 )
 from optimizer.planning.plan import Plan
 from optimizer.planning.relax import refuse_infeasible
+from optimizer.planning.released import refuse_unreleased
 from optimizer.planning.replayed import (
     amounts_of,
     baseline_bill,
@@ -98,6 +99,7 @@ def make_plan(
         return make_uncertain_plan(case, scenarios, progress, watch=watch, previous=previous)
     settings = case.settings
     catalogue = open_catalogue(case)
+    refuse_unreleased(case, catalogue)
     holdings = tuple(read_holdings(case, catalogue))
     columns, closed = open_columns(case, catalogue)
     progress("demand of the horizon")

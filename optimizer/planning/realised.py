@@ -10,6 +10,7 @@ from typing import Any
 
 from optimizer.billing import make_bill, read_holdings
 from optimizer.billing.fit import open_catalogue
+from optimizer.billing.release import base_name
 from optimizer.tables import Case, UsageLines, decimal_string, format_hour
 
 _ROUNDING = Decimal("1.001")
@@ -93,6 +94,7 @@ class Held:
 def matched(offer: str, wanted: Decimal, held: Iterable[Held]) -> list[Held]:
     """Return the commitments that are the purchase of an amount of an offer.
 
+    Of one that the plan will give back, they are of the offer itself.
     They are given without those that were held before, and together, in the order of their
     start, they do not exceed what was advised by more than rounding; a single one that does
     exceed it is the purchase none the less.
@@ -100,7 +102,7 @@ def matched(offer: str, wanted: Decimal, held: Iterable[Held]) -> list[Held]:
     found: list[Held] = []
     amount = Decimal(0)
     for each in sorted(held, key=lambda c: (c.start, c.name)):
-        if each.offer != offer:
+        if each.offer not in (offer, base_name(offer)):
             continue
         if found and amount + each.quantity > wanted * _ROUNDING:
             continue

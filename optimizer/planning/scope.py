@@ -3,31 +3,17 @@
 
 from __future__ import annotations
 
-import math
-
 from optimizer.demand import MovableDemand, Scenarios
 from optimizer.demand.horizon import has_routing
 from optimizer.errors import DataError
 from optimizer.tables import Case, format_hour
 
-_OFFER_COLUMNS = ("buyback_share", "buyback_after")
 _LIMITS = ("survive_zone_loss",)
 _ROUTING_LIMITS = ("quality_average",)  # they ask for nothing without requests
 
 
 def refuse_unplanned(case: Case) -> None:
     """Raise a :class:`DataError` for anything in the case that a plan would have to ignore."""
-    offers = case.table("offers")
-    for column in _OFFER_COLUMNS:
-        for row, value in zip(offers.index, offers[column], strict=True):
-            if value is not None and not math.isnan(value) and value:
-                raise DataError(
-                    f"this version does not plan with {column} yet (value {value})",
-                    mend="take the offer out, or clear the column to plan without it",
-                    file=case.file("offers"),
-                    row=int(row),
-                    column=column,
-                )
     _refuse_renewing(case)
     settings = case.settings
     if settings.risk.queueing != "off" and not has_routing(case):

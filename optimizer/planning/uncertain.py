@@ -21,6 +21,7 @@ from optimizer.billing.fit import open_catalogue
 from optimizer.demand import Scenarios
 from optimizer.errors import DataError
 from optimizer.planning.part import Part
+from optimizer.planning.released import refuse_unreleased
 from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits, read_case_limits
 from optimizer.program.components import Component, Split, split_case
@@ -97,6 +98,7 @@ def refuse_uncombined(case: Case, scenarios: Scenarios) -> None:
             )
     usage = scenarios.base.usage
     catalogue = open_catalogue(case)
+    refuse_unreleased(case, catalogue, futures=2)
     for line, meter in enumerate(usage.meter):
         spotty = catalogue.meters[meter].spot is not None and scenarios.tolerant[:, line].any()
         if meter in scenarios.price_factor and spotty:

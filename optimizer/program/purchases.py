@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.billing import Catalogue, Holding, Offer, amortised_cost, hourly_costs
+from optimizer.billing.release import hours_in_force
 from optimizer.errors import DataError
 from optimizer.tables import Case, Settings, format_hour
 
@@ -154,7 +155,7 @@ def kinds_of(columns: Sequence[Column]) -> dict[str, NDArray[np.int64]]:
 def term_of(offer: Offer, as_of: int) -> tuple[int, int]:
     """Hours ``[start, end)`` in which the offer is in force when it is bought at as_of."""
     start = as_of if offer.starts is None else offer.starts
-    return start, start + offer.term_hours
+    return start, start + hours_in_force(offer)
 
 
 def planned(offer: Offer, quantity: Decimal, as_of: int) -> Holding:
@@ -184,6 +185,8 @@ def column_cost(column: Column, settings: Settings) -> float:
 
     ``after_horizon = tail``: γ·upfront + Σ over the whole term of γ·(hourly + monthly).
     ``prorata``: the amortised cost inside the horizon, as providers reckon.
+    What is given back is paid until then, and what of the upfront payment comes back and what
+    is lost of the rest, in its last hour.
     A renewal: Σ over its hours of γ·(:func:`hourly_rate`).
     """
     as_of = settings.as_of
@@ -204,6 +207,9 @@ def column_cost(column: Column, settings: Settings) -> float:
             total += float(ratio * offer.upfront) * float(
                 discount(np.array([start - as_of]), settings.discount_rate)[0]
             )
+            if offer.released is not None:  # it was paid, and its loss is of what was not
+                left = Decimal(offer.term_hours - offer.released) / Decimal(offer.term_hours)
+                flow[-1] -= float(offer.upfront * left)
         gamma = discount(
             np.arange(start - as_of, start - as_of + len(flow)), settings.discount_rate
         )

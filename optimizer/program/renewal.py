@@ -140,8 +140,11 @@ def _share_at_peak(demand: NDArray[np.float64]) -> float:
 
 
 def _starts_when_bought(column: Column) -> bool:
-    """A capacity block is a window in time, which does not come again."""
-    return all(offer.starts is None for offer, _ in column.members)
+    """A capacity block is a window in time, which does not come again.
+
+    Nor does what is given back: of it the whole term is renewed.
+    """
+    return all(offer.starts is None and offer.released is None for offer, _ in column.members)
 
 
 def _meters(catalogue: Catalogue, column: Column) -> set[str]:

@@ -15,12 +15,15 @@ from optimizer.reporting.layout import dollars, percent, section, table
 
 Document = Mapping[str, Any]
 
-_MARKS = {"buy": "+", "buy_later": "+", "end": "-", "start": "=", "cancel": "~", "renew": "+"}
+_MARKS = {"buy": "+", "buy_later": "+", "end": "-", "start": "=", "cancel": "~", "renew": "+",
+          "release": "-", "may_release": "~"}  # fmt: skip
 _WORDS = {
     "end": "ends",
     "start": "begins",
     "cancel": "last day to cancel",
     "renew": "the plan counts on buying it again",
+    "release": "give back",
+    "may_release": "may be given back from here on",
 }
 _DOUBTED = 3  # purchases that are least sure to pay back
 _CLOSE = 0.9
@@ -209,7 +212,7 @@ def _dates(rows: Sequence[Document]) -> Table:
             row["date"][:10],
             row["name"],
             f"{row['quantity']:,g}",
-            _WORDS[row["action"]] + _renewed(row),
+            _WORDS[row["action"]] + _renewed(row) + _released(row),
         )
     return made
 
@@ -220,7 +223,7 @@ def _calendar(rows: Sequence[Document], shown: int) -> RenderableType:
         if "expected" not in row:
             made.add_row(
                 _MARKS[row["action"]], row["date"][:10], row["name"], f"{row['quantity']:,g}",
-                "", "", "", _WORDS[row["action"]] + _renewed(row),
+                "", "", "", _WORDS[row["action"]] + _renewed(row) + _released(row),
             )  # fmt: skip
             continue
         cash = row["upfront"] * Decimal(repr(row["expected"]))
@@ -244,6 +247,13 @@ def _renewed(row: Document) -> str:
     saves, chance = row["renewal"]["saves"], row["renewal"]["pays_back"]
     told = f"; bought again it would {'save' if saves > 0 else 'lose'} {dollars(abs(saves))}"
     return told + ("" if chance is None else f", pays in {chance:.0%} of the futures")
+
+
+def _released(row: Document) -> str:
+    """What comes back of what is given back, or would."""
+    if "comes_back" in row:
+        return f": {dollars(row['comes_back'])} comes back, {dollars(row['lost'])} is lost"
+    return f": {percent(row['share'])} of what remains comes back" if "share" in row else ""
 
 
 def _span(row: Document) -> str:

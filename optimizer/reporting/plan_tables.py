@@ -28,6 +28,8 @@ _STATES = {
     "start": "begins",
     "cancel": "last day to cancel",
     "renew": "renew",
+    "release": "give back",
+    "may_release": "may be given back from",
 }
 
 

@@ -493,7 +493,7 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
     usage = st.lists(amounts, min_size=hours, max_size=hours)
     payment = st.fixed_dictionaries(
         {},
-        optional={name: prices for name in ("upfront", "hourly", "monthly", "premium")},
+        optional=dict.fromkeys(("upfront", "hourly", "monthly", "premium"), prices),
     ).filter(bool)
     held = st.tuples(
         st.sampled_from(["plan", "reserved"]),

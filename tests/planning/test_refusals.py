@@ -19,13 +19,42 @@ REFUSED = {"quality_average": "0.5", "survive_zone_loss": "true"}
 PLANNED = {"upfront_cash", "largest_purchase", "spot_share", "max_unused_share"}
 
 
-@pytest.mark.parametrize("column", ["buyback_share", "buyback_after"])
-def test_refused_offer_columns(build: Build, column: str) -> None:
-    """A right to sell back is worth something: it is not left out in silence."""
-    offers = [row | {column: "" if n else "1"} for n, row in enumerate(tables()["offers"])]
-    with pytest.raises(DataError, match=column) as caught:
+@pytest.mark.parametrize("column", ["minimum", "maximum", "bundle", "starts"])
+def test_what_a_right_to_give_back_is_not_planned_beside(build: Build, column: str) -> None:
+    """A right to give back is worth something: it is not left out in silence."""
+    value = {"bundle": "b", "starts": at(2)}.get(column, "3")
+    right: Row = {"buyback_share": "0.5", column: value}
+    offers = [
+        row | (right if n == 0 else dict.fromkeys(right, "")) for n, row in enumerate(_offers())
+    ]
+    with pytest.raises(DataError, match=f"{column} beside buyback_share") as caught:
         make_plan(build(offers=offers))
-    assert (caught.value.file, caught.value.row, caught.value.column) == ("offers.csv", 1, column)
+    assert (caught.value.file, caught.value.row) == ("offers.csv", 1)
+    assert caught.value.column == "buyback_share"
+
+
+def test_a_limit_that_a_right_to_give_back_is_not_planned_beside(build: Build) -> None:
+    offers = [row | {"buyback_share": "0.5"} for row in _offers()]
+    with pytest.raises(DataError, match=r"limits\.largest_purchase beside buyback_share"):
+        make_plan(build('[limits]\nlargest_purchase = "9"\n', offers=offers))
+
+
+def test_several_futures_beside_a_right_to_give_back(build: Build) -> None:
+    offers = [row | {"buyback_share": "0.5"} for row in _offers()]
+    odds = [{"scenario": "cut", "odds": 0.5, "meter": "tpu", "hour": at(1), "factor": "0.5"}]
+    with pytest.raises(DataError, match=r"several futures beside buyback_share"):
+        make_plan(build(offers=offers, price_scenarios=odds))
+
+
+def test_a_date_to_give_back_without_what_comes_back(build: Build) -> None:
+    offers = [row | {"buyback_after": "1", "buyback_share": ""} for row in _offers()]
+    with pytest.raises(DataError, match="says nothing of what comes back") as caught:
+        make_plan(build(offers=offers))
+    assert caught.value.column == "buyback_share"
+
+
+def _offers() -> list[Row]:
+    return [{"minimum": "", "bundle": "", "starts": ""} | row for row in tables()["offers"]]
 
 
 def test_refused_queueing(build: Build) -> None:

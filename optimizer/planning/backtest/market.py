@@ -296,6 +296,8 @@ def _probes(
     best: dict[tuple[object, ...], Offer] = {}
     for name in sorted(catalogue.offers):
         offer = catalogue.offers[name]
+        if offer.released is not None:
+            continue  # walked as the offer that it is of, kept to its end
         if offer.starts is not None or offer.law == "capacity.block":
             left[name] = "it has a fixed start: it cannot be bought on any date"
         elif offer.bundle:

@@ -18,10 +18,13 @@ _WORDS = {
     "renew": "counted on to be bought again",
     "start": "begins",
     "cancel": "last day to cancel",
+    "release": "given back",
+    "may_release": "may be given back",
     "end": "ends",
 }
 _SHAPES = {"buy": "circle", "buy_later": "triangle-up", "renew": "triangle-right",
-           "start": "triangle-right", "cancel": "diamond", "end": "square"}  # fmt: skip
+           "start": "triangle-right", "cancel": "diamond", "release": "cross",
+           "may_release": "triangle-down", "end": "square"}  # fmt: skip
 _YEAR = timedelta(days=365)
 _ROWS = 24
 
@@ -89,7 +92,7 @@ def _lines(plan: Mapping[str, Any], as_of: datetime) -> list[_Line]:
         at, action = parts.moment(row.get("date")), str(row.get("action"))
         if at is None or action not in _WORDS or not as_of <= at < until:
             continue
-        kind = "bought" if action in ("buy", "buy_later", "renew") else "held"
+        kind = "bought" if action in ("buy", "buy_later", "renew", "release") else "held"
         name = str(row.get("name"))
         line = found.get((kind, name))
         if line is None:
@@ -99,7 +102,8 @@ def _lines(plan: Mapping[str, Any], as_of: datetime) -> list[_Line]:
             line.begin = at
         line.events.append((at, action, _amount(row)))
     for line in found.values():
-        if line.kind == "bought" and as_of < line.end < until:
+        released = any(action == "release" for _, action, _ in line.events)
+        if line.kind == "bought" and as_of < line.end < until and not released:
             line.events.append((line.end, "end", ""))
 
     def order(line: _Line) -> tuple[int, datetime, float, str]:

@@ -21,6 +21,8 @@ EVENTS = {
     "cancel": "last day to cancel",
     "buy_later": "buy later",
     "renew": "counted on again",
+    "release": "give back",
+    "may_release": "may be given back",
     "buy": "buy now",
 }
 
