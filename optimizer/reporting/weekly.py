@@ -9,6 +9,7 @@ from typing import Any
 
 from optimizer.errors import MissingPrice
 from optimizer.planning.anomalies import findings_of
+from optimizer.planning.spend import Spend
 from optimizer.planning.weekly import Weekly, weekly
 from optimizer.planning.weekly.actions import Action, actions_of
 from optimizer.planning.weekly.covered import daily_coverage
@@ -31,7 +32,7 @@ from optimizer.reporting.sections.coverage import coverage_section
 from optimizer.reporting.sections.follow import follow_section
 from optimizer.reporting.sections.kpis import kpi_section
 from optimizer.reporting.sections.ladder import ladder_section
-from optimizer.reporting.sections.spent import spend_of_week, unit_figures
+from optimizer.reporting.sections.spent import spend_of_case, spend_of_week, unit_figures
 from optimizer.reporting.sections.words import count_of, day_of, percent
 from optimizer.tables import Case, UsageCells
 
@@ -72,14 +73,15 @@ def weekly_report(
     """
     currency = str(plan["currency"])
     week = weekly(case, earlier)
-    cells = case.usage_cells() if case.has("usage") else None
+    spend = spend_of_case(case)
+    cells = spend.cells if isinstance(spend, Spend) else usage_of(case)
     who = None if cells is None else owner_column(cells)
     owners = None
     if cells is not None and who is not None:
         owners = owners_of(cells, week.catalogue, week.weeks, who)
     actions = actions_of(week.catalogue, plan, owners)
     followed = follow_up(case, week.catalogue, week.holdings, week.weeks, before, advice)
-    spent = spend_of_week(case, week)
+    spent = spend_of_week(spend, week)
     sections = [
         kpi_section(week, unit_figures(spent)),
         with_blocks(action_section(plan, actions), plan_charts(plan)),
@@ -92,7 +94,7 @@ def weekly_report(
     sections += [
         with_blocks(
             changes_section(week, _ways(case, week, cells, who), currency),
-            history_charts(case, week),
+            history_charts(spend, week),
         ),
         *_anomalies(case, week),
         follow_section(followed, currency),
@@ -103,6 +105,11 @@ def weekly_report(
     return Document(
         "weekly", title, currency, headline(plan, week, actions), tuple(sections), facts(plan, week)
     )
+
+
+def usage_of(case: Case) -> UsageCells | None:
+    """Usage row by row, where there is any."""
+    return case.usage_cells() if case.has("usage") else None
 
 
 def owner_column(cells: UsageCells) -> str | None:
