@@ -259,6 +259,16 @@ def test_missing_hours_are_told(build: Build) -> None:
     assert "1 hour of the 168 of the week has no usage at all" in told(document)
 
 
+def test_data_that_are_old_are_told(build: Build) -> None:
+    """Two days without data is what exports may be late, and more is not."""
+    changed = company()
+    changed["usage"] = [row for row in changed["usage"] if row["hour"] < at(-50)]
+    case = build(changed)
+    document = weekly_report(case, nothing_to_do(case))
+    assert "2026-03-13, 2 days before the as-of date: the advice rests on data" in told(document)
+    assert "50 hours of the 168 of the week have no usage at all" in told(document)
+
+
 def test_a_week_that_cannot_be_priced(build: Build) -> None:
     """A meter without an on-demand price that nothing covers: what is missing is said."""
     changed = company()
