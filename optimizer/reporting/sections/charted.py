@@ -15,9 +15,11 @@ from optimizer.planning.hourly import history_hours, horizon_hours
 from optimizer.planning.spend import Spend
 from optimizer.planning.weekly import WEEK, Weekly
 from optimizer.reporting.charts import (
+    commitment_chart,
     coverage_chart,
     demand_chart,
     ranges_chart,
+    routes_chart,
     waterfall_chart,
     weekly_bill_chart,
 )
@@ -64,9 +66,12 @@ def _bills(bill: Bill, end: int) -> list[dict[str, Any]]:
 
 
 def plan_charts(plan: Document) -> list[Chart]:
-    """The bill with and without the plan over its futures."""
-    known = plan["status"] != "infeasible" and plan.get("p10") is not None
-    return [ranges_chart(plan)] if known else []
+    """The level of the plan among others, its futures, and who answers what."""
+    if plan["status"] == "infeasible":
+        return []
+    charts = [commitment_chart(plan)] if plan.get("commitment_curve") else []
+    charts += [ranges_chart(plan)] if plan.get("p10") is not None else []
+    return [*charts, routes_chart(plan)] if plan.get("routes") else charts
 
 
 def usage_charts(case: Case, plan: Document) -> list[Chart]:
