@@ -7,19 +7,21 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from optimizer.errors import MissingPrice
+from optimizer.errors import DataError, MissingPrice
 from optimizer.planning.anomalies import findings_of
+from optimizer.planning.budgets import pace
 from optimizer.planning.spend import Spend
 from optimizer.planning.weekly import Weekly, weekly
 from optimizer.planning.weekly.actions import Action, actions_of
 from optimizer.planning.weekly.covered import daily_coverage
 from optimizer.planning.weekly.follow import follow_up
 from optimizer.planning.weekly.ways import demand_by, models_of, owners_of
-from optimizer.reporting.document import Document, Section, Table
+from optimizer.reporting.document import Document, Prose, Section, Table
 from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.actions import action_section
 from optimizer.reporting.sections.anomalies import anomaly_section
 from optimizer.reporting.sections.basis import basis_section
+from optimizer.reporting.sections.budgets import budget_section
 from optimizer.reporting.sections.changes import changes_section, ways_table
 from optimizer.reporting.sections.charted import (
     history_charts,
@@ -99,6 +101,7 @@ def weekly_report(
         *_anomalies(case, week),
         follow_section(followed, currency),
         *(with_blocks(s, waterfall_charts(case, week)) if s.name == "spend" else s for s in spent),
+        *_budgets(case, week),
         basis_section(plan, week),
     ]
     title = f"Weekly commitment report: {name or case.path.resolve().name}"
@@ -146,6 +149,16 @@ def _anomalies(case: Case, week: Weekly) -> list[Section]:
     except MissingPrice:  # told beside the bill, which cannot be priced either
         return []
     return [anomaly_section(found)]
+
+
+def _budgets(case: Case, week: Weekly) -> list[Section]:
+    """Where the month will end, and which budgets it passes."""
+    if week.freshness.last is None or week.week.bill is None:
+        return []
+    try:
+        return [budget_section(pace(case), case.settings.currency)]
+    except DataError as error:
+        return [Section("budgets", "Budgets", (Prose(str(error), "warning"),))]
 
 
 def _coverage(case: Case, week: Weekly, plan: Plan) -> list[Section]:
