@@ -190,15 +190,25 @@ def _advice(plan: Plan, actions: Sequence[Action]) -> str:
             f"relax {first['limit']} by {amount:,f}{others} first."
         )
     days = count_of(int(plan["horizon_hours"]) // 24, "day")
-    saved = plan.get("savings")
-    if not actions:
+    saved, ways = plan.get("savings"), _ways_to_save(plan, actions)
+    if not ways:
         return f"Nothing to buy now: no purchase pays over the next {days}."
-    what = count_of(len(actions), "purchase")
     if saved is None:
-        return f"Make {what}."
+        return f"Do what the plan says: {ways}."
     amount, base = Decimal(str(saved)), Decimal(str(plan["baseline"]))
+    if amount <= 0:
+        return f"The plan saves nothing within the next {days}; it counts whole terms: {ways}."
     share = f" ({percent(amount / base)} of the bill)" if base else ""
-    return f"Make {what} to save {money(amount, currency)}{share} over the next {days}."
+    return f"Save {money(amount, currency)}{share} over the next {days} with {ways}."
+
+
+def _ways_to_save(plan: Plan, actions: Sequence[Action]) -> str:
+    """What a plan does, in words: purchases, spot, routes, moved work."""
+    ways = [count_of(len(actions), "purchase")] if actions else []
+    ways += ["spot"] if plan.get("spot") else []
+    ways += ["other routes"] if plan.get("routes") else []
+    ways += ["moved work"] if plan.get("substitutions") or plan.get("jobs") else []
+    return " and ".join(filter(None, [", ".join(ways[:-1]), *ways[-1:]]))
 
 
 def _week(plan: Plan, week: Weekly) -> str:
