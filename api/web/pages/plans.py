@@ -128,6 +128,7 @@ def _tables(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, An
     checks = document["checks"]
     return {
         "made": made,
+        "beside": [visit.table(table, currency) for table in plan_tables.beside(document)],
         "charts": drawn,
         "figures": strip(document),
         "closing": closing(document),
