@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 
-import altair  # noqa: F401  # loaded once, before the clock
+import altair as alt  # noqa: F401  # loaded once, before the clock
 
 from optimizer.reporting import charts
 
