@@ -31,7 +31,8 @@ USAGE_COLUMNS = ("account", "deployment", "job", "meter", "workload", "zone")
 METER_COLUMNS = ("family", "gpu", "product", "provider", "region")
 MODEL = "model"
 BY = ("requests", "tokens", "input_tokens", "output_tokens")
-KEPT = 64  # windows whose attribution is kept
+# Windows whose attribution is kept: about 100 bytes a series, so at most some hundred MB.
+LEAST_KEPT, MOST_KEPT, SERIES_KEPT = 4, 64, 4_000_000
 MEASURES = 4  # ways to divide by request
 
 
@@ -78,7 +79,7 @@ class Basis:
         return cls(Benefit(rule))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spend:
     """The replay of a case's usage hours, ready to be attributed and grouped.
 
@@ -90,9 +91,16 @@ class Spend:
     costed: CostedHours
     cells: UsageCells
     asked: Asked
-    _divided: Kept[UsageCells] = field(default_factory=lambda: Kept(MEASURES), repr=False)
-    _costs: Kept[SeriesCosts] = field(default_factory=lambda: Kept(KEPT), repr=False)
-    _worth: Kept[Worth] = field(default_factory=lambda: Kept(KEPT), repr=False)
+    _divided: Kept[UsageCells] = field(init=False, repr=False)
+    _costs: Kept[SeriesCosts] = field(init=False, repr=False)
+    _worth: Kept[Worth] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make room for answers: fewer, the more series each is of."""
+        most = max(LEAST_KEPT, min(MOST_KEPT, SERIES_KEPT // max(1, self.cells.count)))
+        object.__setattr__(self, "_divided", Kept(MEASURES))
+        object.__setattr__(self, "_costs", Kept(most))
+        object.__setattr__(self, "_worth", Kept(most))
 
     @property
     def known(self) -> tuple[int, int]:
