@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -30,6 +31,7 @@ from optimizer.tables import Case, Labels, UsageCells
 USAGE_COLUMNS = ("account", "deployment", "job", "meter", "workload", "zone")
 METER_COLUMNS = ("family", "gpu", "product", "provider", "region")
 MODEL = "model"
+_PATH = re.compile(r"account/([1-9])")
 BY = ("requests", "tokens", "input_tokens", "output_tokens")
 # Windows whose attribution is kept: about 100 bytes a series, so at most some hundred MB.
 LEAST_KEPT, MOST_KEPT, SERIES_KEPT = 4, 64, 4_000_000
@@ -159,6 +161,8 @@ class Spend:
     def labels(self, column: str, basis: Basis) -> Labels:
         """One column of the series; those of meters and models are looked up.
 
+        ``account/2`` is the first two parts of the account's path.
+
         Raises
         ------
         UsageError
@@ -167,11 +171,16 @@ class Spend:
         cells = self.divided(basis)
         if column in cells.labels:
             return cells.labels[column]
+        path = _PATH.fullmatch(column)
+        if path and "account" in cells.labels:
+            names = cells.labels["account"]
+            parts = {name: "/".join(name.split("/")[: int(path[1])]) for name in names.values}
+            return _mapped(names, parts)
         if column in METER_COLUMNS:
             return _mapped(cells.labels["meter"], self._meters(column))
         if column == MODEL and "deployment" in cells.labels:
             return _mapped(cells.labels["deployment"], self.asked.models)
-        if column in self.columns:
+        if column in self.columns or path:
             return Labels(("",), np.zeros(cells.count, np.int32))
         near = get_close_matches(column, self.columns, n=1)
         hint = f"; '{near[0]}' may be meant" if near else ""
