@@ -121,7 +121,7 @@ def costs_table(
     ]
     columns = [Column(column, word_of(column)) for column in now.by]
     if not now.by:
-        columns = [Column("group", "")]
+        columns = [Column("group", "Group")]
     columns += [
         Column("total", "Total", Kind.money, formula="the sum of the parts: a share of the bill"),
         Column("share", "Share", Kind.share, formula="total ÷ the bill of the window"),
