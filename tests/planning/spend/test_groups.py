@@ -159,7 +159,7 @@ HOURS = st.tuples(st.integers(-8, -1), st.integers(1, 8))
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     derandomize=True,
     deadline=None,
     database=None,

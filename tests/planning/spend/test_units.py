@@ -103,7 +103,7 @@ COUNTS = st.one_of(st.just(float("nan")), st.integers(0, 5).map(float))
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     derandomize=True,
     deadline=None,
     database=None,
