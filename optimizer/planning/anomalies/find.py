@@ -25,7 +25,7 @@ from optimizer.tables import Case
 
 MATERIAL = Decimal("0.001")  # of the window's cost: events below are counted, not told
 LATE = DAY  # hours by which data may be late, as billing exports are
-REPLAYED = 50  # events whose hours are replayed to tell what they did to the bill
+REPLAYED = 20  # events whose hours are replayed to tell what they did to the bill
 
 
 def find_anomalies(case: Case, start: int, end: int) -> list[Anomaly]:
