@@ -65,6 +65,7 @@ class Score:
     up: int
     down: int
     lasting: int
+    large: int
     found: int
     injected: int
 
@@ -139,8 +140,14 @@ def scored(trace: Trace, factor: float = FACTOR, seeds: Sequence[int] = SEEDS) -
     return Score(
         trace.name, trace.variation, judged / MONTH,
         sum(e.kind in UP for e in alarms), sum(e.kind in DOWN for e in alarms),
-        sum(e.hours >= REAL for e in alarms), found, injected,
+        sum(e.hours >= REAL for e in alarms), sum(large(e) for e in alarms), found, injected,
     )  # fmt: skip
+
+
+def large(episode) -> bool:
+    """As large as what was injected and as long, and no level that stayed."""
+    factor = max(episode.actual, 1e-9) / max(episode.expected, 1e-9)
+    return LENGTH <= episode.hours < REAL and not 1 / FACTOR < factor < FACTOR
 
 
 def shown(capsys, title: str, scores: Sequence[Score]) -> None:
@@ -158,7 +165,8 @@ def shown(capsys, title: str, scores: Sequence[Score]) -> None:
             f"  together: found {100 * sum(s.found for s in scores) / max(injected, 1):.1f} % of "
             f"{injected}, false {alarms / months:.2f} per series and month over {months:.0f} "
             f"months, worst {max(s.false for s in scores):.2f}; of {alarms} alarms "
-            f"{100 * sum(s.lasting for s in scores) / max(alarms, 1):.0f} % are levels that stayed"
+            f"{sum(s.lasting for s in scores)} are levels that stayed, "
+            f"{sum(s.large for s in scores)} are as large and long as what was injected"
         )
 
 

@@ -106,7 +106,7 @@ def _spot_share(usage: UsageLines, last: int) -> Floats:
     part = slice(max(0, at - LATELY), at)
     ran = usage.quantity[:, part].sum(axis=1)
     spot = usage.spot[:, part].sum(axis=1)
-    return np.divide(spot, ran, out=np.zeros(len(ran)), where=ran > 0)
+    return np.asarray(np.divide(spot, ran, out=np.zeros(len(ran)), where=ran > 0))
 
 
 def _lines(usage: UsageLines, quantity: Floats, share: Floats, start: int, last: int) -> UsageLines:
