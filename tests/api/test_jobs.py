@@ -328,3 +328,27 @@ def test_a_closed_pool_takes_nothing(lab):
     thread.start()
     thread.join(5)
     assert failed == ["the server is closing"]
+
+
+def test_what_runs_when_a_server_is_closed_goes_on_at_the_next_start(lab, jobs):
+    """A restart in the middle of a schedule: its plan is planned again, and reported on."""
+    put_schedule(lab.tenant, "monday", report=True)
+    known = {job.id for job in lab.mine.jobs.page("plan", 200)}
+    DBOS.trigger_schedule(f"{lab.tenant}.monday")
+    end = time.monotonic() + 60
+    while not (new := [job for job in lab.mine.jobs.page("plan", 200) if job.id not in known]):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    jobs.close()
+    closed = lab.mine.jobs.get(new[0].id)
+    again = Jobs(lab.store, lab.settings)
+    again.recover()
+    try:
+        assert lab.ended(closed.id) == JobStatus.succeeded, lab.mine.jobs.get(closed.id).problem
+        while not (rows := lab.mine.jobs.asked_of("report", "plan", closed.id, 1)):
+            assert time.monotonic() < end + 60
+            time.sleep(0.05)
+        assert lab.ended(rows[0].id) == JobStatus.succeeded
+        remove_schedule(lab.tenant, "monday")
+    finally:
+        again.close()

@@ -382,7 +382,7 @@ def test_the_examples_of_the_page_are_understood(tmp_path: Path) -> None:
         ("plan", ["finance"]),
         ("alerts", ["chat"]),
     ]
-    documented = {name for name in re.findall(r"(?m)^\| `(\w+)` \|", page)}
+    documented = set(re.findall(r"(?m)^\| `(\w+)` \|", page))
     fields = {
         field.alias or name
         for kind in (Folder, Mail, Chat)
