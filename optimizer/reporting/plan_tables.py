@@ -141,7 +141,7 @@ def ranges(document: Document) -> Table | None:
         return None
     names = ("expected", "p10", "p50", "p90", "cvar")
     columns = (
-        Column("what", ""),
+        Column("what", "What"),
         Column("expected", "Expected", Kind.money),
         Column("p10", "P10", Kind.money, formula="a tenth of the futures costs less"),
         Column("p50", "P50", Kind.money, formula="half of the futures costs less"),
@@ -266,7 +266,7 @@ def bill(document: Document) -> Table:
     """The plan's bill beside that of today."""
     today, plan = document.get("baseline_bill", {}), document["bill"]
     columns = (
-        Column("what", ""),
+        Column("what", "What"),
         Column("today", "With what is held", Kind.money),
         Column("plan", "With the plan", Kind.money),
         Column("change", "Change", Kind.change),

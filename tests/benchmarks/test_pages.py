@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long the pages take on the demonstration company.
+"""How long pages take over HTTP on the demonstration company: a median below 300 ms.
 
-Target: a median below 300 ms. The first answer of each page draws its charts or reads its
-snapshot, and is told apart. CPU time stands beside wall time, because other work on the machine
-counts in the latter. ``GPUOPT_PLAN`` names a document of the company's plan that is there
-already; without it the company is planned first, which takes minutes.
+A real server with one worker; every page is asked as a browser does, by a session's cookie. The
+first time a page replays or reads what is kept afterwards is told beside the median.
+
+    python -m pytest tests/benchmarks/test_pages.py -s
+
+GPUOPT_PLAN_JSON names a plan of fixtures/frontier-lab that is there already (gpuopt plan
+fixtures/frontier-lab --json -o FILE); without it the company is planned first.
 """
 
 from __future__ import annotations
@@ -13,86 +16,121 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
-from fastapi.testclient import TestClient
+import httpx
 
-from api.access import add_tenant
-from api.http.app import create_app
-from api.runner import ThreadRunner
+from api.access import add_tenant, service_secret
 from api.settings import ServiceSettings
-from api.store import SERVICE, JobStatus, Store
+from api.store import Actor, JobStatus, Store
 from api.store.database import now
 from optimizer.planning import make_plan, plan_document, to_json
 from optimizer.tables import read_case
 
-COMPANY = Path(__file__).parents[2] / "fixtures" / "frontier-lab"
-SECRET = b"a secret of benchmarks, 32 bytes"
-TIMES = 15
+ROOT = Path(__file__).parents[2]
+COMPANY = ROOT / "fixtures" / "frontier-lab"
+ME = Actor("benchmark")
+TIMES = 11
+MOST_MS = 300.0
 
 
-def _plan() -> str:
-    known = os.environ.get("GPUOPT_PLAN")
-    if known:
-        return Path(known).read_text("utf-8")
-    return to_json(plan_document(make_plan(read_case(COMPANY))))
+def plan_text() -> str:
+    """The company's plan."""
+    named = os.environ.get("GPUOPT_PLAN_JSON")
+    if named:
+        return Path(named).read_text("utf-8")
+    return to_json(plan_document(make_plan(read_case(COMPANY)))) + "\n"
 
 
-def _filled(store: Store, tenant: str) -> str:
-    mine = store.of(tenant)
+def filled(folder: Path) -> tuple[str, str, str]:
+    """A store with the company and its plan, put forward: the key, the plan, the snapshot."""
+    settings = ServiceSettings(data_dir=folder)
+    store = Store(settings.url, folder)
+    store.migrate()
+    key = add_tenant(store, settings, service_secret(settings), "company")
+    (tenant,) = store.tenants()
+    mine = store.of(tenant.id)
     with mine.snapshots.place() as place:
         for file in COMPANY.iterdir():
-            if file.suffix in {".csv", ".toml", ".parquet"}:
-                shutil.copy(file, place)
-        snapshot, _ = mine.snapshots.add(place, SERVICE)
-    job = mine.jobs.add("plan", {}, SERVICE, snapshot=snapshot.id)
-    mine.jobs.start(job.id)
-    text = _plan()
+            if file.suffix in {".csv", ".parquet", ".toml"}:
+                shutil.copy(file, place / file.name)
+        snapshot, _ = mine.snapshots.add(place, ME)
+    text = plan_text()
     document = json.loads(text)
-    names = ("plan", "currency", "total", "baseline", "savings", "lower_bound", "gap")
-    result = {**{name: document[name] for name in names}, "plan_status": document["status"]}
+    request = {"settings": None, "start": None, "detail": False, "put_forward_days": None}
+    job = mine.jobs.add("plan", request, ME, snapshot=snapshot.id)
+    mine.jobs.start(job.id)
+    shown = ("plan", "currency", "total", "baseline", "savings", "lower_bound", "gap")
+    result = {name: document[name] for name in shown}
+    result |= {"plan_status": document["status"], "purchases": len(document["purchases"])}
     mine.jobs.finish(job.id, JobStatus.succeeded, document=text, result=result)
     until = now() + timedelta(days=30)
-    mine.recommendations.put_forward(job.id, snapshot.id, document["purchases"], until, SERVICE)
-    return job.id
-
-
-def test_pages_of_the_company(tmp_path: Path) -> None:
-    settings = ServiceSettings(data_dir=tmp_path, requests_per_minute=1_000_000)
-    store = Store(settings.url, tmp_path)
-    store.migrate()
-    key = add_tenant(store, settings, SECRET, "company")
-    found = store.tenant_named("company")
-    assert found is not None
-    plan = _filled(store, found.id)
-    app = create_app(settings, store, ThreadRunner(store, 1, settings), SECRET)
-    medians = []
-    print(
-        "\n| page | first s | median ms | median CPU ms | most ms | KB |\n|---|---|---|---|---|---|"
-    )
-    with TestClient(app, headers={"Accept": "text/html"}, follow_redirects=False) as client:
-        token = re.search(r'name="csrf" value="([^"]+)"', client.get("/sign-in").text)
-        assert token
-        client.post("/sign-in", data={"csrf": token[1], "key": key})
-        for path in ("/", "/plans", f"/plans/{plan}", f"/plans/{plan}?checks.q=purchase",
-                     "/commitments", "/recommendations", "/what-if", "/routes", "/usage",
-                     "/reports", "/jobs"):  # fmt: skip
-            wall, cpu = [], []
-            for _ in range(TIMES):
-                started, burnt = time.perf_counter(), time.process_time()
-                answer = client.get(path)
-                wall.append(time.perf_counter() - started)
-                cpu.append(time.process_time() - burnt)
-                assert answer.status_code == 200, (path, answer.status_code)
-            medians.append(median(wall[1:]))
-            print(
-                f"| `{path.replace(plan, '{plan}')}` | {wall[0]:.2f} | {1000 * medians[-1]:.0f} "
-                f"| {1000 * median(cpu[1:]):.0f} | {1000 * max(wall[1:]):.0f} "
-                f"| {len(answer.content) / 1000:.0f} |"
-            )
+    mine.recommendations.put_forward(job.id, snapshot.id, document["purchases"], until, ME)
     store.close()
-    print(f"median of the pages: {1000 * median(medians):.0f} ms")
-    assert median(medians) < 0.3
+    return key, job.id, snapshot.id
+
+
+@contextmanager
+def serving(folder: Path):
+    """The service over a store, as a process of its own."""
+    command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--data-dir", str(folder)]
+    environment = {**os.environ, "GPUOPT_WORKERS": "1", "PYTHONPATH": str(ROOT)}
+    log = folder / "server.log"
+    with log.open("w") as told:
+        server = subprocess.Popen(command, env=environment, stdout=told, stderr=told)
+        try:
+            end = time.monotonic() + 60
+            while time.monotonic() < end:
+                found = re.search(r"serving (http://\S+)", log.read_text())
+                if found:
+                    break
+                time.sleep(0.1)
+            assert found, log.read_text()
+            yield found[1]
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(30)
+
+
+def test_pages_of_the_company(tmp_path):
+    key, plan, snapshot = filled(tmp_path)
+    with serving(tmp_path) as origin, httpx.Client(base_url=origin, timeout=120) as client:
+        form = client.get("/sign-in").text
+        token = re.search(r'name="csrf" value="([^"]+)"', form)
+        assert token is not None
+        client.post("/sign-in", data={"csrf": token[1], "key": key, "next": "/jobs"})
+        listed = client.get("/recommendations").text
+        one = re.search(r"/recommendations/rec_[0-9a-f]+", listed)
+        assert one is not None
+        found = re.search(r"<nav.*?</nav>", listed, re.DOTALL)
+        assert found is not None
+        pages = [
+            *re.findall(r'href="([^"]+)"', found[0]),
+            f"/plans/{plan}",
+            one[0],
+            f"/usage?snapshot={snapshot}&by=tag_team&and=meter&window=all",
+            f"/usage?snapshot={snapshot}&by=meter&rule=even&unused=share",
+        ]
+        print("\n| page | KB | first, ms | median, ms |\n|---|---|---|---|")
+        medians = []
+        for page in pages:
+            times = []
+            for _ in range(TIMES):
+                started = time.perf_counter()
+                answer = client.get(page)
+                times.append(1000 * (time.perf_counter() - started))
+                assert answer.status_code == 200, page
+            medians.append(median(times[1:]))
+            told = page.replace(plan, "PLAN").replace(snapshot, "SNAPSHOT")
+            told = re.sub(r"rec_[0-9a-f]+", "ONE", told)
+            size = len(answer.content) / 1024
+            print(f"| `{told}` | {size:.0f} | {times[0]:.0f} | {medians[-1]:.0f} |")
+        print(f"median of all {median(medians):.0f} ms, slowest {max(medians):.0f} ms")
+        assert max(medians) < MOST_MS

@@ -26,7 +26,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "series-3": ("#264868", "#4a86bb"),
     "series-4": ("#9a86d8", "#e0d8f0"),
     "series-5": ("#674301", "#cdbb5c"),
-    "series-6": ("#98566f", "#c792b4"),
+    "series-6": ("#98566f", "#c08bc8"),
     "rest": ("#838b93", "#69737e"),
     "heat-0": ("#e6e2dc", "#3a342c"),
     "heat-1": ("#d3e3f4", "#1d3a58"),
@@ -53,7 +53,7 @@ def config() -> dict[str, Any]:
     ink, muted = LIGHT["ink"], LIGHT["muted"]
     return {
         "font": FONT,
-        "background": None,
+        "background": "transparent",
         "aria": False,  # the picture is one image with one alternative text
         "view": {"stroke": None},
         "axis": {
