@@ -328,10 +328,12 @@ def test_a_running_job_is_followed_and_cancelled(service: Service, lab: Lab) -> 
     assert done.status_code == 204
 
 
-def test_what_is_held_is_shown_with_its_use(visitor: Visitor, solved: Lab) -> None:
+def test_what_is_held_is_shown_with_its_use(service: Service, lab: Lab) -> None:
+    lab.planned()
+    visitor = signed_in(service.app, lab.key)
     page = visitor.page("/commitments")
     told = rows(visitor.get("/commitments?csv=commitments").text)
-    document = json.loads(solved.store.jobs.document(solved.plan).text)
+    document = json.loads(lab.store.jobs.document(lab.plan).text)
     assert {row["commitment"] for row in told} == {
         row["commitment"] for row in document["commitments"]
     }
