@@ -57,6 +57,7 @@ const show = async (figure) => {
     place.setAttribute("role", "img");
     place.setAttribute("aria-label", figure.dataset.summary || "");
     place.removeAttribute("aria-roledescription");
+    place.querySelector("svg")?.setAttribute("aria-hidden", "true"); // one image, one text
     figure.classList.add("chart-live");
   } catch (error) {
     place.remove();
