@@ -219,10 +219,15 @@ class Jobs:
                 self.submit(tenant, job)
             elif workflow.status in ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"):
                 jobs.finish(job, JobStatus.failed, problem=died("its server ended with it"))
-            elif workflow.status == "SUCCESS" and not JobStatus(jobs.get(job).status).final:
+            elif workflow.status == "SUCCESS" and _left_over(jobs.get(job), tries):
                 run_job(
                     self.store, tenant, job, settings=self.settings
                 )  # restored from a backup older than the queue
+
+
+def _left_over(job: Job, tries: int) -> bool:
+    """Whether a job goes on after its workflow has ended, and no later one has it."""
+    return not JobStatus(job.status).final and (not is_delivery(job.id) or tries_of(job) == tries)
 
 
 def is_delivery(job: str) -> bool:

@@ -71,12 +71,14 @@ class Answer:
 
     ``document`` is the answer to the byte, ``result`` what a list shows of it, and
     ``after`` writes what follows from it, in the transaction that keeps the document of a
-    job that has succeeded.
+    job that has succeeded. What is ``complete`` is the whole answer, also where the job was
+    to be cancelled meanwhile: a mail that is sent is not unsent.
     """
 
     document: str
     result: Mapping[str, Any]
     after: Callable[[Session], object] | None = None
+    complete: bool = False
 
 
 class Task:
@@ -181,7 +183,8 @@ def run_job(
         _log.exception("job %s failed", job)
         mine.jobs.finish(job, JobStatus.failed, problem=unexpected(error))
     else:
-        ended = JobStatus.cancelled if mine.jobs.cancel_asked(job) else JobStatus.succeeded
+        cut_short = not answer.complete and mine.jobs.cancel_asked(job)
+        ended = JobStatus.cancelled if cut_short else JobStatus.succeeded
         mine.jobs.finish(
             job,
             ended,
@@ -204,6 +207,7 @@ def seconds_left(job: Job) -> float:
 
 def works() -> dict[str, Work]:
     """What performs each kind of job."""
+    from api.alerts import alert_job
     from api.backtests import backtest_job
     from api.compare import compare_job
     from api.deliveries import delivery_job
@@ -220,6 +224,7 @@ def works() -> dict[str, Work]:
         "sweep": sweep_job,
         "backtest": backtest_job,
         "report": report_job,
+        "alert": alert_job,
         "delivery": delivery_job,
     }
 

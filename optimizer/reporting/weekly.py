@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from optimizer.errors import MissingPrice
+from optimizer.planning.anomalies import findings_of
 from optimizer.planning.weekly import Weekly, weekly
 from optimizer.planning.weekly.actions import Action, actions_of
 from optimizer.planning.weekly.covered import daily_coverage
@@ -16,12 +17,14 @@ from optimizer.planning.weekly.ways import demand_by, models_of, owners_of
 from optimizer.reporting.document import Document, Section, Table
 from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.actions import action_section
+from optimizer.reporting.sections.anomalies import anomaly_section
 from optimizer.reporting.sections.basis import basis_section
 from optimizer.reporting.sections.changes import changes_section, ways_table
 from optimizer.reporting.sections.charted import (
+    history_charts,
     plan_charts,
     usage_charts,
-    week_charts,
+    waterfall_charts,
     with_blocks,
 )
 from optimizer.reporting.sections.coverage import coverage_section
@@ -78,7 +81,7 @@ def weekly_report(
     followed = follow_up(case, week.catalogue, week.holdings, week.weeks, before, advice)
     spent = spend_of_week(case, week)
     sections = [
-        with_blocks(kpi_section(week, unit_figures(spent)), week_charts(case, week)),
+        kpi_section(week, unit_figures(spent)),
         with_blocks(action_section(plan, actions), plan_charts(plan)),
     ]
     if plan["status"] == "infeasible":
@@ -87,9 +90,13 @@ def weekly_report(
         sections.append(ladder_section(plan))
     sections += _coverage(case, week, plan)
     sections += [
-        changes_section(week, _ways(case, week, cells, who), currency),
+        with_blocks(
+            changes_section(week, _ways(case, week, cells, who), currency),
+            history_charts(case, week),
+        ),
+        *_anomalies(case, week),
         follow_section(followed, currency),
-        *spent,
+        *(with_blocks(s, waterfall_charts(case, week)) if s.name == "spend" else s for s in spent),
         basis_section(plan, week),
     ]
     title = f"Weekly commitment report: {name or case.path.resolve().name}"
@@ -121,6 +128,17 @@ def _ways(case: Case, week: Weekly, cells: UsageCells | None, who: str | None) -
         steps = demand_by(states, cells, week.weeks, models, "no model")
         tables.append(ways_table("model", "Demand by model", "Model", steps))
     return tables
+
+
+def _anomalies(case: Case, week: Weekly) -> list[Section]:
+    """What was out of the ordinary in the week, if there is anything to judge."""
+    if week.freshness.last is None:
+        return []
+    try:
+        found = findings_of(case, week.weeks.start, week.weeks.end)
+    except MissingPrice:  # told beside the bill, which cannot be priced either
+        return []
+    return [anomaly_section(found)]
 
 
 def _coverage(case: Case, week: Weekly, plan: Plan) -> list[Section]:

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -236,6 +236,45 @@ def test_a_schedule_reports_and_delivers(lab, jobs, tmp_path):
         done / "latest" / "report.html"
     ).read_bytes()
     remove_schedule(lab.tenant, "monday")
+
+
+def test_alerts_are_told_once(lab, jobs, tmp_path):
+    """A spike of the last hours is delivered when it is first seen, and not the day after."""
+    lab.destinations.write_text(f'[lab.archive]\nfolder = "{tmp_path}"\n')
+    with lab.mine.snapshots.place() as place:
+        spiky(place)
+        lab.mine.snapshots.add(place, ME)
+    put_schedule(lab.tenant, "hourly", "10 * * * *", deliver_to=["archive"], alerts=True)
+    (row,) = schedules_of(lab.tenant)
+    assert (row["what"], row["report"]) == ("alerts", False)
+    for _ in range(2):
+        DBOS.trigger_schedule(f"{lab.tenant}.hourly").get_result()
+    second, first = lab.mine.jobs.page("alert", 10)
+    assert first.result["new"] == 1
+    assert second.result["new"] == 0
+    assert second.result["events"] == first.result["events"]
+    assert lab.mine.jobs.asked_of("delivery", "report", second.id, 10) == []
+    (delivery,) = lab.mine.jobs.asked_of("delivery", "report", first.id, 10)
+    assert lab.ended(delivery.id) == JobStatus.succeeded
+    told = (tmp_path / "latest" / "report.md").read_text("utf-8")
+    assert "# Cost alert: lab" in told
+    remove_schedule(lab.tenant, "hourly")
+
+
+def spiky(folder: Path) -> None:
+    """A case of five weeks of one GPU, with a hundred of them in four of its last hours."""
+    start = datetime(2026, 1, 5, tzinfo=UTC)
+    hours = 35 * 24
+    rows = ["hour,meter,quantity"]
+    for hour in range(hours):
+        many = 100 if hours - 8 <= hour < hours - 4 else 10 + hour % 24 // 12
+        rows.append(f"{start + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ},gpu,{many}")
+    (folder / "usage.csv").write_text("\n".join(rows) + "\n")
+    (folder / "meters.csv").write_text((TINY / "meters.csv").read_text())
+    as_of = start + timedelta(hours=hours)
+    (folder / "case.toml").write_text(
+        f'currency = "USD"\nas_of = "{as_of:%Y-%m-%dT%H:%M:%SZ}"\nhorizon_hours = 24\n'
+    )
 
 
 def test_a_delivery_that_is_in_the_store_alone_is_taken_up(lab, jobs, tmp_path, monkeypatch):

@@ -10,8 +10,6 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from html import unescape
 from typing import Any
 
-import pytest
-
 from optimizer.billing import make_bill, read_holdings
 from optimizer.billing.fit import open_catalogue
 from optimizer.planning.weekly.window import hours_of
@@ -337,16 +335,16 @@ def test_a_tag_of_ten_thousand_values_stays_readable(build: Build) -> None:
     )
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_names_are_names(build: Build, name: str) -> None:
+def test_names_are_names(build: Build) -> None:
     changed = company()
-    for row in changed["usage"]:
-        row["tag_team"] = name if row["tag_team"] == "research" else row["tag_team"]
+    for number, row in enumerate(changed["usage"]):
+        row["tag_team"] = HOSTILE[number % len(HOSTILE)]
     case = build(changed, name="x")
-    document = weekly_report(case, nothing_to_do(case), name=name)
+    document = weekly_report(case, nothing_to_do(case), name=HOSTILE[0])
     page = render.html_page(document, draw=None)
     assert "<b>bold" not in page
-    assert "{{7*7}}".replace("7*7", "49") not in page
+    assert "🎉" in page
+    assert "{{7*7}}" in page
     for text in render.csv_files(document).values():
         assert not re.search(r"(^|,)[=@]", text, flags=re.M)
 

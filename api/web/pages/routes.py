@@ -62,7 +62,7 @@ def routes(visit: Visiting) -> Mapping[str, Any]:
     if "routes" not in document:
         return shown
     drawn = visit.chart(job.id, "routes", lambda: routes_chart(document))
-    shown["chart"], shown["twin"] = drawn, visit.table(drawn.chart.table, currency)
+    shown["chart"] = drawn
     first = [route_table(document, hour), replica_table(document)]
     more = [
         latency_table(document),
@@ -71,6 +71,7 @@ def routes(visit: Visiting) -> Mapping[str, Any]:
         alternative_table(document),
         hourly_table(document),
         barred_table(document),
+        drawn.chart.table,
     ]
     shown["first"] = [visit.table(table, currency) for table in first]
     shown["more"] = [visit.table(table, currency) for table in more if table is not None]

@@ -46,11 +46,12 @@ class Detector:
         Hours that ``normal`` and ``recent`` are medians of.
     follow
         φ.
-    rise, fall
-        Least r of a spike, and least −r of a drop.
-    each, noise
-        Every one of the k hours has to be ``each`` − ``noise`` × scale above, where the scale
+    rise, fall, doubt
+        Least r of a spike; least −r of a drop is ``fall`` + ``doubt`` × scale, where the scale
         is the upper quartile of |r|.
+    each, noise
+        Every one of the k hours has to be ``each`` − ``noise`` × scale above, with the same
+        scale.
     above
         Least distance from ``normal``.
     wild
@@ -74,7 +75,8 @@ class Detector:
     recent: int = 3
     follow: float = 0.85
     rise: float = 0.52
-    fall: float = 0.7
+    fall: float = 0.58
+    doubt: float = 1.0
     each: float = 0.7
     noise: float = 2.5
     above: float = 0.15
@@ -178,7 +180,8 @@ def _alarms(
     wilder = rise / detector.rise
     each = np.clip(detector.each - detector.noise * scale[1], 0.2, 0.5) * wilder
     above = detector.above * wilder
-    fall = np.maximum(detector.fall, detector.wild * scale[0] * detector.fall / detector.rise)
+    fall = detector.fall + detector.doubt * scale[1]
+    fall = np.maximum(fall, detector.wild * scale[0] * detector.fall / detector.rise)
     usual = np.exp(np.nan_to_num(expected) + baseline.profile) - baseline.least
     enough = np.abs(ran - usual) >= detector.material * baseline.mean
     seen = _last(known[None].astype(float), k)[1] > 0

@@ -71,6 +71,8 @@ def findings_of(case: Case, start: int, end: int, *, material: Decimal = MATERIA
     asked, more = _requests(case, first, start, end)
     found += asked
     verdicts += more
+    # What was told before the window is no news, unless it is still on.
+    found = [a for a in found if a.told >= start or a.ongoing or a.kind is Kind.gap]
     told = [a for a in found if a.dollars is None or abs(a.dollars) >= least]
     told.sort(key=_rank)
     return Findings(
@@ -86,6 +88,7 @@ def findings_of(case: Case, start: int, end: int, *, material: Decimal = MATERIA
         small=len(found) - len(told),
         least=least,
         notes=tuple(notes),
+        currency=case.settings.currency,
     )
 
 

@@ -105,6 +105,11 @@ class Spend:
         tags = {name for name in (*self.cells.labels, *self.asked.tags) if name.startswith(TAG)}
         return (*USAGE_COLUMNS, *METER_COLUMNS, MODEL, *sorted(tags))
 
+    def labels_of(self, column: str) -> tuple[str, ...]:
+        """The values of a column of usage; none where usage has no such column."""
+        found = self.cells.labels.get(column)
+        return tuple(value for value in found.values if value) if found else ()
+
     def window(self, words: str | Window) -> Window:
         """The window of some words, as far as usage is known in it.
 

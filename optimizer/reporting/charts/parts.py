@@ -77,7 +77,8 @@ def percent(share: float | None) -> str:
     """A share as a label."""
     if share is None:
         return "–"
-    return f"{share:.0%}" if abs(share) >= 0.0995 or not share else f"{share:.1%}"
+    whole = abs(share) >= 0.0995 or abs(share) < 0.0005
+    return f"{share:.0%}" if whole else f"{share:.1%}"
 
 
 def moment(text: Any) -> datetime | None:

@@ -150,7 +150,7 @@ def _table(
         if others
     ]
     note = f"{parts.OTHER} is {'; '.join(told)}." if told else ""
-    return Table("routes", TITLE, columns, rows, note=note)
+    return Table("flow", TITLE, columns, rows, note=note)
 
 
 def _drawn(links: Sequence[_Link], shares: Sequence[Mapping[str, float]], whole: float) -> Any:

@@ -149,7 +149,7 @@ def _axis(weeks: Sequence[date]) -> Any:
     span = (weeks[-1] - weeks[0]).days * 24
     return alt.Axis(
         values=moments, format=parts.date_format(max(span, 72)), labelAlign="left",
-        labelOverlap=True, labelPadding=4,
+        labelOverlap="greedy", labelPadding=4,
     )  # fmt: skip
 
 

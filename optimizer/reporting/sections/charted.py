@@ -34,18 +34,21 @@ def with_blocks(section: Section, blocks: Sequence[Block]) -> Section:
     return replace(section, blocks=(*section.blocks, *blocks))
 
 
-def week_charts(case: Case, week: Weekly) -> list[Chart]:
-    """The week from list price to what is paid, and the bill of each week of history."""
-    currency = case.settings.currency
+def waterfall_charts(case: Case, week: Weekly) -> list[Chart]:
+    """The week from list price to what is paid."""
+    found = [] if week.week.bill is None else waterfalls(week.week.bill)
+    return [waterfall_chart(found, case.settings.currency)] if found else []
+
+
+def history_charts(case: Case, week: Weekly) -> list[Chart]:
+    """The bill of each week of history, where there are several."""
     if week.week.bill is None or week.freshness.last is None:
         return []
-    found = waterfalls(week.week.bill)
-    charts = [waterfall_chart(found, currency)] if found and not week.week.empty else []
     try:
         rows = _bills(bill_case(case), week.weeks.end)
     except MissingPrice:  # of older usage; the week itself has its prices
         rows = []
-    return [*charts, weekly_bill_chart(rows, currency)] if len(rows) > 1 else charts
+    return [weekly_bill_chart(rows, case.settings.currency)] if len(rows) > 1 else []
 
 
 def _bills(bill: Bill, end: int) -> list[dict[str, Any]]:

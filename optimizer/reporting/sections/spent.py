@@ -17,7 +17,7 @@ _MOST = 3  # unit costs among the key figures
 
 
 def spend_of_week(case: Case, week: Weekly) -> list[Section]:
-    """Spend of the week by team and model, unit costs and intent; nothing without a bill.
+    """Spend of the week by team and model, unit costs and intent, where they are known.
 
     The figures that open the section are left out: they are the report's own key figures.
     """
@@ -31,7 +31,18 @@ def spend_of_week(case: Case, week: Weekly) -> list[Section]:
     return [
         replace(section, blocks=tuple(b for b in section.blocks if not isinstance(b, Figures)))
         for section in found
+        if section.name != "unit_costs" or _known(section)
     ]
+
+
+def _known(section: Section) -> bool:
+    """Whether any unit cost is known: a table of what is missing is no news of the week."""
+    tables = [block for block in section.blocks if isinstance(block, Table)]
+    return any(
+        row.values[[column.name for column in table.columns].index("value")] is not None
+        for table in tables
+        for row in table.rows
+    )
 
 
 def unit_figures(sections: Sequence[Section]) -> tuple[Figure, ...]:
