@@ -63,7 +63,7 @@ def _priced(catalogue: Catalogue, lines: BillingLines, outcome: Replay, first: i
     sustained = sustained_by_account(catalogue, lines, outcome, first)
     if sustained:
         paid = paid.copy()
-        for line, name in enumerate(lines.meter):
+        for index, name in enumerate(lines.meter):
             if catalogue.meters[name].sustained_use:
-                paid[line] *= sustained[name, lines.account[line]]
+                paid[index] *= sustained[name, lines.account[index]]
     return np.asarray(on_demand @ paid + spot @ charged)

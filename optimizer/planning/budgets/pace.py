@@ -45,6 +45,11 @@ class State(StrEnum):
     exceeded = "exceeded"
 
 
+def _dollars(amount: float) -> Decimal:
+    """Estimates are told to a millionth: what is below depends on the order of a sum."""
+    return exact(round(amount, 6))
+
+
 @dataclass(frozen=True)
 class Band:
     """P10, P50 and P90 over the paths."""
@@ -56,7 +61,7 @@ class Band:
     @classmethod
     def of(cls, values: Floats) -> Band:
         """The band of equally likely values."""
-        return cls(*(exact(float(v)) for v in np.quantile(values, (0.1, 0.5, 0.9))))
+        return cls(*(_dollars(float(v)) for v in np.quantile(values, (0.1, 0.5, 0.9))))
 
     def as_dict(self) -> dict[str, str]:
         """For JSON."""
@@ -231,7 +236,7 @@ def pace(case: Case, *, paths: int | None = None) -> Pace:
         start=start,
         end=end,
         known=month.known,
-        spent=exact(spent),
+        spent=_dollars(spent),
         total=Band.of(running[:, -1]),
         paths=len(month.paths),
         previous=_month_before(case, catalogue, holdings, start),
@@ -269,7 +274,7 @@ def _judged(budget: Budget, running: Floats, known: int, start: int) -> BudgetPa
         passes = start + int(np.sort(hours)[(len(hours) - 1) // 2]) // DAY * DAY
     return BudgetPace(
         budget=budget,
-        spent=exact(spent),
+        spent=_dollars(spent),
         end=Band.of(running[:, -1]),
         chance=1.0 if spent > amount else float(some.mean()),
         passes=passes,
