@@ -95,6 +95,11 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
                     f"unit costs are of one column, --by has {len(columns)}. "
                     "To mend it: name one, or none for all usage"
                 )
+            if weigh != "requests" and rule != "requests":
+                raise UsageError(
+                    f"--weigh says what the rule requests divides by, but the rule is {rule}. "
+                    "To mend it: add --rule requests, or take --weigh away"
+                )
             rules = [parse_shared(text) for text in shared or ()]
             opened = read_case(case)
             progress("replaying usage")

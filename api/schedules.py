@@ -19,6 +19,7 @@ from dbos import error as dbos_error
 
 from api.store import SERVICE, Actor, JobStatus, Refused
 from api.store.jobs import PREFIXES
+from api.work import Closing
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _PAUSE_SECONDS = 0.5
@@ -185,8 +186,7 @@ def wait_for(tenant: str, job: str) -> dict[str, Any]:
             new = (found.result or {}).get("new")
             return {"status": str(found.status), "snapshot": snapshot, "new": new}
         if not runner.ready():
-            msg = "the server is closing: the schedule goes on at the next start"
-            raise RuntimeError(msg)
+            raise Closing
         pause.wait(_PAUSE_SECONDS)
 
 

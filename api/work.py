@@ -61,6 +61,13 @@ class Later(Exception):
         super().__init__(f"in {seconds:g} seconds")
 
 
+class Closing(BaseException):
+    """The server is closing: what ran is not over, and goes on at the next start.
+
+    No ``Exception``, for those are an outcome that DBOS writes down.
+    """
+
+
 class Stopped(GpuoptError):
     """Work that has no answer before its end was cancelled, or its time is over."""
 

@@ -7,18 +7,21 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from optimizer.errors import MissingPrice
+from optimizer.errors import DataError, MissingPrice
 from optimizer.planning.anomalies import findings_of
+from optimizer.planning.budgets import pace
+from optimizer.planning.spend import Spend
 from optimizer.planning.weekly import Weekly, weekly
 from optimizer.planning.weekly.actions import Action, actions_of
 from optimizer.planning.weekly.covered import daily_coverage
 from optimizer.planning.weekly.follow import follow_up
 from optimizer.planning.weekly.ways import demand_by, models_of, owners_of
-from optimizer.reporting.document import Document, Section, Table
+from optimizer.reporting.document import Document, Prose, Section, Table
 from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.actions import action_section
 from optimizer.reporting.sections.anomalies import anomaly_section
 from optimizer.reporting.sections.basis import basis_section
+from optimizer.reporting.sections.budgets import budget_section
 from optimizer.reporting.sections.changes import changes_section, ways_table
 from optimizer.reporting.sections.charted import (
     history_charts,
@@ -31,7 +34,7 @@ from optimizer.reporting.sections.coverage import coverage_section
 from optimizer.reporting.sections.follow import follow_section
 from optimizer.reporting.sections.kpis import kpi_section
 from optimizer.reporting.sections.ladder import ladder_section
-from optimizer.reporting.sections.spent import spend_of_week, unit_figures
+from optimizer.reporting.sections.spent import spend_of_case, spend_of_week, unit_figures
 from optimizer.reporting.sections.words import count_of, day_of, percent
 from optimizer.tables import Case, UsageCells
 
@@ -72,14 +75,15 @@ def weekly_report(
     """
     currency = str(plan["currency"])
     week = weekly(case, earlier)
-    cells = case.usage_cells() if case.has("usage") else None
+    spend = spend_of_case(case)
+    cells = spend.cells if isinstance(spend, Spend) else usage_of(case)
     who = None if cells is None else owner_column(cells)
     owners = None
     if cells is not None and who is not None:
         owners = owners_of(cells, week.catalogue, week.weeks, who)
     actions = actions_of(week.catalogue, plan, owners)
     followed = follow_up(case, week.catalogue, week.holdings, week.weeks, before, advice)
-    spent = spend_of_week(case, week)
+    spent = spend_of_week(spend, week)
     sections = [
         kpi_section(week, unit_figures(spent)),
         with_blocks(action_section(plan, actions), plan_charts(plan)),
@@ -92,17 +96,23 @@ def weekly_report(
     sections += [
         with_blocks(
             changes_section(week, _ways(case, week, cells, who), currency),
-            history_charts(case, week),
+            history_charts(spend, week),
         ),
         *_anomalies(case, week),
         follow_section(followed, currency),
         *(with_blocks(s, waterfall_charts(case, week)) if s.name == "spend" else s for s in spent),
+        *_budgets(case, week),
         basis_section(plan, week),
     ]
     title = f"Weekly commitment report: {name or case.path.resolve().name}"
     return Document(
         "weekly", title, currency, headline(plan, week, actions), tuple(sections), facts(plan, week)
     )
+
+
+def usage_of(case: Case) -> UsageCells | None:
+    """Usage row by row, where there is any."""
+    return case.usage_cells() if case.has("usage") else None
 
 
 def owner_column(cells: UsageCells) -> str | None:
@@ -141,6 +151,16 @@ def _anomalies(case: Case, week: Weekly) -> list[Section]:
     return [anomaly_section(found)]
 
 
+def _budgets(case: Case, week: Weekly) -> list[Section]:
+    """Where the month will end, and which budgets it passes."""
+    if week.freshness.last is None or week.week.bill is None:
+        return []
+    try:
+        return [budget_section(pace(case), case.settings.currency)]
+    except DataError as error:
+        return [Section("budgets", "Budgets", (Prose(str(error), "warning"),))]
+
+
 def _coverage(case: Case, week: Weekly, plan: Plan) -> list[Section]:
     if week.freshness.last is None or (week.week.empty and week.before.empty):
         return []
@@ -170,15 +190,25 @@ def _advice(plan: Plan, actions: Sequence[Action]) -> str:
             f"relax {first['limit']} by {amount:,f}{others} first."
         )
     days = count_of(int(plan["horizon_hours"]) // 24, "day")
-    saved = plan.get("savings")
-    if not actions:
+    saved, ways = plan.get("savings"), _ways_to_save(plan, actions)
+    if not ways:
         return f"Nothing to buy now: no purchase pays over the next {days}."
-    what = count_of(len(actions), "purchase")
     if saved is None:
-        return f"Make {what}."
+        return f"Do what the plan says: {ways}."
     amount, base = Decimal(str(saved)), Decimal(str(plan["baseline"]))
+    if amount <= 0:
+        return f"The plan saves nothing within the next {days}; it counts whole terms: {ways}."
     share = f" ({percent(amount / base)} of the bill)" if base else ""
-    return f"Make {what} to save {money(amount, currency)}{share} over the next {days}."
+    return f"Save {money(amount, currency)}{share} over the next {days} with {ways}."
+
+
+def _ways_to_save(plan: Plan, actions: Sequence[Action]) -> str:
+    """What a plan does, in words: purchases, spot, routes, moved work."""
+    ways = [count_of(len(actions), "purchase")] if actions else []
+    ways += ["spot"] if plan.get("spot") else []
+    ways += ["other routes"] if plan.get("routes") else []
+    ways += ["moved work"] if plan.get("substitutions") or plan.get("jobs") else []
+    return " and ".join(filter(None, [", ".join(ways[:-1]), *ways[-1:]]))
 
 
 def _week(plan: Plan, week: Weekly) -> str:

@@ -292,7 +292,9 @@ def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
     assert len(commands) >= 5
     for command in commands:
         words = [
-            str(tmp_path / word) if word in ("plan.json", "bill.parquet", "snapshots") else word
+            str(tmp_path / word)
+            if word in ("plan.json", "report.html", "bill.parquet", "snapshots")
+            else word
             for word in command.split()
         ]
         answer = run_process(*words, "--quiet")

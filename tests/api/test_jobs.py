@@ -250,7 +250,7 @@ def test_alerts_are_told_once(lab, jobs, tmp_path):
     for _ in range(2):
         DBOS.trigger_schedule(f"{lab.tenant}.hourly").get_result()
     second, first = lab.mine.jobs.page("alert", 10)
-    assert first.result["new"] == 1
+    assert first.result["new"] == 2
     assert second.result["new"] == 0
     assert second.result["events"] == first.result["events"]
     assert lab.mine.jobs.asked_of("delivery", "report", second.id, 10) == []
@@ -258,11 +258,13 @@ def test_alerts_are_told_once(lab, jobs, tmp_path):
     assert lab.ended(delivery.id) == JobStatus.succeeded
     told = (tmp_path / "latest" / "report.md").read_text("utf-8")
     assert "# Cost alert: lab" in told
+    assert "1 budget is passed or at risk. 1 event in" in told
+    assert "Budget all of $1.00 was passed on 2026-02-01" in told
     remove_schedule(lab.tenant, "hourly")
 
 
 def spiky(folder: Path) -> None:
-    """A case of five weeks of one GPU, with a hundred of them in four of its last hours."""
+    """Five weeks of ten GPUs, a hundred in four of the last hours, and a budget of a dollar."""
     start = datetime(2026, 1, 5, tzinfo=UTC)
     hours = 35 * 24
     rows = ["hour,meter,quantity"]
@@ -270,6 +272,7 @@ def spiky(folder: Path) -> None:
         many = 100 if hours - 8 <= hour < hours - 4 else 10 + hour % 24 // 12
         rows.append(f"{start + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ},gpu,{many}")
     (folder / "usage.csv").write_text("\n".join(rows) + "\n")
+    (folder / "budgets.csv").write_text("budget,tag,value,month,amount\nall,,,2026-02,1\n")
     (folder / "meters.csv").write_text((TINY / "meters.csv").read_text())
     as_of = start + timedelta(hours=hours)
     (folder / "case.toml").write_text(
@@ -325,3 +328,27 @@ def test_a_closed_pool_takes_nothing(lab):
     thread.start()
     thread.join(5)
     assert failed == ["the server is closing"]
+
+
+def test_what_runs_when_a_server_is_closed_goes_on_at_the_next_start(lab, jobs):
+    """A restart in the middle of a schedule: its plan is planned again, and reported on."""
+    put_schedule(lab.tenant, "monday", report=True)
+    known = {job.id for job in lab.mine.jobs.page("plan", 200)}
+    DBOS.trigger_schedule(f"{lab.tenant}.monday")
+    end = time.monotonic() + 60
+    while not (new := [job for job in lab.mine.jobs.page("plan", 200) if job.id not in known]):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    jobs.close()
+    closed = lab.mine.jobs.get(new[0].id)
+    again = Jobs(lab.store, lab.settings)
+    again.recover()
+    try:
+        assert lab.ended(closed.id) == JobStatus.succeeded, lab.mine.jobs.get(closed.id).problem
+        while not (rows := lab.mine.jobs.asked_of("report", "plan", closed.id, 1)):
+            assert time.monotonic() < end + 60
+            time.sleep(0.05)
+        assert lab.ended(rows[0].id) == JobStatus.succeeded
+        remove_schedule(lab.tenant, "monday")
+    finally:
+        again.close()

@@ -33,7 +33,7 @@ from .conftest import START, Small
 from .test_properties import HOURS, traced, worlds
 from .worlds import World
 
-examples = settings(max_examples=20, derandomize=True, deadline=None, database=None)
+examples = settings(max_examples=12, derandomize=True, deadline=None, database=None)
 
 
 def cells_of(lines: UsageLines, parts: list[list[int]]) -> UsageCells:

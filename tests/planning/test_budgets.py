@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
-from optimizer.billing import bill_case
+from optimizer.billing import bill_case, make_bill, read_holdings
+from optimizer.billing.fit import open_catalogue
 from optimizer.errors import DataError
 from optimizer.planning.budgets import State, pace
+from optimizer.planning.budgets.hourly import hourly_bills
+from optimizer.planning.realised import usage_between
 from optimizer.planning.spend import group_costs, spend_of
+from optimizer.reporting.charts import svg
 from optimizer.reporting.document import Chart, Table
 from optimizer.reporting.sections.budgets import budget_section
 from optimizer.tables import month_hours, parse_hour
@@ -184,5 +189,28 @@ def test_the_section_tells_alerts_first(tmp_path):
     assert "was passed on 2026-11-01" in section.blocks[1].text
     (chart,) = [block for block in section.blocks if isinstance(block, Chart)]
     assert len(chart.table.rows) == 30
+    assert "budget all is $1k" in chart.summary
+    assert svg(chart).startswith("<svg")
     (table,) = [block for block in section.blocks if isinstance(block, Table)]
     assert table.rows[0].values[:3] == ("all", "everything", "exceeded")
+
+
+def test_hourly_bills_are_those_of_the_replay(tmp_path):
+    """With spot, a discount for sustained use and a commitment: hour by hour."""
+    meters = (
+        "meter,provider,product,unit,on_demand,spot,sustained_use\n"
+        "p5,aws,instance,Instance-Hours,50,20,\n"
+        "g6,gcp,instance,Instance-Hours,2,,0.3\n"
+        "tok,openai,tokens,1M Tokens,0.5,,\n"
+    )
+    case = company(tmp_path, levels(), held=30, more={"meters.csv": meters})
+    usage = usage_between(case.usage_lines(), START, AS_OF)
+    usage = replace(usage, spot=usage.quantity * 0.25 * (np.array(usage.meter) == "p5")[:, None])
+    catalogue = open_catalogue(case)
+    holdings = read_holdings(case, catalogue)
+    bill = make_bill(case, catalogue, usage, holdings)
+    (hourly,) = hourly_bills(case.settings, catalogue, holdings, [usage])
+    assert bill.spot > 0
+    np.testing.assert_allclose(
+        hourly, bill.on_demand_by_hour + bill.spot_by_hour + bill.commitment_by_hour
+    )

@@ -368,6 +368,7 @@ def test_hostile_names_stay_words():
         assert "<script>alert" not in charts.chart_html(chart)
         assert "<script>alert" in told
         assert "🚀 team of two" in told
+        assert 'x role="img" 1.23456' in told
 
 
 def test_ten_thousand_names_become_the_largest_and_other():

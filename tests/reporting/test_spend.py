@@ -213,6 +213,7 @@ def test_the_page_and_markdown(folder: Path) -> None:
         (["--shared", "a=half"], "is not understood", 2),
         (["--intent"], "needs the table initiatives", 2),
         (["--weigh", "wishes", "--rule", "requests"], "cannot be divided by 'wishes'", 2),
+        (["--weigh", "tokens"], "but the rule is used", 2),
         (["--window", "7d"], "no usage is known", 13),
     ],
 )

@@ -194,8 +194,11 @@ def test_every_page_in_every_shape(open_page, served):
             seen.go(page)
             for shape, theme in SHAPES:
                 seen.shape(shape, theme)
-                # The structure is the same in all; colours and widths are not.
-                found = seen.barriers(looks_only=(shape, theme) != SHAPES[0])
+                # What axe sees of colours changes with the theme alone, and of sizes with the
+                # width alone: two of the four show both.
+                found = (
+                    seen.barriers(looks_only=shape == "phone") if (shape, theme) in ASKED else []
+                )
                 if seen.too_wide() > 0:
                     found.append(f"{seen.too_wide()} pixels wider than the screen")
                 wrong += [f"{page} ({shape}, {theme}): {what}" for what in found]
@@ -219,4 +222,5 @@ def test_on_a_phone(open_page, served, theme):
 
 
 SHAPES = [("desktop", "light"), ("desktop", "dark"), ("phone", "dark"), ("phone", "light")]
+ASKED = [("desktop", "light"), ("phone", "dark")]
 LIGHT_INK = "rgb(26, 31, 39)"

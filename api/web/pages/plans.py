@@ -49,7 +49,7 @@ def plans(visit: Visiting) -> Mapping[str, Any]:
                     job.created_at,
                     job.id,
                     str(job.status),
-                    str(found["status"]).replace("_", " ") if "status" in found else None,
+                    str(found["plan_status"]).replace("_", " ") if "plan_status" in found else None,
                     plan_tables.money(found.get("total")),
                     plan_tables.money(found.get("savings")),
                     found.get("gap"),

@@ -23,7 +23,8 @@ from optimizer.billing import Catalogue, Holding, make_bill, read_holdings
 from optimizer.billing.bill import exact
 from optimizer.billing.fit import open_catalogue
 from optimizer.planning.budgets.budget import TABLE, Budget, read_budgets
-from optimizer.planning.budgets.paths import PATHS, month_paths
+from optimizer.planning.budgets.hourly import hourly_bills
+from optimizer.planning.budgets.paths import month_paths
 from optimizer.planning.budgets.split import Split
 from optimizer.planning.realised import usage_between
 from optimizer.tables import Case, decimal_string, format_hour, month_hours, month_of
@@ -31,6 +32,8 @@ from optimizer.tables import Case, decimal_string, format_hour, month_hours, mon
 Floats = NDArray[np.float64]
 
 DAY = 24
+PATHS, LEAST_PATHS = 100, 20
+WORK = 15_000_000  # line-hours that are billed at most
 RISK = 0.1  # chance of passing it from which on a budget is at risk
 
 
@@ -40,6 +43,11 @@ class State(StrEnum):
     on_track = "on track"
     at_risk = "at risk"
     exceeded = "exceeded"
+
+
+def _dollars(amount: float) -> Decimal:
+    """Estimates are told to a millionth: what is below depends on the order of a sum."""
+    return exact(round(amount, 6))
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class Band:
     @classmethod
     def of(cls, values: Floats) -> Band:
         """The band of equally likely values."""
-        return cls(*(exact(float(v)) for v in np.quantile(values, (0.1, 0.5, 0.9))))
+        return cls(*(_dollars(float(v)) for v in np.quantile(values, (0.1, 0.5, 0.9))))
 
     def as_dict(self) -> dict[str, str]:
         """For JSON."""
@@ -185,10 +193,11 @@ class Pace:
         }
 
 
-def pace(case: Case, *, paths: int = PATHS) -> Pace:
+def pace(case: Case, *, paths: int | None = None) -> Pace:
     """Bill the month of ``as_of``: the hours that ran, and ``paths`` of those to come.
 
-    The seed is that of ``[solve]``: the same case gives the same pace.
+    Without ``paths`` there are 100, fewer (at least 20) where there are hundreds of lines. The
+    seed is that of ``[solve]``: the same case gives the same pace.
 
     Raises
     ------
@@ -199,13 +208,12 @@ def pace(case: Case, *, paths: int = PATHS) -> Pace:
     usage = case.usage_lines()
     as_of = case.settings.as_of
     start, end = month_hours(*month_of(as_of))
+    size = max(1, len(usage.meter) * (end - start))
+    paths = paths or int(np.clip(WORK // size, LEAST_PATHS, PATHS))
     month = month_paths(usage, as_of, start, end, paths, case.settings.solve.seed)
     catalogue = open_catalogue(case)
     holdings = read_holdings(case, catalogue)
-    hourly = np.zeros((len(month.paths), end - start))
-    for i, path in enumerate(month.paths):
-        bill = make_bill(case, catalogue, path, holdings)
-        hourly[i] = bill.on_demand_by_hour + bill.spot_by_hour + bill.commitment_by_hour
+    hourly = hourly_bills(case.settings, catalogue, holdings, month.paths)
     running = np.cumsum(hourly, axis=1)
     notes = list(month.notes)
     split = Split(case, month)
@@ -228,7 +236,7 @@ def pace(case: Case, *, paths: int = PATHS) -> Pace:
         start=start,
         end=end,
         known=month.known,
-        spent=exact(spent),
+        spent=_dollars(spent),
         total=Band.of(running[:, -1]),
         paths=len(month.paths),
         previous=_month_before(case, catalogue, holdings, start),
@@ -266,7 +274,7 @@ def _judged(budget: Budget, running: Floats, known: int, start: int) -> BudgetPa
         passes = start + int(np.sort(hours)[(len(hours) - 1) // 2]) // DAY * DAY
     return BudgetPace(
         budget=budget,
-        spent=exact(spent),
+        spent=_dollars(spent),
         end=Band.of(running[:, -1]),
         chance=1.0 if spent > amount else float(some.mean()),
         passes=passes,

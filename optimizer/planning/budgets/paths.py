@@ -15,7 +15,6 @@ from optimizer.tables import UsageLines
 
 Floats = NDArray[np.float64]
 
-PATHS = 100
 LATELY = 4 * WEEK
 
 

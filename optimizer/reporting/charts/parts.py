@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from optimizer.reporting.charts import theme
-from optimizer.reporting.document import Chart, Table, Value
+from optimizer.reporting.document import Chart, Table
 
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}
 OTHER = "other"
@@ -235,8 +235,3 @@ def empty(name: str, title: str, table: Table, why: str) -> Chart:
         table=table,
         height=60,
     )
-
-
-def value_of(value: Any) -> Value:
-    """A document's money as a table's exact value."""
-    return decimal(value)

@@ -40,7 +40,6 @@ LIGHT = {name: pair[0] for name, pair in COLOURS.items()}
 SERIES = tuple(LIGHT[f"series-{number}"] for number in range(1, 7))
 REST = LIGHT["rest"]
 HEAT = tuple(LIGHT[f"heat-{number}"] for number in range(6))
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 
 WIDE, NARROW = 720, 340  # pixels, all of the picture
 _DARK = dict(COLOURS.values())

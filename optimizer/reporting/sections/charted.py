@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from optimizer.billing import Bill, bill_case
+from optimizer.billing import Bill
 from optimizer.billing.bill import exact
 from optimizer.billing.kpis import waterfalls
 from optimizer.errors import MissingPrice
 from optimizer.planning.hourly import history_hours, horizon_hours
+from optimizer.planning.spend import Spend
 from optimizer.planning.weekly import WEEK, Weekly
 from optimizer.reporting.charts import (
     commitment_chart,
@@ -40,15 +41,12 @@ def waterfall_charts(case: Case, week: Weekly) -> list[Chart]:
     return [waterfall_chart(found, case.settings.currency)] if found else []
 
 
-def history_charts(case: Case, week: Weekly) -> list[Chart]:
+def history_charts(spend: Spend | str, week: Weekly) -> list[Chart]:
     """The bill of each week of history, where there are several."""
-    if week.week.bill is None or week.freshness.last is None:
+    if isinstance(spend, str) or week.week.bill is None or week.freshness.last is None:
         return []
-    try:
-        rows = _bills(bill_case(case), week.weeks.end)
-    except MissingPrice:  # of older usage; the week itself has its prices
-        rows = []
-    return [weekly_bill_chart(rows, case.settings.currency)] if len(rows) > 1 else []
+    rows = _bills(spend.costed.bill, week.weeks.end)
+    return [weekly_bill_chart(rows, spend.case.settings.currency)] if len(rows) > 1 else []
 
 
 def _bills(bill: Bill, end: int) -> list[dict[str, Any]]:

@@ -91,6 +91,17 @@ def test_even_does_not_ask_who_was_covered(tmp_path: Path) -> None:
     assert totals(group_costs(spend, ["tag_team"], "2h", rule="even")) == {"a": 15, "b": 15}
 
 
+def test_accounts_by_the_parts_of_their_path(tmp_path: Path) -> None:
+    usage = [
+        row
+        for account in ("org/x/a", "org/x/b", "org/y/c", "")
+        for row in ran("cpu", 1, -1, 0, account=account)
+    ]
+    spend = spend_of(case_of(tmp_path / "case", meters=[meter("cpu", "1")], usage=usage))
+    assert totals(group_costs(spend, ["account/1"], "1h")) == {"org": 3, "-": 1}
+    assert totals(group_costs(spend, ["account/2"], "1h")) == {"org/x": 2, "org/y": 1, "-": 1}
+
+
 def test_shared_costs_are_left_spread_evenly_or_in_proportion(spend: Spend) -> None:
     """The CPUs without a team cost 40; a costs 30 and b 90 of their own."""
     by = ["tag_team"]
@@ -148,7 +159,7 @@ HOURS = st.tuples(st.integers(-8, -1), st.integers(1, 8))
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     derandomize=True,
     deadline=None,
     database=None,
