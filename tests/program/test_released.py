@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
@@ -14,8 +15,13 @@ from optimizer.billing import Offer
 from optimizer.billing.cost import amortised_cost, hourly_costs, payment_months
 from optimizer.billing.fit import open_catalogue
 from optimizer.planning import Plan, make_plan, plan_document
+from optimizer.planning.document import to_json
 from optimizer.planning.realised import Held, matched
 from optimizer.program.purchases import planned
+from optimizer.reporting.document import Chart, Table
+from optimizer.reporting.ladder import ladder_page
+from optimizer.reporting.sections.ladder import ladder_section
+from optimizer.reporting.text import render
 from optimizer.tables import Case
 
 from .folders import Row, at, case_of, cover, meter, units, usage
@@ -205,6 +211,21 @@ def test_a_purchase_is_found_among_the_commitments_of_its_offer() -> None:
     held = [Held("c", "flex", Decimal(3), 0, YEAR)]
     assert matched("flex@release-6m", Decimal(3), held) == held
     assert matched("other@release-6m", Decimal(3), held) == []
+
+
+def test_pages_tell_what_is_given_back(tmp_path: Path) -> None:
+    offers = offers_of(flex("0.3", upfront="876", premium="0.05", buyback_share="0.75"))
+    document = plan_document(make_plan(case(tmp_path, offers, halved(2.0))))
+    text = render(ladder_page(document), width=150, colour=False)
+    assert "give back: $2,628 comes back, $876.00 is lost" in text
+    kept = json.loads(to_json(document))
+    table, chart, _ = ladder_section(kept).blocks
+    assert isinstance(table, Table)
+    assert isinstance(chart, Chart)
+    told = [row.values[1:3] for row in table.rows]
+    assert ("give back", "flex@release-6m") in told
+    events = [row.values[1:3] for row in chart.table.rows]
+    assert sorted(events) == [("buy now", "flex@release-6m"), ("given back", "flex@release-6m")]
 
 
 @pytest.mark.parametrize("seed", range(12))
