@@ -68,6 +68,20 @@ def test_a_premium_costs_what_an_hourly_price_does(tmp_path: Path, toml: str) ->
     assert figures(plan) == figures(plain)
 
 
+def test_a_premium_costs_what_an_hourly_price_does_in_several_futures(tmp_path: Path) -> None:
+    cut = [{"scenario": "cut", "odds": 0.5, "meter": "m", "hour": at(8), "factor": "0.9"}]
+    plans = [
+        make_plan(insured(tmp_path / premium, [offer], price_scenarios=cut))
+        for hourly, premium in (("0.9", "0"), ("0.6", "0.3"))
+        for offer in (units("safe", HOURS, hourly, premium=premium),)
+    ]
+    plain, plan = plans
+    assert plan.bought == plain.bought == {"safe": 5}
+    assert plan.total == plain.total == 5 * HOURS * Decimal("0.9")
+    assert float(plan.objective) == pytest.approx(float(plain.objective))
+    assert float(plan.lower_bound) == pytest.approx(float(plain.lower_bound))
+
+
 def test_limits_count_the_premium(tmp_path: Path) -> None:
     """Of 24 × (0.5 + 0.1) = 14.40 each, a largest purchase of 50 buys three."""
     offers = [units("safe", HOURS, "0.5", premium="0.1")]
