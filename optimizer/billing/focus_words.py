@@ -213,7 +213,10 @@ class Speaker:
             }
         else:
             frequency, unit, word = PAYMENTS[kind]
-            price = _text(getattr(offer, word))
+            paid = getattr(offer, word)
+            if kind is Kind.HOURLY:
+                paid += offer.premium  # invoiced with it
+            price = _text(paid)
             words |= {
                 "ChargeCategory": "Purchase",
                 "ChargeFrequency": frequency,

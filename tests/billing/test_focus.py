@@ -494,7 +494,7 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
     payment = st.fixed_dictionaries(
         {},
         optional=dict.fromkeys(("upfront", "hourly", "monthly", "premium"), prices),
-    ).filter(bool)
+    ).filter(lambda paid: bool(paid.keys() - {"premium"}))
     held = st.tuples(
         st.sampled_from(["plan", "reserved"]),
         st.decimals("0.001", "20", places=3),
