@@ -40,10 +40,10 @@ _MOST_MONTHS = 61
 def outlook(plan: UncertainPlan) -> dict[str, Any]:
     """The keys of the plan document that only a plan for several futures has."""
     totals = [future.total for future in plan.futures]
-    odds = plan.scenarios.odds
+    measure = plan.measure
+    odds = measure.odds
     values = np.array([float(total) for total in totals])
     exactly = {float(total): total for total in totals}
-    measure = plan.ground.measure
     tail = measure.tail(values)
     document: dict[str, Any] = {"expected": plan.total}
     document |= {name: exactly[quantile(values, odds, s)] for name, s in _SHARES.items()}
@@ -54,24 +54,39 @@ def outlook(plan: UncertainPlan) -> dict[str, Any]:
         "measure": plan.case.settings.risk.measure,
         "cvar_alpha": measure.alpha,
         "cvar_weight": measure.weight,
-        "expected_objective": exact(measure.expected(plan.solved.costs) + plan.idle_cost),
-        "cvar_objective": exact(measure.cvar(plan.solved.costs) + plan.idle_cost),
+        "expected_objective": exact(measure.expected(plan.costs) + plan.idle_cost),
+        "cvar_objective": exact(measure.cvar(plan.costs) + plan.idle_cost),
         "rounds": plan.solved.rounds,
     }
     size = sum(len(part.problem.pools) * part.problem.hours for part in plan.parts)
-    least = hindsight(plan) if size <= HINDSIGHT_SIZE else None
+    least = hindsight(plan) if size <= HINDSIGHT_SIZE and plan.whole is None else None
     document["scenarios"] = [
         _scenario(plan, future, number, None if least is None else float(least[number]))
         for number, future in enumerate(plan.futures)
     ]
+    if plan.whole is not None:
+        document["aggregation"] = {
+            "futures": len(plan.futures),
+            "planned": len(plan.scenarios),
+            "gap": plan.gap_solver,
+            "gap_planned": plan.gap_planned,
+            "mean_off": _mean_off(plan),
+        }
     document["lock_in"] = lock_in(plan)
     return document
+
+
+def _mean_off(plan: UncertainPlan) -> float:
+    """The mean bill of the futures that were planned for, over that of all, less 1."""
+    few = sum(future.odds * float(future.total) for future in plan.planned_futures)
+    every = float(plan.total)
+    return few / every - 1.0 if every else 0.0
 
 
 def _scenario(
     plan: UncertainPlan, future: Future, number: int, least: float | None
 ) -> dict[str, Any]:
-    cost = float(plan.solved.costs[number])
+    cost = float(plan.costs[number])
     row: dict[str, Any] = {"scenario": future.name, "odds": future.odds}
     if future.baseline is not None:
         row["baseline"] = future.baseline.total
@@ -206,7 +221,7 @@ def sensitivity_of_futures(plan: UncertainPlan) -> list[Sensitivity]:
     rows = []
     for factor in FACTORS:
         scale, baseline, total = float(factor), Decimal(0), Decimal(0)
-        for number, (future, share) in enumerate(zip(plan.futures, odds, strict=True)):
+        for number, (future, share) in enumerate(zip(plan.planned_futures, odds, strict=True)):
             usage = plan.scenarios.demand(number).usage
             price = price_factor_of(plan.scenarios, number)
             today = replace(
