@@ -20,6 +20,7 @@ from optimizer.demand import Scenarios
 from optimizer.demand.representatives import Representatives, monthly_costs, representatives
 from optimizer.errors import DataError, SolverError
 from optimizer.planning.futures import Future, replay_futures
+from optimizer.planning.hindsight import HINDSIGHT_SIZE, least_of_future
 from optimizer.planning.part import Part
 from optimizer.planning.uncertain import (
     Ground,
@@ -47,7 +48,7 @@ from optimizer.program.stack import Stack
 from optimizer.program.watch import Watch
 
 # Lines × hours of the horizon of the futures that are in memory at a time.
-BATCH_SIZE = 4_000_000
+BATCH_SIZE = 8_000_000
 # Times the shared capacity at which hours are priced, beside the plan's own.
 FACTORS = (0.9, 1.1)
 
@@ -70,6 +71,9 @@ class Whole:
         Each with its bills; spot and unserved units only of those that were planned for.
     spot, unserved
         (L, T) units, means over all futures.
+    hindsight
+        (S,) dollars below which no plan for that future alone comes; ``None`` where that
+        takes long.
     """
 
     scenarios: Scenarios
@@ -81,6 +85,7 @@ class Whole:
     futures: tuple[Future, ...]
     spot: Floats
     unserved: Floats
+    hindsight: Floats | None
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,9 @@ def replay_all(
     kept = {int(future) for future in plan.chosen.chosen}
     futures: list[Future] = []
     bounds = _bounds(plan, odds, answers)
+    layouts = [program.law.problem for program in plan.programs]
+    size = sum(len(each.pools) * each.hours for each in layouts) * count / len(kept)
+    least = np.zeros(count) if size <= HINDSIGHT_SIZE else None
     for batch in _batches(ground):
         watch.report(f"futures {batch[0] + 1} to {batch[-1] + 1} of {count}")
         parts = []
@@ -198,6 +206,10 @@ def replay_all(
                     stack=law.stack,
                 )
             )
+        if least is not None:
+            method = ground.case.settings.solve.method
+            for local, at in enumerate(batch):
+                least[at] += sum(least_of_future(part, local, method) for part in parts)
         some = ground.scenarios.take(batch, odds[batch] / odds[batch].sum())
         for future, at in zip(
             replay_futures(ground.case, ground.catalogue, some, holdings, parts, bought),
@@ -232,6 +244,7 @@ def replay_all(
         tuple(futures),
         spot,
         unserved,
+        least,
     )
 
 

@@ -72,7 +72,7 @@ def futures_of(case: RowCase, count: int) -> Scenarios:
             quantity[future, line] = np.round(np.maximum(path, 0.0))
     odds = np.full(count, 1.0 / count)
     names = tuple(f"f{future}" for future in range(count))
-    return Scenarios(base, names, odds, quantity, np.zeros_like(quantity))
+    return Scenarios(base, names, odds, quantity, np.zeros(quantity.shape))
 
 
 def main(meters: int, count: int, planned: int, gap: float) -> None:

@@ -37,13 +37,14 @@ def planning(drawn: Futures, planned: int, more: str = "") -> UncertainPlan:
     return plan
 
 
-@pytest.mark.parametrize(("seed", "planned"), [(0, 3), (1, 6), (2, 6), (3, 3), (5, 6)])
+@pytest.mark.parametrize(("seed", "planned"), [(0, 3), (2, 6), (5, 6)])
 def test_bound_optimum_and_plan_are_in_order(
     seed: int, planned: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = draw_futures(seed, count=COUNT)
     lines, hours = drawn.scenarios.base.usage.quantity.shape
     monkeypatch.setattr(aggregated, "BATCH_SIZE", 5 * lines * hours)  # three batches
+    monkeypatch.setattr(aggregated, "HINDSIGHT_SIZE", 0)
     best = sum(
         solve_reference(program.law.problem).objective + program.law.window.held_cost
         for program in drawn.programs()
@@ -59,7 +60,7 @@ def test_bound_optimum_and_plan_are_in_order(
     assert float(plan.objective) <= best * 1.04
 
 
-@pytest.mark.parametrize("seed", [0, 3, 5])
+@pytest.mark.parametrize("seed", [0, 5])
 def test_all_futures_are_replayed_with_what_their_node_buys(seed: int) -> None:
     """The same amounts in the program of all futures at once cost the same in each."""
     drawn = draw_futures(seed, count=COUNT)
@@ -77,6 +78,9 @@ def test_all_futures_are_replayed_with_what_their_node_buys(seed: int) -> None:
     document = plan_document(plan)
     assert len(document["scenarios"]) == COUNT
     assert sum(row["odds"] for row in document["scenarios"]) == pytest.approx(1)
+    for row, cost in zip(document["scenarios"], costs, strict=True):
+        assert float(row["hindsight"]) <= cost * (1 + 1e-9)
+        assert float(row["regret"]) == pytest.approx(cost - float(row["hindsight"]), abs=1e-6)
     told = document["aggregation"]
     assert (told["futures"], told["planned"]) == (COUNT, len(plan.scenarios))
     assert told["gap"] == document["gap_solver"]
@@ -118,9 +122,9 @@ def test_one_batch_bounds_what_the_certificate_bounds(seed: int) -> None:
         assert batched.bound() == pytest.approx(lower_bound(problem, prices), rel=1e-9)
 
 
-@pytest.mark.parametrize("seed", [1, 3])
-def test_the_tail_is_bounded_too(seed: int) -> None:
-    drawn = draw_futures(seed, RISK, count=COUNT)
+def test_the_tail_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregated, "HINDSIGHT_SIZE", 0)
+    drawn = draw_futures(1, RISK, count=8)
     direct = make_plan(drawn.case, scenarios=drawn.scenarios)
     plan = planning(drawn, 4)
     assert plan.whole is not None
