@@ -58,6 +58,9 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
         intent: Annotated[
             bool, typer.Option("--intent", help="also planned and actual by initiative and stage")
         ] = False,
+        step: Annotated[
+            str | None, typer.Option("--step", help="also step by step: 6h, 1d, 1w, month")
+        ] = None,
         top: Annotated[int, typer.Option("--top", min=0, help="rows shown; 0: all")] = 20,
         as_json: Annotated[bool, typer.Option("--json", help="same as --format json")] = False,
         form: Annotated[Form, typer.Option("--format", help="how to print it")] = Form.table,
@@ -66,8 +69,8 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
     ) -> None:
         """Attribute the replayed bill of CASE to teams, models, meters or any tag, exactly.
 
-        Groups add up to the bill of the window. The rules are in docs/costs.md. CSV is the table
-        of the groups, or of the unit costs with --per; JSON has all of them.
+        Groups add up to the bill of the window. The rules are in docs/costs.md. CSV is one
+        table: of the unit costs with --per, of the steps with --step, else of the groups.
         """
         machine = as_json or form is Form.json
         with terminal.errors(machine=machine):
@@ -76,6 +79,7 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
             from optimizer.planning import to_json
             from optimizer.planning.spend import (
                 compare_costs,
+                costs_over_time,
                 intent_of,
                 parse_shared,
                 spend_of,
@@ -90,6 +94,11 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
                 raise UsageError(
                     f"unit costs are of one column, --by has {len(columns)}. "
                     "To mend it: name one, or none for all usage"
+                )
+            if weigh != "requests" and rule != "requests":
+                raise UsageError(
+                    f"--weigh says what the rule requests divides by, but the rule is {rule}. "
+                    "To mend it: add --rule requests, or take --weigh away"
                 )
             rules = [parse_shared(text) for text in shared or ()]
             opened = read_case(case)
@@ -118,8 +127,18 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
                     "--intent needs the table initiatives, which the case does not have. "
                     "To mend it: add initiatives.csv (docs/costs.md)"
                 )
+            over_time = (
+                None
+                if step is None
+                else costs_over_time(
+                    spend, columns, window, step,
+                    rule=rule, unused=unused, shared=rules, measure=weigh,
+                )
+            )  # fmt: skip
             if machine:
-                document = costs_document(spend, compared, units=units, intent=intended)
+                document = costs_document(
+                    spend, compared, units=units, intent=intended, steps=over_time
+                )
                 terminal.write(to_json(document) + "\n")
                 return
             rows = None if form is Form.csv else top or None  # a file has all of them
@@ -128,19 +147,21 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
                 compared,
                 units=units,
                 intent=intended,
+                steps=over_time,
                 top=rows,
                 total=form is not Form.csv,
             )
             if form is Form.table:
                 terminal.show(costs_page(report), no_color)
             else:
-                terminal.write(_text(report, form))
+                name = "spend" if step is None else "spend_over_time"
+                terminal.write(_text(report, form, name if per is None else "unit_costs"))
 
 
-def _text(report: Document, form: Form) -> str:
-    """The report as Markdown, or its first table as CSV."""
+def _text(report: Document, form: Form, table: str) -> str:
+    """The report as Markdown, or one of its tables as CSV."""
     from optimizer.reporting.render import csv_files, markdown
 
     if form is Form.md:
         return markdown(report)
-    return next(iter(csv_files(report).values()))
+    return csv_files(report)[f"{table}.csv"]

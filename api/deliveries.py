@@ -73,7 +73,7 @@ def delivery_job(task: Task) -> Answer:
     TRIES.labels(destination.kind, "taken").inc()
     told["tries"] = [*tries, {"at": at, "problem": None}]
     receipt = {"report": task.request["report"], "to": name, "delivery": task.job.id, **told}
-    return Answer(to_json(receipt) + "\n", told)
+    return Answer(to_json(receipt) + "\n", told, complete=True)
 
 
 def pause(tries: int, first: float) -> float:
@@ -82,14 +82,14 @@ def pause(tries: int, first: float) -> float:
 
 
 def parcel_of(mine: TenantStore, report: str, delivery: str) -> Parcel:
-    """Return a report as it was rendered when it was made.
+    """Return a report, or an alert, as it was rendered when it was made.
 
     Raises
     ------
     NotFound
         If there is no such report, or it was not finished.
     """
-    job = mine.jobs.get(report, "report")
+    job = mine.jobs.get(report)
     files = {**mine.renderings.texts(report), JSON: mine.jobs.document(report).text}
     result = job.result or {}
     messages = [files.pop(file, None) for file in MESSAGES]

@@ -27,7 +27,7 @@ from api.settings import ServiceSettings
 from api.store import Job, JobStatus, Store
 from api.store.database import now
 from api.store.jobs import PREFIXES
-from api.work import URN, run_job, seconds_left
+from api.work import URN, Closing, run_job, seconds_left
 
 NAME = "gpuopt-service"
 QUEUE = "gpuopt"
@@ -47,8 +47,17 @@ _here: dict[str, Jobs] = {}
 
 
 def here() -> Jobs:
-    """What runs the jobs of this server."""
-    return _here["jobs"]
+    """What runs the jobs of this server.
+
+    Raises
+    ------
+    Closing
+        If nothing does any more.
+    """
+    found = _here.get("jobs")
+    if found is None:
+        raise Closing
+    return found
 
 
 @DBOS.workflow(name="gpuopt.job", max_recovery_attempts=RECOVERIES)
@@ -163,7 +172,7 @@ class Jobs:
         self._keeper.join(BEAT_SECONDS * 5)
         self.pool.close()
         DBOS.destroy()
-        self.store.workers.gone(self.worker)
+        self.store.workers.leave(self.worker)
         _here.pop("jobs", None)
 
     def run(self, tenant: str, job: str, again: int = 2) -> str:
@@ -179,7 +188,7 @@ class Jobs:
             self.pool.run(tenant, job, near=known.request.get("plan"))
         except WorkerDied as error:
             if self._stop.is_set():
-                raise  # the server is closing: the job is not over
+                raise Closing from error
             _log.warning("job %s: its worker died: %s", job, error)
             if mine.get(job).status == JobStatus.queued and again:
                 return self.run(tenant, job, again - 1)  # it died before it had begun
@@ -219,10 +228,15 @@ class Jobs:
                 self.submit(tenant, job)
             elif workflow.status in ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"):
                 jobs.finish(job, JobStatus.failed, problem=died("its server ended with it"))
-            elif workflow.status == "SUCCESS" and not JobStatus(jobs.get(job).status).final:
+            elif workflow.status == "SUCCESS" and _left_over(jobs.get(job), tries):
                 run_job(
                     self.store, tenant, job, settings=self.settings
                 )  # restored from a backup older than the queue
+
+
+def _left_over(job: Job, tries: int) -> bool:
+    """Whether a job goes on after its workflow has ended, and no later one has it."""
+    return not JobStatus(job.status).final and (not is_delivery(job.id) or tries_of(job) == tries)
 
 
 def is_delivery(job: str) -> bool:

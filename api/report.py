@@ -54,6 +54,12 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
         name: Annotated[
             str, typer.Option("--name", help="whose report it is; default: the case's folder")
         ] = "",
+        deliver: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--deliver", metavar="TO", help="a name, address or folder; may be repeated"
+            ),
+        ] = None,
         quiet: Annotated[bool, typer.Option("--quiet", help="no progress on stderr")] = False,
     ) -> None:
         """Report the last week before PLAN, what to do, what changed, and what advice saved.
@@ -62,14 +68,26 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
         exact values, or a CSV of each table.
         """
         with terminal.errors(machine=False):
+            send = sender(deliver) if deliver else None
             wanted = form or _form_of(output)
-            if wanted is Form.csv and output is None:
+            if wanted is Form.csv and output is None and send is None:
                 msg = "a report has several tables. To mend it: name a folder for the CSV with -o"
                 raise UsageError(msg)
             progress = terminal.progress(quiet)
             document = report_of(plan, case, before, progress, name=name)
             progress("writing the report")
-            write_report(terminal, document, wanted, output)
+            if output is not None or send is None:
+                write_report(terminal, document, wanted, output)
+            if send is not None:
+                send(document, progress)
+
+
+def sender(places: list[str]) -> Callable[[Document, Callable[[str], None]], None]:
+    """What delivers a report to places; they are looked for before anything is reckoned."""
+    from api.deliver.named import deliver_all, destination_named
+
+    found = {place: destination_named(place) for place in places}
+    return lambda document, progress: deliver_all(document, found, progress)
 
 
 def _form_of(output: Path | None) -> Form:

@@ -62,7 +62,7 @@ def report_job(task: Task) -> Answer:
     def keep(session: Session) -> None:
         mine.renderings.add_in(session, task.job.id, texts)
 
-    return Answer(document, result, keep)
+    return Answer(document, result, keep, complete=True)
 
 
 def advice_of(mine: TenantStore, plan: str) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from dbos import error as dbos_error
 
 from api.store import SERVICE, Actor, JobStatus, Refused
 from api.store.jobs import PREFIXES
+from api.work import Closing
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _PAUSE_SECONDS = 0.5
@@ -28,7 +29,7 @@ WEEKLY = "0 6 * * 1"  # Monday, six o'clock UTC
 def put_schedule(
     tenant: str, name: str, cron: str = WEEKLY, *, source: str | None = None,
     request: Mapping[str, Any] | None = None, time_zone: str = "Etc/UTC",
-    report: bool = False, deliver_to: Sequence[str] = (),
+    report: bool = False, deliver_to: Sequence[str] = (), alerts: bool = False,
 ) -> None:  # fmt: skip
     """Add a schedule of a tenant, or replace the one of its name.
 
@@ -45,6 +46,8 @@ def put_schedule(
         Whether the plan is reported on, against that of the week before.
     deliver_to
         Names of destinations that the report is delivered to; it is made for them if need be.
+    alerts
+        Look for what is not as expected instead of planning, and deliver what is new.
 
     Raises
     ------
@@ -69,6 +72,7 @@ def put_schedule(
                 "request": request or {},
                 "report": report or bool(deliver_to),
                 "deliver_to": [*deliver_to],
+                "alerts": alerts,
             },
             cron_timezone=time_zone,
             automatic_backfill=False,
@@ -87,7 +91,8 @@ def schedules_of(tenant: str) -> list[dict[str, Any]]:
             "cron": row["schedule"],
             "source": row["context"].get("source"),
             "request": row["context"].get("request"),
-            "report": row["context"].get("report", False),
+            "what": "alerts" if row["context"].get("alerts") else "plan",
+            "report": row["context"].get("report", False) and not row["context"].get("alerts"),
             "deliver_to": row["context"].get("deliver_to", []),
         }
         for row in found
@@ -101,8 +106,9 @@ def remove_schedule(tenant: str, name: str) -> None:
 
 @DBOS.workflow(name="gpuopt.scheduled", max_recovery_attempts=20)
 def scheduled(moment: datetime, context: Any) -> None:
-    """Pull, plan, report, deliver; each step is a job of the store that is waited for.
+    """Pull, plan, report, deliver; or pull, look for anomalies, deliver what is new.
 
+    Each step is a job of the store that is waited for.
     Deliveries are not waited for: they may take hours, and they fail nothing but themselves.
     """
     tenant, snapshot = str(context["tenant"]), None
@@ -119,6 +125,12 @@ def scheduled(moment: datetime, context: Any) -> None:
         snapshot = newest_snapshot(tenant)
     if snapshot is None:
         return
+    if context.get("alerts"):
+        told = add_job(tenant, "alert", {"name": context["name"]}, snapshot, at, stamp)
+        _submit(tenant, told)
+        if wait_for(tenant, told)["new"]:
+            _deliver(tenant, told, context, at, stamp)
+        return
     plan = add_job(tenant, "plan", dict(context["request"]), snapshot, at, stamp)
     _submit(tenant, plan)
     planned = wait_for(tenant, plan)
@@ -127,8 +139,11 @@ def scheduled(moment: datetime, context: Any) -> None:
     asked = {"plan": plan, "before": before(tenant, plan)}
     report = add_job(tenant, "report", asked, planned["snapshot"], at, stamp)
     _submit(tenant, report)
-    if wait_for(tenant, report)["status"] != str(JobStatus.succeeded):
-        return
+    if wait_for(tenant, report)["status"] == str(JobStatus.succeeded):
+        _deliver(tenant, report, context, at, stamp)
+
+
+def _deliver(tenant: str, report: str, context: Any, at: str, stamp: str) -> None:
     for name in context.get("deliver_to", ()):
         wanted = {"report": report, "to": name}
         _submit(tenant, add_job(tenant, "delivery", wanted, None, at, f"{stamp}.{name}"))
@@ -168,10 +183,10 @@ def wait_for(tenant: str, job: str) -> dict[str, Any]:
         found = runner.store.of(tenant).jobs.get(job)
         if JobStatus(found.status).final:
             snapshot = (found.result or {}).get("snapshot") or found.snapshot
-            return {"status": str(found.status), "snapshot": snapshot}
+            new = (found.result or {}).get("new")
+            return {"status": str(found.status), "snapshot": snapshot, "new": new}
         if not runner.ready():
-            msg = "the server is closing: the schedule goes on at the next start"
-            raise RuntimeError(msg)
+            raise Closing
         pause.wait(_PAUSE_SECONDS)
 
 

@@ -61,6 +61,13 @@ class Later(Exception):
         super().__init__(f"in {seconds:g} seconds")
 
 
+class Closing(BaseException):
+    """The server is closing: what ran is not over, and goes on at the next start.
+
+    No ``Exception``, for those are an outcome that DBOS writes down.
+    """
+
+
 class Stopped(GpuoptError):
     """Work that has no answer before its end was cancelled, or its time is over."""
 
@@ -71,12 +78,14 @@ class Answer:
 
     ``document`` is the answer to the byte, ``result`` what a list shows of it, and
     ``after`` writes what follows from it, in the transaction that keeps the document of a
-    job that has succeeded.
+    job that has succeeded. What is ``complete`` is the whole answer, also where the job was
+    to be cancelled meanwhile: a mail that is sent is not unsent.
     """
 
     document: str
     result: Mapping[str, Any]
     after: Callable[[Session], object] | None = None
+    complete: bool = False
 
 
 class Task:
@@ -181,7 +190,8 @@ def run_job(
         _log.exception("job %s failed", job)
         mine.jobs.finish(job, JobStatus.failed, problem=unexpected(error))
     else:
-        ended = JobStatus.cancelled if mine.jobs.cancel_asked(job) else JobStatus.succeeded
+        cut_short = not answer.complete and mine.jobs.cancel_asked(job)
+        ended = JobStatus.cancelled if cut_short else JobStatus.succeeded
         mine.jobs.finish(
             job,
             ended,
@@ -204,6 +214,7 @@ def seconds_left(job: Job) -> float:
 
 def works() -> dict[str, Work]:
     """What performs each kind of job."""
+    from api.alerts import alert_job
     from api.backtests import backtest_job
     from api.compare import compare_job
     from api.deliveries import delivery_job
@@ -220,6 +231,7 @@ def works() -> dict[str, Work]:
         "sweep": sweep_job,
         "backtest": backtest_job,
         "report": report_job,
+        "alert": alert_job,
         "delivery": delivery_job,
     }
 

@@ -27,11 +27,12 @@ def put(parcel: Parcel, folder: Path) -> Path:
     """
     made = parcel.made_at.strftime("%Y-%m-%d-%H%M%S")
     place = folder / f"{made}-{parcel.name}"
-    if place.exists() and not _holds(place, parcel):
-        place = folder / f"{place.name}-{parcel.id[-12:]}"
-    aside = folder / f".{place.name}.{secrets.token_hex(4)}"
+    aside = folder / f".{place.name}.{parcel.id[-16:]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if place.exists() and not _holds(place, parcel):
+            place = folder / f"{place.name}-{parcel.digest[:12]}"  # another of the same second
+        shutil.rmtree(aside, ignore_errors=True)  # what a try left that was ended within it
         if not _holds(place, parcel):
             _write(parcel, aside)
             aside.rename(place)
@@ -76,7 +77,7 @@ def _point(folder: Path, name: str) -> None:
     if latest.is_symlink():
         before = latest.readlink().name
     else:
-        before = latest.read_text("utf-8").strip() if latest.is_file() else ""
+        before = latest.read_text("utf-8", "replace").strip() if latest.is_file() else ""
     if before >= name and (folder / before).is_dir():
         return
     aside = folder / f".{LATEST}.{secrets.token_hex(4)}"

@@ -12,6 +12,7 @@ import hashlib
 import smtplib
 import ssl
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -57,8 +58,13 @@ def send(
         return
     message = write(parcel, sender, everyone)
     try:
-        with _connected(server) as connection:
+        connection = _connected(server)
+        try:
             refused = connection.send_message(message, to_addrs=left)
+            with suppress(OSError, smtplib.SMTPException):
+                connection.quit()  # the server has it, whatever it says to this
+        finally:
+            connection.close()
     except smtplib.SMTPRecipientsRefused as error:
         refused = error.recipients
     except smtplib.SMTPResponseException as error:

@@ -91,8 +91,11 @@ def _row(table: Table, row: Row, report: Document, safe: Callable[[str], str]) -
 
 
 def _warnings(report: Document) -> Iterator[Prose]:
+    """What the headline does not say already."""
     for block in report.blocks():
-        if isinstance(block, Prose) and block.tone in {"warning", "bad"}:
+        if not isinstance(block, Prose) or block.tone not in {"warning", "bad"}:
+            continue
+        if block.text not in report.headline:
             yield block
 
 

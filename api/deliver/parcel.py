@@ -72,6 +72,11 @@ class Parcel:
             if _FILE.fullmatch(file) is None:
                 raise ValueError(f"{file!r} is no name of a report's file")
 
+    @property
+    def digest(self) -> str:
+        """A digest of the report, whichever delivery it is of."""
+        return hashlib.sha256(self.files[JSON].encode()).hexdigest()
+
 
 def pack(report: Document, *, name: str = "", made_at: datetime | None = None) -> Parcel:
     """Render a report for delivery.
@@ -85,9 +90,8 @@ def pack(report: Document, *, name: str = "", made_at: datetime | None = None) -
     """
     files = renderings(report)
     message, text, letter = (files.pop(file) for file in MESSAGES)
-    digest = hashlib.sha256(files[JSON].encode()).hexdigest()
     return Parcel(
-        id=name or digest[:32],
+        id=name or hashlib.sha256(files[JSON].encode()).hexdigest()[:32],
         name=slug(report.name),
         title=one_line(report.title),
         made_at=made_at or datetime.now(tz=UTC),

@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from api.access import derived, service_secret
 from api.deliveries import TRIES
 from api.http import (
+    alerts,
     backtests,
     comparisons,
     deliveries,
@@ -56,6 +57,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     what_ifs.sweeps,
     backtests.router,
     reports.router,
+    alerts.router,
     deliveries.router,
     deliveries.destinations,
     schedules.router,

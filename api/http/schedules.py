@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``/v1/schedules``: once a week a source is pulled, planned, reported on and delivered."""
+"""``/v1/schedules``: a source is pulled, planned, reported on and delivered; or alerts are."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -52,8 +52,12 @@ class ScheduleRequest(BaseModel):
     source: Annotated[str, Field(max_length=100)] | None = Field(
         None, description="pulled first; without one the newest snapshot is planned"
     )
-    weekday: Weekday = Weekday.monday
-    hour: Annotated[int, Field(ge=0, le=23)] = Field(6, description="UTC")
+    what: Literal["plan", "alerts"] = Field(
+        "plan", description="`alerts`: look for anomalies, and deliver those that are new"
+    )
+    every: Literal["week", "day", "hour"] = "week"
+    weekday: Weekday = Field(Weekday.monday, description="of a weekly one")
+    hour: Annotated[int, Field(ge=0, le=23)] = Field(6, description="UTC; of all but hourly ones")
     settings: Settings | None = None
     put_forward: bool = Field(False, description="make the plan's purchases recommendations")
     report: bool = Field(False, description="report on the plan against that of the week before")
@@ -72,6 +76,7 @@ class ScheduleView(BaseModel):
     )  # fmt: skip
     name: str
     source: str | None
+    what: Literal["plan", "alerts"] = "plan"
     cron: str = Field(description="minute, hour, day, month, day of the week; UTC")
     request: dict[str, Any] = Field(description="what the plan is asked with")
     report: bool = False
@@ -99,7 +104,7 @@ def put(request: Request, mine: Mine, by: By, who: Who, asked: ScheduleRequest) 
     if asked.source is not None:
         _need_scope(who, _PULLS, "pulling")
         need_source(request, mine, asked.source)
-    if asked.report or asked.deliver_to:
+    if asked.report or asked.deliver_to or asked.what == "alerts":
         _need_scope(who, _REPORTS, "reporting")
     for number, name in enumerate(asked.deliver_to):
         _need_scope(who, _DELIVERS, "delivering")
@@ -114,12 +119,11 @@ def put(request: Request, mine: Mine, by: By, who: Who, asked: ScheduleRequest) 
     work: dict[str, Any] = {"settings": stated(asked.settings)}
     if asked.put_forward:
         work["put_forward_days"] = request.app.state.settings.advice_days
-    day = (list(Weekday).index(asked.weekday) + 1) % 7
     to = [*dict.fromkeys(asked.deliver_to)]
     mine.audit.add(by, "schedule.made", asked.name, source=asked.source, deliver_to=to)
     schedules.put_schedule(
-        mine.tenant, asked.name, f"0 {asked.hour} * * {day}", source=asked.source, request=work,
-        report=asked.report, deliver_to=to,
+        mine.tenant, asked.name, _cron(asked), source=asked.source, request=work,
+        report=asked.report, deliver_to=to, alerts=asked.what == "alerts",
     )  # fmt: skip
     return next(row for row in _all(request, mine.tenant) if row.name == asked.name)
 
@@ -157,6 +161,13 @@ def remove(
     mine.audit.add(by, "schedule.removed", schedule)
     schedules.remove_schedule(mine.tenant, schedule)
     return found[0]
+
+
+def _cron(asked: ScheduleRequest) -> str:
+    if asked.every == "hour":
+        return "10 * * * *"  # what a cloud writes at the full hour is there by then
+    day = (list(Weekday).index(asked.weekday) + 1) % 7 if asked.every == "week" else "*"
+    return f"0 {asked.hour} * * {day}"
 
 
 def _need_scope(who: Caller, scope: str, what: str) -> None:

@@ -42,6 +42,7 @@ PATHS = {
     "sweep": "sweeps",
     "backtest": "backtests",
     "report": "reports",
+    "alert": "alerts",
     "delivery": "deliveries",
 }
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})")

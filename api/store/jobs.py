@@ -34,6 +34,7 @@ PREFIXES = {
     "backtest": "bkt",
     "pull": "pul",
     "report": "rpt",
+    "alert": "alr",
     "delivery": "dlv",
 }
 

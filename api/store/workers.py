@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import delete, select, update
 
 from api.store.database import EVERYONE, Database, now
 from api.store.models import Worker
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Workers:
@@ -30,6 +32,11 @@ class Workers:
         """Return the servers that were not heard of since a moment."""
         with self._database.read(EVERYONE) as session:
             return [*session.scalars(select(Worker.id).where(Worker.seen_at < before))]
+
+    def leave(self, worker: str) -> None:
+        """Say that a server ends: others take over at once what it leaves."""
+        with self._database.write(EVERYONE) as session:
+            session.execute(update(Worker).where(Worker.id == worker).values(seen_at=_LONG_AGO))
 
     def gone(self, worker: str) -> bool:
         """Forget a server; return whether it was known."""

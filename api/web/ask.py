@@ -11,8 +11,18 @@ from api.web.visit import Visit
 
 # Where the answer of a kind of job is shown, and which scope reading its jobs needs.
 ANSWERS = {"plan": "/plans/{}", "what_if": "/what-if/{}", "report": "/reports/{}"}
-READS = {"pull": "snapshots:read", "report": "reports:read", "delivery": "reports:read"}
-WRITES = {"pull": "snapshots:write", "report": "reports:write", "delivery": "reports:deliver"}
+READS = {
+    "pull": "snapshots:read",
+    "report": "reports:read",
+    "delivery": "reports:read",
+    "alert": "reports:read",
+}
+WRITES = {
+    "pull": "snapshots:write",
+    "report": "reports:write",
+    "delivery": "reports:deliver",
+    "alert": "reports:write",
+}
 
 
 def ask(visit: Visit, kind: str, request: dict[str, Any], snapshot: str | None = None) -> Job:

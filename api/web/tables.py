@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 from api.http.csvs import csv_response
 from api.http.problems import ProblemError
 from optimizer.reporting.document import Column, Kind, Row, Table, Value
-from optimizer.reporting.render.values import RIGHT, shown
+from optimizer.reporting.render.values import NOTHING, RIGHT, shown
 
 SHOWN_ROWS = 100
 PERIODS = {"hour": 1, "month": 730, "year": 8760}  # hours; a month is 730 for display only
@@ -43,6 +43,11 @@ class Cell:
     def right(self) -> bool:
         """Whether it is a number."""
         return self.column.kind in RIGHT
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing is known."""
+        return self.text == NOTHING
 
     @property
     def state(self) -> bool:

@@ -34,7 +34,8 @@ def commitment_curve(plan: Plan) -> dict[str, Any] | None:
     """The key ``commitment_curve`` of the plan document.
 
     Usage runs on spot in the plan's shares at every level, and beside the providers' advice
-    too, so that levels differ by their commitments alone; level 0 saves what spot saves.
+    too, so that levels differ by their commitments alone; level 0 is what the plan's use of spot
+    saves, or costs, without its purchases.
 
     Returns
     -------

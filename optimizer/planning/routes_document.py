@@ -9,6 +9,7 @@ import numpy as np
 
 from optimizer.billing.bill import exact
 from optimizer.planning.attainment import play_plan
+from optimizer.planning.hardware import hardware_of
 from optimizer.planning.part import Part, PartRoutes
 from optimizer.planning.plan import Plan
 from optimizer.planning.unserved import reasons
@@ -95,7 +96,8 @@ def route_rows(plan: Plan, routes: PartRoutes, *, detail: bool) -> list[dict[str
 
 
 def _facts(plan: Plan, routing: Routing) -> dict[str, dict[str, str]]:
-    """Model, kind and provider of each deployment: what a router needs to reach it."""
+    """Model, kind, provider and hardware of each deployment: what a router needs to reach it."""
+    hardware = hardware_of(plan.case)
     lines = {d.name: [line for line, _ in d.draws] for d in routing.deployments}
     for route in routing.routes:
         lines[routing.deployments[route.deployment].name] += [line for line, _ in route.draws]
@@ -105,6 +107,7 @@ def _facts(plan: Plan, routing: Routing) -> dict[str, dict[str, str]]:
             "model": d.model,
             "kind": d.kind,
             "provider": meters[routing.meters[lines[d.name][0]]].provider if lines[d.name] else "",
+            "hardware": hardware.get(d.name, ""),
         }
         for d in routing.deployments
     }

@@ -83,11 +83,10 @@ def inventory(held: Iterable[Held], document: Mapping[str, Any] | None = None) -
         Column("commitment", "Commitment"),
         Column("state", "State", Kind.state,
                formula=f"expiring: ends within {EXPIRING_DAYS} days; queued: has not begun"),
+        Column("says", "The plan says", Kind.state),
         Column("offer", "Offer"),
-        Column("account", "Account"),
         Column("quantity", "Amount", Kind.quantity),
         Column("unit", "Unit"),
-        Column("start", "From", Kind.day),
         Column("end", "Until", Kind.day),
         Column("days_left", "Left", Kind.whole, "days"),
         Column("used", "Used today", Kind.share,
@@ -96,18 +95,19 @@ def inventory(held: Iterable[Held], document: Mapping[str, Any] | None = None) -
                formula="used ÷ committed in the plan's horizon, with the plan's purchases"),
         Column("remaining", "Remaining", Kind.money,
                formula="amortised cost of the hours of its term that are to come"),
-        Column("says", "The plan says", Kind.state),
         Column("renews", "Renews"),
         Column("cancel_until", "Cancel by", Kind.day),
+        Column("start", "From", Kind.day),
+        Column("account", "Account"),
     )  # fmt: skip
     rows = []
     for one in held:
         action = said.get(one.name)
         values: tuple[Value, ...] = (
-            one.name, one.state, one.offer, one.account, one.quantity, one.unit, one.start, one.end,
-            one.days_left, now.get(one.name), then.get(one.name), one.remaining,
-            None if action is None else action.replace("_", " "),
-            "yes" if one.renews else "no", one.cancel_until,
+            one.name, one.state, None if action is None else action.replace("_", " "),
+            one.offer, one.quantity, one.unit, one.end, one.days_left, now.get(one.name),
+            then.get(one.name), one.remaining, "yes" if one.renews else "no",
+            one.cancel_until, one.start, one.account,
         )  # fmt: skip
         rows.append(Row(values, key=one.name, source=f"commitments.csv, {one.name}"))
     return Table("commitments", "Commitments", columns, tuple(rows), empty="Nothing is held.")

@@ -8,6 +8,7 @@ is computed here but shares of what stands beside them. Keys that a plan need no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -129,7 +130,7 @@ def relaxations(document: Document) -> Table:
     )
     return Table(
         "relaxations", "The smallest set of limits to relax", columns, rows,
-        note="n/a: the case has no price for what is missing.",
+        note="–: the case has no price for what is missing.",
     )  # fmt: skip
 
 
@@ -140,7 +141,7 @@ def ranges(document: Document) -> Table | None:
         return None
     names = ("expected", "p10", "p50", "p90", "cvar")
     columns = (
-        Column("what", ""),
+        Column("what", "What"),
         Column("expected", "Expected", Kind.money),
         Column("p10", "P10", Kind.money, formula="a tenth of the futures costs less"),
         Column("p50", "P50", Kind.money, formula="half of the futures costs less"),
@@ -265,7 +266,7 @@ def bill(document: Document) -> Table:
     """The plan's bill beside that of today."""
     today, plan = document.get("baseline_bill", {}), document["bill"]
     columns = (
-        Column("what", ""),
+        Column("what", "What"),
         Column("today", "With what is held", Kind.money),
         Column("plan", "With the plan", Kind.money),
         Column("change", "Change", Kind.change),
@@ -338,6 +339,68 @@ def checks(document: Document) -> Table:
         for n, row in enumerate(document.get("checks", ()))
     )  # fmt: skip
     return Table("checks", "Independent checks", columns, rows)
+
+
+_BESIDE = {
+    "substitutions": "Move",
+    "jobs": "Jobs with deadlines",
+    "renewals": "Counted on to be bought again",
+    "unmet": "Left unserved",
+    "limits": "Limits",
+    "agreements": "Agreements",
+    "alternatives": "What routing and commitments are worth together",
+    "shadow_prices": "What a little more room would be worth",
+}
+_MONEY = re.compile(r"-?[0-9]+\.[0-9]{12}")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5,8}Z")
+_SHARES = frozenset({"share", "odds", "used_share"})
+
+
+def beside(document: Document) -> list[Table]:
+    """What a plan says beside its purchases, where the case asks for it, a table for each.
+
+    The columns are the keys of the rows; a value that is a list or an object is left to the
+    document itself.
+    """
+    made = []
+    for name, title in _BESIDE.items():
+        listed = document.get(name)
+        if isinstance(listed, list) and listed and all(isinstance(r, Mapping) for r in listed):
+            made.append(_as_they_are(name, title, listed))
+    return made
+
+
+def _as_they_are(name: str, title: str, listed: Sequence[Document]) -> Table:
+    keys = list(dict.fromkeys(key for row in listed for key in row))
+    flat = [key for key in keys if not any(isinstance(row.get(key), list | dict) for row in listed)]
+    kinds = {key: _kind(key, [row.get(key) for row in listed]) for key in flat}
+    columns = tuple(
+        Column(key, key.replace("_", " ").capitalize(), kind) for key, kind in kinds.items()
+    )
+    rows = tuple(
+        Row(
+            tuple(_value(row.get(key), kind) for key, kind in kinds.items()), f"{n}", f"{name}[{n}]"
+        )
+        for n, row in enumerate(listed)
+    )
+    return Table(name, title, columns, rows)
+
+
+def _kind(key: str, values: Sequence[Any]) -> Kind:
+    known = [value for value in values if value is not None]
+    if known and all(isinstance(v, str) and _MONEY.fullmatch(v) for v in known):
+        return Kind.money
+    if known and all(isinstance(v, str) and _MOMENT.fullmatch(v) for v in known):
+        return Kind.moment
+    if known and all(isinstance(v, int | float) and not isinstance(v, bool) for v in known):
+        return Kind.share if key in _SHARES else Kind.quantity
+    return Kind.text
+
+
+def _value(value: Any, kind: Kind) -> Value:
+    if value is None:
+        return None
+    return Decimal(value) if kind == Kind.money else value
 
 
 def covers(purchase: Document) -> Table:

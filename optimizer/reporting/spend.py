@@ -8,13 +8,21 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from optimizer.planning.spend import Compared, Intent, Spend, UnitCost
+from optimizer.planning.spend import Compared, Intent, OverTime, Spend, UnitCost
 from optimizer.reporting.document import Document, Prose, Section, Table
 from optimizer.reporting.layout import percent, section
 from optimizer.reporting.layout import table as make_table
 from optimizer.reporting.render.values import RIGHT, money, shown
-from optimizer.reporting.sections.spend import intent_section, rules_text, unit_costs_table
-from optimizer.reporting.spend_tables import costs_table, title_of, waterfall_table
+from optimizer.reporting.sections.intent import intent_section
+from optimizer.reporting.sections.spend import rules_text
+from optimizer.reporting.sections.unit_costs import unit_costs_table
+from optimizer.reporting.spend_tables import (
+    GROUPS,
+    costs_table,
+    over_time_table,
+    title_of,
+    waterfall_table,
+)
 
 
 def costs_report(
@@ -23,10 +31,14 @@ def costs_report(
     *,
     units: tuple[str | None, Sequence[UnitCost]] | None = None,
     intent: Intent | None = None,
+    steps: OverTime | None = None,
     top: int | None = None,
     total: bool = True,
 ) -> Document:
-    """What ``gpuopt costs`` tells; ``top`` rows of each table (``None``: all)."""
+    """What ``gpuopt costs`` tells; ``top`` rows of each table (``None``: all).
+
+    Without ``total`` tables are for files: groups alone, and all of them.
+    """
     now = compared.now
     waterfall = any(group.steps is not None for group in now.groups)
     sections = []
@@ -37,6 +49,8 @@ def costs_report(
     blocks: list[Table | Prose] = [
         costs_table(compared, top, "spend", title_of(now.by), waterfall=waterfall, total=total)
     ]
+    if steps is not None:
+        blocks.append(over_time_table(steps, GROUPS if total else len(steps.courses)))
     if waterfall and now.by:
         blocks.append(waterfall_table(compared, top))
     blocks += [Prose(note, "warning") for note in now.notes]

@@ -9,20 +9,24 @@ from decimal import Decimal
 from optimizer.planning.spend import (
     Compared,
     Group,
+    OverTime,
     Rule,
     Shared,
     Spend,
+    Spending,
     Unused,
     Window,
     compare_costs,
     kept_spend,
 )
 from optimizer.planning.spend.classes import TAG
+from optimizer.planning.spend.windows import DAY
 from optimizer.reporting.document import Column, Kind, Row, Table, Value
-from optimizer.tables import Case
+from optimizer.tables import Case, format_hour
 
 ZERO = Decimal(0)
 TOP = 12
+GROUPS = 6  # columns of a table over time
 WINDOW = "7d"
 
 MONEY = (
@@ -85,10 +89,10 @@ def word_of(column: str) -> str:
 
 def name_of(column: str, value: str | None, kind: str = "usage") -> str:
     """A value as it is shown; what is absent has a name."""
+    if kind == "unused":
+        return "(unused commitments)" if value is None else f"{value} (unused commitments)"
     if value is not None:
         return value
-    if kind == "unused":
-        return "(unused commitments)"
     return "(untagged)" if column.startswith(TAG) else f"(no {column})"
 
 
@@ -115,16 +119,16 @@ def costs_table(
         for column in MONEY
         if any(getattr(group, column[0]) for group in now.groups) or column[0] == "on_demand"
     ]
-    columns = [Column(_column_name(column), word_of(column)) for column in now.by]
+    columns = [Column(column, word_of(column)) for column in now.by]
     if not now.by:
-        columns = [Column("group", "")]
-    columns += [Column(key, heading, Kind.money, formula=told) for key, heading, told in present]
+        columns = [Column("group", "Group")]
     columns += [
         Column("total", "Total", Kind.money, formula="the sum of the parts: a share of the bill"),
         Column("share", "Share", Kind.share, formula="total ÷ the bill of the window"),
         Column("before", "Before", Kind.money, formula=f"total in {_before_words(compared)}"),
         Column("change", "Change", Kind.change, formula="total − before"),
     ]
+    columns += [Column(key, heading, Kind.money, formula=told) for key, heading, told in present]
     if waterfall:
         columns += [
             Column("list_price", "At list", Kind.money, formula="usage at list prices"),
@@ -156,10 +160,6 @@ def costs_table(
     )
 
 
-def _column_name(column: str) -> str:
-    return "share_of" if column == "share" else column
-
-
 def _row(compared: Compared, group: Group, keys: Sequence[str], *, waterfall: bool) -> Row:
     now = compared.now
     before = compared.cost_before(group)
@@ -168,8 +168,8 @@ def _row(compared: Compared, group: Group, keys: Sequence[str], *, waterfall: bo
         for column, value in zip(now.by, group.values, strict=True)
     ]
     values: list[Value] = [*(names or ["All usage" if group.kind == "usage" else "Unused"])]
+    values += _sums(group.total, before, now.total)
     values += [getattr(group, key) for key in keys]
-    values += _end(group.total, before, now.total)
     if waterfall:
         steps = group.steps
         listed = None if steps is None else steps.list_price
@@ -193,8 +193,8 @@ def _sum_row(
         befores = [compared.cost_before(group) or ZERO for group in groups]
         before = compared.past.total if whole else sum(befores, ZERO)
     values: list[Value] = [name, *[""] * (max(1, len(now.by)) - 1)]
+    values += _sums(total, before, now.total)
     values += [sum((getattr(group, key) for group in groups), ZERO) for key in keys]
-    values += _end(total, before, now.total)
     if waterfall:
         steps = [group.steps for group in groups if group.kind == "usage"]
         known = [step.list_price for step in steps if step is not None]
@@ -204,7 +204,7 @@ def _sum_row(
     return Row(tuple(values), key=name, emphasis=whole)
 
 
-def _end(total: Decimal, before: Decimal | None, bill: Decimal) -> list[Value]:
+def _sums(total: Decimal, before: Decimal | None, bill: Decimal) -> list[Value]:
     return [
         total,
         float(total / bill) if bill else None,
@@ -228,6 +228,43 @@ def _note(compared: Compared) -> str:
     elif compared.gone:
         told.append("the total before includes groups that cost nothing now")
     return "; ".join(told)
+
+
+def over_time_table(found: OverTime, most: int = GROUPS, name: str = "spend_over_time") -> Table:
+    """A row per step, a column per group: the dearest ones, the others together, the total."""
+    shown = found.courses[:most]
+    others = found.courses[most:]
+    whole = not any(hour % DAY for step in found.steps for hour in _ends(step))
+    moment = Kind.day if whole else Kind.moment
+    columns = [Column("start", "From", moment), Column("end", "Until", moment)]
+    taken = {"start", "end", "others", "total"}
+    for course in shown:
+        kind, values = course.key
+        text = " / ".join(
+            name_of(column, value, kind) for column, value in zip(found.by, values, strict=True)
+        )
+        own = text = text or ("all usage" if kind == "usage" else "unused")
+        while own in taken:
+            own += "_"
+        taken.add(own)
+        columns.append(Column(own, text, Kind.money))
+    if others:
+        columns.append(Column("others", f"{len(others)} others", Kind.money))
+    columns.append(Column("total", "Total", Kind.money, formula="the replayed bill of the step"))
+    rows = []
+    for place, step in enumerate(found.steps):
+        values_of: list[Value] = [format_hour(step.window.first), format_hour(step.window.last)]
+        values_of += [course.costs[place] for course in shown]
+        if others:
+            values_of.append(sum((course.costs[place] for course in others), ZERO))
+        values_of.append(step.total)
+        rows.append(Row(tuple(values_of), key=str(values_of[0]), source="usage"))
+    title = f"{title_of(found.by)} over time"
+    return Table(name, title, tuple(columns), tuple(rows))
+
+
+def _ends(step: Spending) -> tuple[int, int]:
+    return step.window.first, step.window.last
 
 
 def waterfall_table(compared: Compared, top: int | None) -> Table:

@@ -7,28 +7,34 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from optimizer.errors import MissingPrice
+from optimizer.errors import DataError, MissingPrice
+from optimizer.planning.anomalies import findings_of
+from optimizer.planning.budgets import pace
+from optimizer.planning.spend import Spend
 from optimizer.planning.weekly import Weekly, weekly
 from optimizer.planning.weekly.actions import Action, actions_of
 from optimizer.planning.weekly.covered import daily_coverage
 from optimizer.planning.weekly.follow import follow_up
 from optimizer.planning.weekly.ways import demand_by, models_of, owners_of
-from optimizer.reporting.document import Document, Section, Table
+from optimizer.reporting.document import Document, Prose, Section, Table
 from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.actions import action_section
+from optimizer.reporting.sections.anomalies import anomaly_section
 from optimizer.reporting.sections.basis import basis_section
+from optimizer.reporting.sections.budgets import budget_section
 from optimizer.reporting.sections.changes import changes_section, ways_table
 from optimizer.reporting.sections.charted import (
+    history_charts,
     plan_charts,
     usage_charts,
-    week_charts,
+    waterfall_charts,
     with_blocks,
 )
 from optimizer.reporting.sections.coverage import coverage_section
 from optimizer.reporting.sections.follow import follow_section
 from optimizer.reporting.sections.kpis import kpi_section
 from optimizer.reporting.sections.ladder import ladder_section
-from optimizer.reporting.sections.spent import spend_of_week, unit_figures
+from optimizer.reporting.sections.spent import spend_of_case, spend_of_week, unit_figures
 from optimizer.reporting.sections.words import count_of, day_of, percent
 from optimizer.tables import Case, UsageCells
 
@@ -69,16 +75,17 @@ def weekly_report(
     """
     currency = str(plan["currency"])
     week = weekly(case, earlier)
-    cells = case.usage_cells() if case.has("usage") else None
+    spend = spend_of_case(case)
+    cells = spend.cells if isinstance(spend, Spend) else usage_of(case)
     who = None if cells is None else owner_column(cells)
     owners = None
     if cells is not None and who is not None:
         owners = owners_of(cells, week.catalogue, week.weeks, who)
     actions = actions_of(week.catalogue, plan, owners)
     followed = follow_up(case, week.catalogue, week.holdings, week.weeks, before, advice)
-    spent = spend_of_week(case, week)
+    spent = spend_of_week(spend, week)
     sections = [
-        with_blocks(kpi_section(week, unit_figures(spent)), week_charts(case, week)),
+        kpi_section(week, unit_figures(spent)),
         with_blocks(action_section(plan, actions), plan_charts(plan)),
     ]
     if plan["status"] == "infeasible":
@@ -87,15 +94,25 @@ def weekly_report(
         sections.append(ladder_section(plan))
     sections += _coverage(case, week, plan)
     sections += [
-        changes_section(week, _ways(case, week, cells, who), currency),
+        with_blocks(
+            changes_section(week, _ways(case, week, cells, who), currency),
+            history_charts(spend, week),
+        ),
+        *_anomalies(case, week),
         follow_section(followed, currency),
-        *spent,
+        *(with_blocks(s, waterfall_charts(case, week)) if s.name == "spend" else s for s in spent),
+        *_budgets(case, week),
         basis_section(plan, week),
     ]
     title = f"Weekly commitment report: {name or case.path.resolve().name}"
     return Document(
         "weekly", title, currency, headline(plan, week, actions), tuple(sections), facts(plan, week)
     )
+
+
+def usage_of(case: Case) -> UsageCells | None:
+    """Usage row by row, where there is any."""
+    return case.usage_cells() if case.has("usage") else None
 
 
 def owner_column(cells: UsageCells) -> str | None:
@@ -121,6 +138,27 @@ def _ways(case: Case, week: Weekly, cells: UsageCells | None, who: str | None) -
         steps = demand_by(states, cells, week.weeks, models, "no model")
         tables.append(ways_table("model", "Demand by model", "Model", steps))
     return tables
+
+
+def _anomalies(case: Case, week: Weekly) -> list[Section]:
+    """What was out of the ordinary in the week, if there is anything to judge."""
+    if week.freshness.last is None:
+        return []
+    try:
+        found = findings_of(case, week.weeks.start, week.weeks.end)
+    except MissingPrice:  # told beside the bill, which cannot be priced either
+        return []
+    return [anomaly_section(found)]
+
+
+def _budgets(case: Case, week: Weekly) -> list[Section]:
+    """Where the month will end, and which budgets it passes."""
+    if week.freshness.last is None or week.week.bill is None:
+        return []
+    try:
+        return [budget_section(pace(case), case.settings.currency)]
+    except DataError as error:
+        return [Section("budgets", "Budgets", (Prose(str(error), "warning"),))]
 
 
 def _coverage(case: Case, week: Weekly, plan: Plan) -> list[Section]:
@@ -152,15 +190,25 @@ def _advice(plan: Plan, actions: Sequence[Action]) -> str:
             f"relax {first['limit']} by {amount:,f}{others} first."
         )
     days = count_of(int(plan["horizon_hours"]) // 24, "day")
-    saved = plan.get("savings")
-    if not actions:
+    saved, ways = plan.get("savings"), _ways_to_save(plan, actions)
+    if not ways:
         return f"Nothing to buy now: no purchase pays over the next {days}."
-    what = count_of(len(actions), "purchase")
     if saved is None:
-        return f"Make {what}."
+        return f"Do what the plan says: {ways}."
     amount, base = Decimal(str(saved)), Decimal(str(plan["baseline"]))
+    if amount <= 0:
+        return f"The plan saves nothing within the next {days}; it counts whole terms: {ways}."
     share = f" ({percent(amount / base)} of the bill)" if base else ""
-    return f"Make {what} to save {money(amount, currency)}{share} over the next {days}."
+    return f"Save {money(amount, currency)}{share} over the next {days} with {ways}."
+
+
+def _ways_to_save(plan: Plan, actions: Sequence[Action]) -> str:
+    """What a plan does, in words: purchases, spot, routes, moved work."""
+    ways = [count_of(len(actions), "purchase")] if actions else []
+    ways += ["spot"] if plan.get("spot") else []
+    ways += ["other routes"] if plan.get("routes") else []
+    ways += ["moved work"] if plan.get("substitutions") or plan.get("jobs") else []
+    return " and ".join(filter(None, [", ".join(ways[:-1]), *ways[-1:]]))
 
 
 def _week(plan: Plan, week: Weekly) -> str:

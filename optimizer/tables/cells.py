@@ -23,7 +23,8 @@ Integers = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
 TAG = "tag_"
-COLUMNS = ("meter", "account", "zone", "workload", "deployment", "job")
+OF_LINES = ("meter", "account", "zone")
+COLUMNS = (*OF_LINES, "workload", "deployment", "job")
 _DAY = 24
 
 
@@ -97,27 +98,35 @@ def usage_cells(store: Store, as_of: int) -> UsageCells:
     loaded = store.tables["usage"]
     columns = {name: f'"{name}"' for name in COLUMNS if name in loaded.given}
     columns |= {name: inner for name, inner in loaded.extras if name.startswith(TAG)}
-    keys = [(f"t{i}", text) for i, text in enumerate(LINE_TEXTS)]
-    keys += [(f"k{i}", f"coalesce({inner}, '')") for i, inner in enumerate(columns.values())]
-    chosen = ", ".join(f"{sql} AS {name}" for name, sql in keys)
-    names = ", ".join(name for name, _ in keys)
+    keys = {f"t{i}": text for i, text in enumerate(LINE_TEXTS)}
+    keys |= {f"k{i}": f"coalesce({inner}, '')" for i, inner in enumerate(columns.values())}
+    twice = {f"k{i}" for i, name in enumerate(columns) if name in OF_LINES}
+    chosen = ", ".join(f"{sql} AS {name}" for name, sql in keys.items())
     cursor = store.run(
         "CREATE OR REPLACE TEMP TABLE series AS"
-        f" SELECT CAST(row_number() OVER (ORDER BY {names}) - 1 AS INTEGER) AS s, *"
+        f" SELECT CAST(row_number() OVER (ORDER BY {', '.join(keys)}) - 1 AS INTEGER) AS s, *"
         f" FROM (SELECT DISTINCT {chosen} FROM usage WHERE {IS_USAGE})"
     )
     try:
         found = cursor.execute("SELECT * FROM series ORDER BY s").fetchnumpy()
         spot = "coalesce(spot_share, 0)" if "spot_share" in loaded.given else "0"
         taken = "interrupted" if "interrupted" in loaded.given else "false"
-        same = " AND ".join(f"{sql} = series.{name}" for name, sql in keys)
+        # What is the same in all rows needs no comparing, and is most of it.
+        differing = [
+            name
+            for name in keys
+            if name not in twice and len(np.unique(np.asarray(found[name], object))) > 1
+        ]
+        same = " AND ".join(f"{keys[name]} = series.{name}" for name in differing) or "true"
+        # Only charges make several rows of one series and hour.
+        charged = ", quantity, spot, taken" if "charge_id" in loaded.given else ""
         rows = cursor.execute(
             "SELECT s, CAST(hour - ? AS INTEGER) AS hour, quantity,"
             f" CAST(quantity * {spot} AS DOUBLE) AS spot,"
             f" CAST(CASE WHEN {taken} THEN quantity * {spot} ELSE 0 END AS DOUBLE) AS taken,"
             " coalesce(grain = 'day', false) AS of_day"
             f" FROM usage JOIN series ON {same} WHERE {IS_USAGE}"
-            " ORDER BY hour, s, quantity, spot, taken",
+            f" ORDER BY hour, s{charged}",
             [first],
         ).fetchnumpy()
     finally:

@@ -263,6 +263,10 @@ def test_the_demonstration_is_proven_and_shown(tmp_path: Path) -> None:
     excerpt = [line for line in shown.splitlines() if line not in ("", "```", "…")]
     assert len(excerpt) > 20
     assert [line for line in excerpt if line not in printed] == []
+    assert page.splitlines()[-1] == str(Path("gpuopt-demo", "report.html"))
+    report = (tmp_path / "gpuopt-demo" / "report.html").read_text(encoding="utf-8")
+    assert "Frontier Lab" in report
+    assert str(ROOT) not in report
 
 
 def test_a_plan_repeats_byte_for_byte(tmp_path: Path) -> None:
@@ -288,7 +292,9 @@ def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
     assert len(commands) >= 5
     for command in commands:
         words = [
-            str(tmp_path / word) if word in ("plan.json", "bill.parquet", "snapshots") else word
+            str(tmp_path / word)
+            if word in ("plan.json", "report.html", "bill.parquet", "snapshots")
+            else word
             for word in command.split()
         ]
         answer = run_process(*words, "--quiet")

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -238,6 +238,48 @@ def test_a_schedule_reports_and_delivers(lab, jobs, tmp_path):
     remove_schedule(lab.tenant, "monday")
 
 
+def test_alerts_are_told_once(lab, jobs, tmp_path):
+    """A spike of the last hours is delivered when it is first seen, and not the day after."""
+    lab.destinations.write_text(f'[lab.archive]\nfolder = "{tmp_path}"\n')
+    with lab.mine.snapshots.place() as place:
+        spiky(place)
+        lab.mine.snapshots.add(place, ME)
+    put_schedule(lab.tenant, "hourly", "10 * * * *", deliver_to=["archive"], alerts=True)
+    (row,) = schedules_of(lab.tenant)
+    assert (row["what"], row["report"]) == ("alerts", False)
+    for _ in range(2):
+        DBOS.trigger_schedule(f"{lab.tenant}.hourly").get_result()
+    second, first = lab.mine.jobs.page("alert", 10)
+    assert first.result["new"] == 2
+    assert second.result["new"] == 0
+    assert second.result["events"] == first.result["events"]
+    assert lab.mine.jobs.asked_of("delivery", "report", second.id, 10) == []
+    (delivery,) = lab.mine.jobs.asked_of("delivery", "report", first.id, 10)
+    assert lab.ended(delivery.id) == JobStatus.succeeded
+    told = (tmp_path / "latest" / "report.md").read_text("utf-8")
+    assert "# Cost alert: lab" in told
+    assert "1 budget is passed or at risk. 1 event in" in told
+    assert "Budget all of $1.00 was passed on 2026-02-01" in told
+    remove_schedule(lab.tenant, "hourly")
+
+
+def spiky(folder: Path) -> None:
+    """Five weeks of ten GPUs, a hundred in four of the last hours, and a budget of a dollar."""
+    start = datetime(2026, 1, 5, tzinfo=UTC)
+    hours = 35 * 24
+    rows = ["hour,meter,quantity"]
+    for hour in range(hours):
+        many = 100 if hours - 8 <= hour < hours - 4 else 10 + hour % 24 // 12
+        rows.append(f"{start + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ},gpu,{many}")
+    (folder / "usage.csv").write_text("\n".join(rows) + "\n")
+    (folder / "budgets.csv").write_text("budget,tag,value,month,amount\nall,,,2026-02,1\n")
+    (folder / "meters.csv").write_text((TINY / "meters.csv").read_text())
+    as_of = start + timedelta(hours=hours)
+    (folder / "case.toml").write_text(
+        f'currency = "USD"\nas_of = "{as_of:%Y-%m-%dT%H:%M:%SZ}"\nhorizon_hours = 24\n'
+    )
+
+
 def test_a_delivery_that_is_in_the_store_alone_is_taken_up(lab, jobs, tmp_path, monkeypatch):
     """The server ended between a try and the queueing of the next one."""
     (report,) = lab.mine.jobs.page("report", 1)
@@ -286,3 +328,27 @@ def test_a_closed_pool_takes_nothing(lab):
     thread.start()
     thread.join(5)
     assert failed == ["the server is closing"]
+
+
+def test_what_runs_when_a_server_is_closed_goes_on_at_the_next_start(lab, jobs):
+    """A restart in the middle of a schedule: its plan is planned again, and reported on."""
+    put_schedule(lab.tenant, "monday", report=True)
+    known = {job.id for job in lab.mine.jobs.page("plan", 200)}
+    DBOS.trigger_schedule(f"{lab.tenant}.monday")
+    end = time.monotonic() + 60
+    while not (new := [job for job in lab.mine.jobs.page("plan", 200) if job.id not in known]):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    jobs.close()
+    closed = lab.mine.jobs.get(new[0].id)
+    again = Jobs(lab.store, lab.settings)
+    again.recover()
+    try:
+        assert lab.ended(closed.id) == JobStatus.succeeded, lab.mine.jobs.get(closed.id).problem
+        while not (rows := lab.mine.jobs.asked_of("report", "plan", closed.id, 1)):
+            assert time.monotonic() < end + 60
+            time.sleep(0.05)
+        assert lab.ended(rows[0].id) == JobStatus.succeeded
+        remove_schedule(lab.tenant, "monday")
+    finally:
+        again.close()

@@ -25,13 +25,15 @@ from optimizer.billing.attribution import (
     window_totals,
     worth,
 )
+from optimizer.billing.focus_facts import NANO, Kind
+from optimizer.billing.focus_rows import focus_facts
 from optimizer.tables import Labels, UsageCells, UsageLines
 
 from .conftest import START, Small
 from .test_properties import HOURS, traced, worlds
 from .worlds import World
 
-examples = settings(max_examples=20, derandomize=True, deadline=None, database=None)
+examples = settings(max_examples=12, derandomize=True, deadline=None, database=None)
 
 
 def cells_of(lines: UsageLines, parts: list[list[int]]) -> UsageCells:
@@ -250,3 +252,23 @@ def test_cells_keep_rows_apart_that_lines_add_up(small: Small) -> None:
     assert _teams(cells) == ["<b>🦄</b>", "=1+1"] or _teams(cells) == ["=1+1", "<b>🦄</b>"]
     assert cells.quantity.sum() == pytest.approx(lines.quantity.sum()) == 15
     assert len(cells.series) == 5
+
+
+@examples
+@given(worlds())
+def test_the_focus_rows_say_the_same(world: World) -> None:
+    """EffectiveCost of the FOCUS rows, made another way, by line and by unused commitment."""
+    case = world.case
+    costed = cost_hours(case)
+    cells = cells_of(world.lines, [[1] for _ in world.usage])
+    costs = attribute(costed, cells, START, START + HOURS, Benefit.used)
+    facts = focus_facts(case, costed.bill)
+    effective = facts.effective / NANO
+    usage = np.isin(facts.kind, (Kind.ON_DEMAND, Kind.SPOT, Kind.USED))
+    by_line = np.bincount(facts.line[usage], effective[usage], minlength=cells.count)
+    ours = sum(part.floats() for part in parts_of(costs)[:3])
+    assert by_line == pytest.approx(ours, abs=1e-6)
+    idle = facts.kind == Kind.UNUSED
+    count = len(costed.holdings)
+    unused = np.bincount(facts.holding[idle], effective[idle], minlength=count)
+    assert unused == pytest.approx(costs.unused.floats(), abs=1e-6)

@@ -13,6 +13,8 @@ import pytest
 
 from optimizer.planning.document import plan_document, to_json
 from optimizer.planning.make import make_plan
+from optimizer.reporting.document import Document
+from optimizer.reporting.weekly import weekly_report
 from optimizer.tables import Case, format_hour, parse_hour, read_case
 
 Row = dict[str, Any]
@@ -145,6 +147,12 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, dict[str, Any]
     """The company and its plan, made once."""
     case = write_case(tmp_path_factory.mktemp("acme") / "acme")
     return case, planned(case)
+
+
+@pytest.fixture(scope="session")
+def told_of_acme(acme: tuple[Case, dict[str, Any]]) -> Document:
+    """The company's report, made once."""
+    return weekly_report(*acme)
 
 
 def nothing_to_do(case: Case) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from api.cli import app
 from optimizer.billing import bill_case
 from optimizer.planning.spend import Shared, spend_of
-from optimizer.reporting.document import Document, Figures, Prose, Table
+from optimizer.reporting.document import Chart, Document, Figures, Prose, Table
 from optimizer.reporting.render import html_page, markdown
 from optimizer.reporting.sections.spend import spend_sections, spend_table
 from optimizer.tables import Case, format_hour, parse_hour, read_case
@@ -56,7 +56,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
         usage=[
             {"hour": format_hour(AS_OF - 24 * day), "meter": "gpu", "quantity": 24 * (place + 1),
-             "grain": "day", "tag_team": team, "tag_stage": "explore" if place % 2 else "exploit"}
+             "grain": "day", "tag_team": team, "tag_stage": "explore" if place % 2 else "exploit",
+             "tag_run": f"run {day}"}
             for day in range(1, 15)
             for place, team in enumerate(teams)
         ],
@@ -92,6 +93,13 @@ def test_a_table_shows_the_largest_and_adds_the_others_up(case: Case) -> None:
     assert {"(untagged)", "(unused commitments)"} <= set(column(every, "tag_team"))
 
 
+def test_what_a_provider_left_unused_is_told_from_its_usage(case: Case) -> None:
+    table = spend_table(case, by=["provider", "tag_team"], window="7d", top=1)
+    assert table.rows[0].values[:2] == ("aws (unused commitments)", "(unused commitments)")
+    names = column(spend_table(case, by=["provider"], window="7d"), "provider")
+    assert names == ["aws (unused commitments)", "aws", "Total"]
+
+
 def test_sections_are_the_bill_in_every_table(case: Case) -> None:
     sections = spend_sections(case, "7d", shared=[Shared("")])
     assert [section.name for section in sections] == ["spend", "unit_costs", "intent"]
@@ -107,8 +115,12 @@ def test_sections_are_the_bill_in_every_table(case: Case) -> None:
     parts = [each.name for each in steps.columns][1:-1]
     for row in range(len(steps.rows)):
         assert sum(column(steps, part)[row] for part in parts) == column(steps, "total")[row]
-    told = tables["unit_costs"]
-    assert "the table workloads" in column(told, "missing")[0]
+    told = [block.text for block in sections[1].blocks if isinstance(block, Prose)]
+    assert "per 1,000 requests and per 1M output tokens: the table workloads" in told[0]
+    units = tables["unit_costs"]
+    assert units.rows[0].values[:3] == ("All usage", "run", 44_640)  # 465 used × 24 × 4
+    (chart,) = (block for block in blocks if isinstance(block, Chart))
+    assert column(chart.table, "total") == [bill, bill]
     document = Document("x", "x", "EUR", "x", tuple(sections))
     page, text = html_page(document), markdown(document)
     assert "<script>alert(1)" not in page
@@ -168,6 +180,19 @@ def test_csv_has_every_row_and_no_formula(folder: Path) -> None:
     assert sum(Decimal(row["total"]) for row in rows) == 624_960
 
 
+def test_steps_have_a_column_for_each_team(folder: Path) -> None:
+    arguments = (str(folder), "--by", "tag_team", "--window", "14d", "--step", "1d", "--quiet")
+    rows = list(csv.DictReader(io.StringIO(run(*arguments, "--format", "csv").stdout)))
+    assert len(rows) == 14
+    assert {*NAMES[:1], "(untagged)", "(unused commitments)", "total"} <= set(rows[0])
+    own = [name for name in rows[0] if name not in ("start", "end", "total", "source")]
+    assert sum(Decimal(rows[3][name]) for name in own) == Decimal(rows[3]["total"]) == 89_280
+    page = run(*arguments)
+    assert "25 others" in page.stdout
+    document = json.loads(run(*arguments, "--json").stdout)
+    assert sum(Decimal(step["total"]) for step in document["steps"]) == Decimal(document["total"])
+
+
 def test_the_page_and_markdown(folder: Path) -> None:
     page = run(str(folder), "--by", "tag_team", "--top", "3", "--waterfall", "--quiet")
     assert page.exit_code == 0
@@ -188,6 +213,7 @@ def test_the_page_and_markdown(folder: Path) -> None:
         (["--shared", "a=half"], "is not understood", 2),
         (["--intent"], "needs the table initiatives", 2),
         (["--weigh", "wishes", "--rule", "requests"], "cannot be divided by 'wishes'", 2),
+        (["--weigh", "tokens"], "but the rule is used", 2),
         (["--window", "7d"], "no usage is known", 13),
     ],
 )

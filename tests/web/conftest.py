@@ -41,6 +41,7 @@ def served(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     with serving(tmp_path_factory.mktemp("served")) as running:
         running.snapshot = running.upload(files())
         running.plan = running.planned(running.snapshot)
+        running.report = running.reported(running.plan)
         yield running
 
 

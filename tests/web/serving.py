@@ -37,6 +37,7 @@ class Served:
     folder: Path
     snapshot: str = ""
     plan: str = ""
+    report: str = ""
 
     def client(self, key: str | None = None) -> httpx.Client:
         """Return a client of the HTTP API."""
@@ -97,6 +98,14 @@ class Served:
             plan = str(answer.json()["id"])
             client.post("/v1/recommendations", json={"plan": plan}).raise_for_status()
             return plan
+
+    def reported(self, plan: str) -> str:
+        """Make the report of a plan, and wait for it."""
+        with self.client() as client:
+            answer = client.post("/v1/reports", json={"plan": plan}, headers={"Prefer": "wait=60"})
+            answer.raise_for_status()
+            assert answer.json()["status"] == "succeeded", answer.text
+            return str(answer.json()["id"])
 
 
 @contextmanager

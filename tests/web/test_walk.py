@@ -49,6 +49,13 @@ def test_from_the_sign_in_to_an_accepted_recommendation(open_page, served):
         assert "accepted" in seen.page.inner_text(".eyebrow")
         assert "agreed with finance" in seen.page.inner_text("#history")
 
+        seen.page.click("nav >> text=Reports")
+        seen.page.click("button:has-text('Report on the newest plan')")
+        seen.page.wait_for_selector("a:has-text('Open the answer')", timeout=60_000)
+        seen.page.click("a:has-text('Open the answer')")
+        report = seen.page.frame_locator("iframe.report")
+        assert "aws/compute-sp/1y-none" in report.locator("body").inner_text()
+
 
 def test_accepted_with_the_keyboard_alone(open_page, served):
     (first, *_) = served.advise()
@@ -162,13 +169,10 @@ def test_tables_are_there_as_csv(open_page, served):
         assert "model_list:" in started.value.path().read_text("utf-8")
 
 
-SHAPES = [("desktop", "light"), ("phone", "light"), ("desktop", "dark"), ("phone", "dark")]
-
-
-@pytest.mark.parametrize(("shape", "theme"), SHAPES)
-def test_every_page_in_every_shape(open_page, served, shape, theme):
+def test_every_page_in_every_shape(open_page, served):
+    """Axe, and nothing wider than the screen: wide and narrow, light and dark, of one load."""
     (first, *_) = served.advise()
-    with open_page(shape, theme) as seen:
+    with open_page() as seen:
         seen.go("/sign-in")
         seen.check_access()
         sign_in(seen, served.key)
@@ -178,13 +182,45 @@ def test_every_page_in_every_shape(open_page, served, shape, theme):
         pages += [
             f"/plans/{served.plan}",
             f"/routes?plan={served.plan}",
+            "/usage?by=tag_team&and=meter&window=all",
+            f"/reports/{served.report}",
+            f"/jobs/{served.report}",
             f"/recommendations/{first}",
             f"/what-if?plan={served.plan}&demand=x&more=nonsense",
-            "/recommendations?state=all",
         ]
-        assert {"/", "/recommendations", "/what-if", "/routes"} <= set(pages)
+        assert {"/", "/recommendations", "/what-if", "/routes", "/usage", "/reports"} <= set(pages)
+        wrong = []
         for page in pages:
             seen.go(page)
-            # The structure is the same in the dark; colours and widths are not.
-            seen.check_access(looks_only=(shape, theme) != SHAPES[0])
+            for shape, theme in SHAPES:
+                seen.shape(shape, theme)
+                # What axe sees of colours changes with the theme alone, and of sizes with the
+                # width alone: two of the four show both.
+                found = (
+                    seen.barriers(looks_only=shape == "phone") if (shape, theme) in ASKED else []
+                )
+                if seen.too_wide() > 0:
+                    found.append(f"{seen.too_wide()} pixels wider than the screen")
+                wrong += [f"{page} ({shape}, {theme}): {what}" for what in found]
+        assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_on_a_phone(open_page, served, theme):
+    """What a phone does otherwise than a narrow window: its own zoom, touch, a denser screen."""
+    (first, *_) = served.advise()
+    with open_page("phone", theme) as seen:
+        sign_in(seen, served.key)
+        for page in (f"/recommendations/{first}", "/what-if", "/usage", "/reports"):
+            seen.go(page)
             seen.check_width()
+            ground = seen.page.evaluate("() => getComputedStyle(document.body).color")
+            assert (ground == LIGHT_INK) == (theme == "light"), ground
+        seen.go(f"/recommendations/{first}")
+        seen.page.tap("form[action$='/accept'] button")
+        seen.page.wait_for_selector(".notice")
+
+
+SHAPES = [("desktop", "light"), ("desktop", "dark"), ("phone", "dark"), ("phone", "light")]
+ASKED = [("desktop", "light"), ("phone", "dark")]
+LIGHT_INK = "rgb(26, 31, 39)"

@@ -12,6 +12,7 @@ from api.store.kept import Recent
 from api.store.models import Snapshot
 from api.web.base import Pages
 from api.web.kpis import Shown
+from api.web.pages.plans import plan_charts
 from api.web.visit import Visit, Visiting
 from optimizer.reporting import plan_tables
 from optimizer.reporting.document import Kind
@@ -58,6 +59,7 @@ def commitments(visit: Visiting) -> Mapping[str, Any]:
             snapshot.currency,
             links={"commitment": lambda row: f"/commitments?commitments.q={quote(row.key)}"},
         ),
+        "owed": plan_charts(visit, job.id, document).get("lock_in") if job and document else None,
         "lock_in": visit.table(lock_in, snapshot.currency) if lock_in else None,
     }
 

@@ -55,6 +55,7 @@ def job(visit: Visiting, job: JobId) -> Mapping[str, Any]:
     """Show a job; while it runs, its events are followed by a script, or by loading again."""
     found = _mine(visit, job)
     final = JobStatus(found.status).final
+    snapshot = visit.snapshot(found.snapshot)
     events = visit.mine.jobs.events(job)
     steps = [
         {"at": event.at, "event": event.event, "phase": (event.data or {}).get("phase") or ""}
@@ -63,6 +64,8 @@ def job(visit: Visiting, job: JobId) -> Mapping[str, Any]:
     return {
         "job": found,
         "final": final,
+        "solves": found.kind in {"plan", "what_if", "sweep"},
+        "currency": snapshot.currency if snapshot else "USD",
         "kind": found.kind.replace("_", " "),
         "has_answer": visit.mine.jobs.has_document(job) if final else False,
         "answer": answer_of(found),

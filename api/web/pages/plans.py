@@ -49,7 +49,7 @@ def plans(visit: Visiting) -> Mapping[str, Any]:
                     job.created_at,
                     job.id,
                     str(job.status),
-                    str(found["status"]).replace("_", " ") if "status" in found else None,
+                    str(found["plan_status"]).replace("_", " ") if "plan_status" in found else None,
                     plan_tables.money(found.get("total")),
                     plan_tables.money(found.get("savings")),
                     found.get("gap"),
@@ -121,10 +121,15 @@ def _tables(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, An
         links = {"offer": offer} if name == "considered" else {}
         if table is not None:
             made[name] = visit.table(table, currency, links=links)
+    drawn = plan_charts(visit, job, document)
+    for name, view in drawn.items():
+        if name not in made:
+            made[name] = visit.table(view.chart.table, currency)
     checks = document["checks"]
     return {
         "made": made,
-        "charts": plan_charts(visit, job, document),
+        "beside": [visit.table(table, currency) for table in plan_tables.beside(document)],
+        "charts": drawn,
         "figures": strip(document),
         "closing": closing(document),
         "triggers": triggers(document.get("ladder", ())),
@@ -136,6 +141,10 @@ def _tables(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, An
 def plan_charts(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, ChartView]:
     """Return the charts of a plan, those whose numbers it has."""
     drawn = {}
+    if document.get("commitment_curve"):
+        drawn["commitment"] = visit.chart(
+            job, "commitment", lambda: charts.commitment_chart(document)
+        )
     if "p10" in document:
         drawn["ranges"] = visit.chart(job, "ranges", lambda: charts.ranges_chart(document))
     if document.get("ladder"):

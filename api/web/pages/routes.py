@@ -14,6 +14,7 @@ from api.store import Job, JobStatus, NotFound
 from api.web.ask import ask
 from api.web.base import Pages
 from api.web.visit import Visit, Visiting
+from optimizer.reporting.charts import routes_chart
 from optimizer.reporting.pages.routing import (
     alternative_table,
     barred_table,
@@ -60,6 +61,8 @@ def routes(visit: Visiting) -> Mapping[str, Any]:
     }  # fmt: skip
     if "routes" not in document:
         return shown
+    drawn = visit.chart(job.id, "routes", lambda: routes_chart(document))
+    shown["chart"] = drawn
     first = [route_table(document, hour), replica_table(document)]
     more = [
         latency_table(document),
@@ -68,6 +71,7 @@ def routes(visit: Visiting) -> Mapping[str, Any]:
         alternative_table(document),
         hourly_table(document),
         barred_table(document),
+        drawn.chart.table,
     ]
     shown["first"] = [visit.table(table, currency) for table in first]
     shown["more"] = [visit.table(table, currency) for table in more if table is not None]

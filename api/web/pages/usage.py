@@ -19,6 +19,7 @@ from api.web.visit import Visit, Visiting
 from optimizer.errors import DataError, UsageError
 from optimizer.planning.spend import Rule, Spend, Unused
 from optimizer.reporting.document import Row, Table
+from optimizer.reporting.pages.usage import has_weeks, weekly_spend_chart
 from optimizer.reporting.spend_tables import spend_table
 
 pages = Pages()
@@ -90,6 +91,14 @@ def usage(visit: Visiting) -> Mapping[str, Any] | Response:
         response.status_code = 422
         return response
     bars = _bars(table)
+    if has_weeks(spend, by[0]):
+        rule, unused = shown["rule"], shown["unused"]
+        shown["weeks"] = visit.chart(
+            snapshot.id,
+            f"weeks {by[0]} {rule} {unused}",
+            lambda: weekly_spend_chart(spend, by[0], rule, unused, snapshot.currency),
+        )
+        shown["twin"] = visit.table(shown["weeks"].chart.table, snapshot.currency)
     links = {by[0]: lambda row: _closer(visit, by, row)} if len(by) == 1 else {}
     return shown | {
         "table_shown": visit.table(table, snapshot.currency, links=links),
@@ -132,6 +141,8 @@ def _form(visit: Visit, snapshot: Snapshot, snapshots: Sequence[Snapshot]) -> di
         "wrong": "",
         "table_shown": None,
         "bars": [],
+        "weeks": None,
+        "twin": None,
         "summary": "",
         "currency": snapshot.currency,
         "stale": visit.stale(snapshot),

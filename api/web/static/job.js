@@ -9,7 +9,7 @@
     if (node && text !== null && text !== undefined) node.textContent = text;
   };
   const money = (value) => value == null ? null
-    : value.toLocaleString("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });
+    : value.toLocaleString("en-US", { style: "currency", currency: part.dataset.currency, maximumFractionDigits: 0 });
   const bar = document.querySelector("[data-job-progress]");
   const steps = document.querySelector("[data-job-steps]");
   steps.replaceChildren(); // all of them are told again

@@ -28,6 +28,9 @@
     }
   });
 
+  // On a phone the navigation scrolls: the page that is open is in sight.
+  document.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
   // A filter hides rows as one types, where all rows are here; the URL follows.
   for (const part of all("[data-table]")) {
     const field = part.querySelector('input[type="search"]');
@@ -55,7 +58,10 @@
     });
   }
 
-  // A form that does something is sent once.
+  // A form that does something is sent once; a page that is gone back to can send it again.
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) all("form[method=post] button").forEach((button) => { button.disabled = false; });
+  });
   for (const form of all('form[method="post"]:not(.theme)')) {
     form.addEventListener("submit", () => {
       setTimeout(() => all("button", form).forEach((button) => { button.disabled = true; }), 0);

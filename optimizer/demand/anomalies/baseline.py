@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 WEEKS = 4
 DAYS = 14
 LITTLE = 0.05
+FIT = 3 * DAY
 MONTH = 4 * WEEK
 _TINY = 1e-12
 
@@ -55,15 +56,22 @@ class Baseline:
     def expected(self, line: int, start: int, end: int, level_hours: int) -> Floats:
         """Units of the hours ``[start, end)`` of a series, on the level of the hours before.
 
-        The mean of two medians finds what is unusual with less noise, but is biased where a
-        weekend is not like a weekday; a sum of units has little noise.
+        The mean of two medians finds what is unusual with least noise, but a sum of units is
+        biased by it where a weekend is not like a weekday, and by any profile where there is
+        no rhythm: of both, the week's alone and none, it is by the one that was nearest to the
+        three days before.
         """
-        before = slice(max(0, start - level_hours), start)
-        rest = self.rest[line] + self.profile[line] - self.week[line]
-        level = float(np.median(rest[before]))
-        hours = slice(start, end)
-        found = np.exp(level + self.week[line, hours]) - self.least[line, hours]
-        return np.asarray(np.maximum(found, 0.0))
+        size = self.rest[line] + self.profile[line]
+        before = slice(max(0, start - FIT), start)
+        best: tuple[float, Floats] | None = None
+        for profile in (self.profile[line], self.week[line], np.zeros_like(size)):
+            rest = (size - profile)[before]
+            off = float(np.abs(rest - np.median(rest)).mean())
+            if best is None or off < best[0]:
+                level = float(np.median(rest[-level_hours:]))
+                best = off, np.exp(level + profile[start:end]) - self.least[line, start:end]
+        assert best is not None
+        return np.asarray(np.maximum(best[1], 0.0))
 
 
 def baseline_of(values: Floats) -> Baseline:

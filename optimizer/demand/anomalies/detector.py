@@ -46,11 +46,12 @@ class Detector:
         Hours that ``normal`` and ``recent`` are medians of.
     follow
         φ.
-    rise, fall
-        Least r of a spike, and least −r of a drop.
-    each, noise
-        Every one of the k hours has to be ``each`` − ``noise`` × scale above, where the scale
+    rise, fall, doubt
+        Least r of a spike; least −r of a drop is ``fall`` + ``doubt`` × scale, where the scale
         is the upper quartile of |r|.
+    each, noise
+        Every one of the k hours has to be ``each`` − ``noise`` × scale above, with the same
+        scale.
     above
         Least distance from ``normal``.
     wild
@@ -74,7 +75,8 @@ class Detector:
     recent: int = 3
     follow: float = 0.85
     rise: float = 0.52
-    fall: float = 0.7
+    fall: float = 0.58
+    doubt: float = 1.0
     each: float = 0.7
     noise: float = 2.5
     above: float = 0.15
@@ -133,16 +135,17 @@ def judge(series: HourlySeries, since: int | None = None, detector: Detector = D
     start = max(0, (first - series.first_hour) - detector.memory - 2 * DAY) // DAY * DAY
     whole = filled(series, born)
     part = series.since(start)
-    ripe_from = np.where(too_short, part.hours, np.maximum(born + detector.probation - start, 0))
     own = np.maximum(born + detector.probation - start, 0)
+    ripe_from = np.where(too_short, part.hours, own)
+    judged_from = max(0, first - part.first_hour - 2 * DAY)
     found: list[Episode] = []
     for low in range(0, len(part.values), _CHUNK):
         lines = slice(low, low + _CHUNK)
         chunk = HourlySeries(part.first_hour, part.values[lines], part.known)
         values = whole[lines, start:]
         baseline = baseline_of(values)
-        up, down, normal = _alarms(values, part.known, own[lines], baseline, detector)
-        ripe = np.arange(part.hours) >= ripe_from[lines, None]
+        up, down, normal = _alarms(values, part.known, own[lines], judged_from, baseline, detector)
+        ripe = np.arange(part.hours) >= np.maximum(ripe_from[lines, None], judged_from)
         alarms = Alarms(
             chunk, values, baseline, up & ripe, down & ripe, normal,
             detector.hours, detector.level, detector.rise, low,
@@ -159,6 +162,7 @@ def _alarms(
     values: Floats,
     known: Flags,
     own: NDArray[np.int64],
+    start: int,
     baseline: Baseline,
     detector: Detector,
 ) -> tuple[Flags, Flags, Floats]:
@@ -171,14 +175,15 @@ def _alarms(
     mean, least, most = _last(rest, k)
     r = np.nan_to_num(mean - expected)
     size = np.abs(r)
-    scale = _scales(size, own, detector)
+    scale = _scales(size, own, start, detector)
     ran = _last(values, k)[0]
     wild = np.where(ran > detector.record * _records(ran), 0.0, detector.wild * scale[0])
     rise = np.maximum(detector.rise, wild)
     wilder = rise / detector.rise
     each = np.clip(detector.each - detector.noise * scale[1], 0.2, 0.5) * wilder
     above = detector.above * wilder
-    fall = np.maximum(detector.fall, detector.wild * scale[0] * detector.fall / detector.rise)
+    fall = detector.fall + detector.doubt * scale[1]
+    fall = np.maximum(fall, detector.wild * scale[0] * detector.fall / detector.rise)
     usual = np.exp(np.nan_to_num(expected) + baseline.profile) - baseline.least
     enough = np.abs(ran - usual) >= detector.material * baseline.mean
     seen = _last(known[None].astype(float), k)[1] > 0
@@ -212,19 +217,21 @@ def _records(ran: Floats) -> Floats:
     return np.repeat(most, DAY, axis=1)[:, :hours]
 
 
-def _scales(size: Floats, own: NDArray[np.int64], detector: Detector) -> Floats:
+def _scales(size: Floats, own: NDArray[np.int64], start: int, detector: Detector) -> Floats:
     """(2, L, T) 90 % and 75 % quantile of |r| over the hours before, measured once a day.
 
-    A series' first hours, ``own`` of them, have no profile of its own to be measured by.
+    A series' first hours, ``own`` of them, have no profile of its own to be measured by; days
+    before the column ``start`` are not measured.
     """
     hours = size.shape[1]
     found = np.zeros((2, *size.shape))
     found[1] = detector.unknown
-    sized = np.where(np.arange(hours) >= own[:, None], size, np.nan)
-    for start in range(DAY, hours, DAY):
-        window = sized[:, max(0, start - detector.scale) : start]
-        enough = np.isfinite(window).sum(axis=1) >= 2 * DAY
-        if enough.any():
-            quantiles = np.nanquantile(window[enough], (0.9, 0.75), axis=1)
-            found[:, enough, start : start + DAY] = quantiles[:, :, None]
+    for day in range(max(DAY, start // DAY * DAY), hours, DAY):
+        low = max(0, day - detector.scale)
+        old = own <= low
+        groups = [(old, low)] if old.any() else []
+        groups += [(own == at, int(at)) for at in np.unique(own[~old]) if day - at >= 2 * DAY]
+        for lines, first in groups:
+            quantiles = np.quantile(size[lines, first:day], (0.9, 0.75), axis=1)
+            found[:, lines, day : day + DAY] = quantiles[:, :, None]
     return found

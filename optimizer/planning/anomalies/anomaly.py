@@ -154,6 +154,7 @@ class Findings:
     small: int
     least: Decimal
     notes: tuple[str, ...]
+    currency: str
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -166,6 +167,7 @@ class Findings:
             "small": self.small,
             "least": _money(self.least),
             "notes": list(self.notes),
+            "currency": self.currency,
         }
 
 

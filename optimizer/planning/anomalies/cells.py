@@ -118,10 +118,12 @@ class Cells:
         return np.nan_to_num(self.price)
 
 
-def cells_of(case: Case, catalogue: Catalogue, first: int, last: int) -> Cells:
+def cells_of(
+    case: Case, catalogue: Catalogue, first: int, last: int, read: UsageCells | None = None
+) -> Cells:
     """The usage of the hours ``[first, last)``, of which those before all usage are left out."""
-    read = case.usage_cells()
-    hour, series, quantity = _hourly(read)
+    read = case.usage_cells() if read is None else read
+    hour, series, quantity = _hourly(read, first - DAY)
     hour = hour + read.first_hour
     first = max(first, read.first_hour)
     inside = (hour >= first) & (hour < last)
@@ -147,15 +149,16 @@ def cells_of(case: Case, catalogue: Catalogue, first: int, last: int) -> Cells:
     )
 
 
-def _hourly(read: UsageCells) -> tuple[Integers, Integers, Floats]:
-    """Hour, series and quantity of each row; a daily row is 24 of them."""
-    day = read.of_day
-    hour, series = read.hour.astype(np.int64), read.series.astype(np.int64)
+def _hourly(read: UsageCells, since: int) -> tuple[Integers, Integers, Floats]:
+    """Hour, series and quantity of each row from an hour on; a daily row is 24 of them."""
+    low = int(np.searchsorted(read.hour, since - read.first_hour))  # rows are in their order
+    day, quantity = read.of_day[low:], read.quantity[low:]
+    hour, series = read.hour[low:].astype(np.int64), read.series[low:].astype(np.int64)
     steps = np.tile(np.arange(DAY), int(day.sum()))
     return (
         np.concatenate([hour[~day], np.repeat(hour[day], DAY) + steps]),
         np.concatenate([series[~day], np.repeat(series[day], DAY)]),
-        np.concatenate([read.quantity[~day], np.repeat(read.quantity[day] / DAY, DAY)]),
+        np.concatenate([quantity[~day], np.repeat(quantity[day] / DAY, DAY)]),
     )
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who carries an episode: its excess, cell by cell, so that the parts of a column add up.
 
-What a cell was expected to use is its usual use of the same hours (the median of three days
-and four weeks before), scaled so that the cells of the series add up to what was expected of
-the series.
+What a cell was expected to use is its usual use of the same hours (of the day before, or the
+median of three days and four weeks before), scaled so that the cells of the series add up to
+what was expected of the series.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from optimizer.planning.anomalies.anomaly import Carrier, Measure, series_name
 from optimizer.planning.anomalies.cells import Cells, Judged
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 BEFORE = (DAY, 2 * DAY, 3 * DAY, WEEK, 2 * WEEK, 3 * WEEK, 4 * WEEK)
 NEAR = 6  # hours between the beginnings of what may be one event
@@ -34,7 +35,8 @@ LEAST_SHARE = 0.05
 class Seen:
     """An episode of one series, with the excess of each cell.
 
-    ``units`` and ``dollars`` have shape (S,); ``owners`` are the units, in the way of the
+    ``units`` and ``dollars`` have shape (S,); ``cost`` is what all of the series cost in its
+    hours at on-demand prices; ``owners`` are the units, in the way of the
     episode, by who used them whatever the meter.
     """
 
@@ -44,6 +46,7 @@ class Seen:
     episode: Episode
     units: Floats
     dollars: Floats
+    cost: float
     owners: Floats
 
     @property
@@ -81,22 +84,38 @@ def seen(cells: Cells, judged: Judged, episode: Episode) -> Seen:
     weight = cells.dollars if judged.measure is Measure.cost else np.ones(len(cells.line))
     start, end = episode.start - cells.first_hour, episode.end - cells.first_hour
     ran = np.where(member, cells.sums(start, end), 0.0)
-    usual = np.where(member, _usual(cells, start, end), 0.0)
-    whole = float((usual * weight).sum())
-    if not whole:  # what began lately was usual on the day before
-        usual = np.where(member, cells.sums(start - DAY, start), 0.0)
-        whole = float((usual * weight).sum())
-    usual = usual * (episode.expected / whole if whole else 0.0)
+    usual = _usual(cells, member, weight, start, end, episode.expected)
     units = np.where(weight > 0, ran - usual, 0.0)
     sign = 1.0 if episode.kind in (Kind.spike, Kind.rise) else -1.0
     owners = np.bincount(cells.owner, np.maximum(sign * units, 0.0)).astype(np.float64)
-    return Seen(judged.measure, judged.column, value, episode, units, units * cells.dollars, owners)
+    return Seen(
+        measure=judged.measure,
+        column=judged.column,
+        value=value,
+        episode=episode,
+        units=units,
+        dollars=units * cells.dollars,
+        cost=float((ran * cells.dollars).sum()),
+        owners=owners,
+    )
 
 
-def _usual(cells: Cells, start: int, end: int) -> Floats:
-    """(S,) units that each cell used in the same hours of days and weeks before."""
+def _usual(
+    cells: Cells, member: Flags, weight: Floats, start: int, end: int, expected: float
+) -> Floats:
+    """(S,) units that the cells of a series were expected to use, adding up to ``expected``.
+
+    Shares are those of the same hours of the day before, or of the median of days and weeks
+    before: of the one whose sum is nearer, so that what began or ended lately is not forgotten.
+    """
     past = [cells.sums(start - back, end - back) for back in BEFORE if start >= back]
-    return np.median(np.stack(past), axis=0) if past else np.zeros(len(cells.line))
+    if not past:
+        return np.zeros(len(cells.line))
+    known = [np.where(member, usual, 0.0) for usual in (np.median(np.stack(past), axis=0), past[0])]
+    sums = [float((usual * weight).sum()) for usual in known]
+    nearest = min((0, 1), key=lambda i: (not sums[i], abs(sums[i] - expected)))
+    whole = sums[nearest]
+    return np.asarray(known[nearest] * (expected / whole if whole else 0.0))
 
 
 def events(episodes: Sequence[Seen]) -> list[Event]:
@@ -111,12 +130,17 @@ def events(episodes: Sequence[Seen]) -> list[Event]:
         near = [one for one in rest if _near(rest[0], one)]
         shows = [one for one in near if one.size >= LEADING * rest[0].size]
         shows = [one for one in shows if _common(one, rest[0]) >= ALIKE]
-        lead = min(shows, key=lambda one: (one.episode.actual, one.measure, one.column, one.value))
+        lead = min(shows, key=_narrowness)
         mine = [one for one in near if one is lead or _common(one, lead) >= ALIKE]
         found.append(Event(lead, tuple(one for one in mine if one is not lead)))
         taken = {id(one) for one in mine} | {id(rest[0])}
         rest = [one for one in rest if id(one) not in taken]
     return found
+
+
+def _narrowness(one: Seen) -> tuple[float, bool, str, str]:
+    """Series of least cost first; of those that are one usage, its meter."""
+    return round(one.cost, 2), one.measure is not Measure.usage, one.column, one.value
 
 
 def _near(one: Seen, other: Seen) -> bool:

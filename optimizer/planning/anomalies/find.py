@@ -21,11 +21,11 @@ from optimizer.planning.anomalies.billed import Billing
 from optimizer.planning.anomalies.cells import Cells, Judged, cells_of, judged_series
 from optimizer.planning.anomalies.explain import NEAR, Event, carriers, events, seen
 from optimizer.planning.anomalies.requests import UNITS, request_series
-from optimizer.tables import Case
+from optimizer.tables import Case, UsageCells
 
 MATERIAL = Decimal("0.001")  # of the window's cost: events below are counted, not told
 LATE = DAY  # hours by which data may be late, as billing exports are
-REPLAYED = 50  # events whose hours are replayed to tell what they did to the bill
+REPLAYED = 20  # events whose hours are replayed to tell what they did to the bill
 
 
 def find_anomalies(case: Case, start: int, end: int) -> list[Anomaly]:
@@ -33,7 +33,14 @@ def find_anomalies(case: Case, start: int, end: int) -> list[Anomaly]:
     return list(findings_of(case, start, end).anomalies)
 
 
-def findings_of(case: Case, start: int, end: int, *, material: Decimal = MATERIAL) -> Findings:
+def findings_of(
+    case: Case,
+    start: int,
+    end: int,
+    *,
+    material: Decimal = MATERIAL,
+    usage: UsageCells | None = None,
+) -> Findings:
     """Find the anomalies of usage, cost, bill and requests.
 
     Parameters
@@ -43,6 +50,8 @@ def findings_of(case: Case, start: int, end: int, *, material: Decimal = MATERIA
     material
         Share of the window's usage at on-demand prices; events of fewer dollars are only
         counted.
+    usage
+        ``case.usage_cells()``, for callers that have read them.
 
     Raises
     ------
@@ -57,7 +66,7 @@ def findings_of(case: Case, start: int, end: int, *, material: Decimal = MATERIA
     least = Decimal(0)
     if case.has("usage") or not case.has("workloads"):
         catalogue = open_catalogue(case)
-        cells = cells_of(case, catalogue, first, end)
+        cells = cells_of(case, catalogue, first, end, usage)
         mine, verdicts = _usage(case, catalogue, cells, start, notes)
         found += mine
         ran = cells.sums(start - cells.first_hour, end - cells.first_hour)
@@ -71,6 +80,8 @@ def findings_of(case: Case, start: int, end: int, *, material: Decimal = MATERIA
     asked, more = _requests(case, first, start, end)
     found += asked
     verdicts += more
+    # What was told before the window is no news, unless it is still on.
+    found = [a for a in found if a.told >= start or a.ongoing or a.kind is Kind.gap]
     told = [a for a in found if a.dollars is None or abs(a.dollars) >= least]
     told.sort(key=_rank)
     return Findings(
@@ -86,6 +97,7 @@ def findings_of(case: Case, start: int, end: int, *, material: Decimal = MATERIA
         small=len(found) - len(told),
         least=least,
         notes=tuple(notes),
+        currency=case.settings.currency,
     )
 
 

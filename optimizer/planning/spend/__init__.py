@@ -6,6 +6,7 @@ from optimizer.planning.spend.groups import Group, Spending, Unused, group_costs
 from optimizer.planning.spend.intent import Intent, intent_of
 from optimizer.planning.spend.shared import How, Shared, parse_shared
 from optimizer.planning.spend.spend import Basis, Rule, Spend, kept_spend, spend_of
+from optimizer.planning.spend.trend import OverTime, costs_over_time
 from optimizer.planning.spend.units import UnitCost, unit_costs
 from optimizer.planning.spend.windows import Window, parse_window, weeks_until
 
@@ -15,6 +16,7 @@ __all__ = [
     "Group",
     "How",
     "Intent",
+    "OverTime",
     "Rule",
     "Shared",
     "Spend",
@@ -23,6 +25,7 @@ __all__ = [
     "Unused",
     "Window",
     "compare_costs",
+    "costs_over_time",
     "group_costs",
     "intent_of",
     "kept_spend",

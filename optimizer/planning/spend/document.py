@@ -10,6 +10,7 @@ from optimizer.planning.document import head
 from optimizer.planning.spend.compare import Compared
 from optimizer.planning.spend.intent import Intent
 from optimizer.planning.spend.spend import Spend
+from optimizer.planning.spend.trend import OverTime
 from optimizer.planning.spend.units import UnitCost
 from optimizer.tables import format_hour
 
@@ -20,6 +21,7 @@ def costs_document(
     *,
     units: tuple[str | None, Sequence[UnitCost]] | None = None,
     intent: Intent | None = None,
+    steps: OverTime | None = None,
 ) -> dict[str, Any]:
     """All groups with their cost in the window before; money is exact.
 
@@ -43,6 +45,8 @@ def costs_document(
     if units is not None:
         column, rows = units
         document["unit_costs"] = [row.as_dict(column) for row in rows]
+    if steps is not None:
+        document["steps"] = steps.as_dict()
     if intent is not None:
         document["intent"] = intent.as_dict()
     return document

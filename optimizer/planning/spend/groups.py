@@ -289,8 +289,12 @@ def _undivided(spend: Spend, basis: Basis, costs: SeriesCosts) -> list[str]:
     if not amount:
         return []
     asked = spend.asked
+    measure = basis.by_request
+    column = (
+        "columns input_tokens and output_tokens" if measure == "tokens" else f"column {measure}"
+    )
     text = (
         f"{decimal_of(amount):.2f} of shared deployments stays with them: it is not known who "
-        f"asked ({asked.file}, column {basis.by_request}; {asked.routes_file})"
+        f"asked ({asked.file}, {column}; {asked.routes_file})"
     )
     return [text]

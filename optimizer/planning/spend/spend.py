@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -30,8 +31,10 @@ from optimizer.tables import Case, Labels, UsageCells
 USAGE_COLUMNS = ("account", "deployment", "job", "meter", "workload", "zone")
 METER_COLUMNS = ("family", "gpu", "product", "provider", "region")
 MODEL = "model"
+_PATH = re.compile(r"account/([1-9])")
 BY = ("requests", "tokens", "input_tokens", "output_tokens")
-KEPT = 64  # windows whose attribution is kept
+# Windows whose attribution is kept: about 100 bytes a series, so at most some hundred MB.
+LEAST_KEPT, MOST_KEPT, SERIES_KEPT = 4, 64, 4_000_000
 MEASURES = 4  # ways to divide by request
 
 
@@ -78,7 +81,7 @@ class Basis:
         return cls(Benefit(rule))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spend:
     """The replay of a case's usage hours, ready to be attributed and grouped.
 
@@ -90,9 +93,16 @@ class Spend:
     costed: CostedHours
     cells: UsageCells
     asked: Asked
-    _divided: Kept[UsageCells] = field(default_factory=lambda: Kept(MEASURES), repr=False)
-    _costs: Kept[SeriesCosts] = field(default_factory=lambda: Kept(KEPT), repr=False)
-    _worth: Kept[Worth] = field(default_factory=lambda: Kept(KEPT), repr=False)
+    _divided: Kept[UsageCells] = field(init=False, repr=False)
+    _costs: Kept[SeriesCosts] = field(init=False, repr=False)
+    _worth: Kept[Worth] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make room for answers: fewer, the more series each is of."""
+        most = max(LEAST_KEPT, min(MOST_KEPT, SERIES_KEPT // max(1, self.cells.count)))
+        object.__setattr__(self, "_divided", Kept(MEASURES))
+        object.__setattr__(self, "_costs", Kept(most))
+        object.__setattr__(self, "_worth", Kept(most))
 
     @property
     def known(self) -> tuple[int, int]:
@@ -104,6 +114,11 @@ class Spend:
         """The columns that costs can be grouped by."""
         tags = {name for name in (*self.cells.labels, *self.asked.tags) if name.startswith(TAG)}
         return (*USAGE_COLUMNS, *METER_COLUMNS, MODEL, *sorted(tags))
+
+    def labels_of(self, column: str) -> tuple[str, ...]:
+        """The values of a column of usage; none where usage has no such column."""
+        found = self.cells.labels.get(column)
+        return tuple(value for value in found.values if value) if found else ()
 
     def window(self, words: str | Window) -> Window:
         """The window of some words, as far as usage is known in it.
@@ -146,6 +161,8 @@ class Spend:
     def labels(self, column: str, basis: Basis) -> Labels:
         """One column of the series; those of meters and models are looked up.
 
+        ``account/2`` is the first two parts of the account's path.
+
         Raises
         ------
         UsageError
@@ -154,11 +171,16 @@ class Spend:
         cells = self.divided(basis)
         if column in cells.labels:
             return cells.labels[column]
+        path = _PATH.fullmatch(column)
+        if path and "account" in cells.labels:
+            names = cells.labels["account"]
+            parts = {name: "/".join(name.split("/")[: int(path[1])]) for name in names.values}
+            return _mapped(names, parts)
         if column in METER_COLUMNS:
             return _mapped(cells.labels["meter"], self._meters(column))
         if column == MODEL and "deployment" in cells.labels:
             return _mapped(cells.labels["deployment"], self.asked.models)
-        if column in self.columns:
+        if column in self.columns or path:
             return Labels(("",), np.zeros(cells.count, np.int32))
         near = get_close_matches(column, self.columns, n=1)
         hint = f"; '{near[0]}' may be meant" if near else ""

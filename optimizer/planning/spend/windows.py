@@ -107,8 +107,8 @@ def parse_window(words: str, as_of: int, known: tuple[int, int]) -> Window:
         return Window(known[0], known[1], ALL)
     if text in _WORDS:
         first, last = _WORDS[text](as_of)
-    elif length := _LENGTH.fullmatch(text):
-        first, last = as_of - int(length[1]) * _HOURS[length[2]], as_of
+    elif length := length_of(text):
+        first, last = as_of - length, as_of
     elif month := _MONTH.fullmatch(text):
         first, last = month_hours(int(month[1]), int(month[2]))
     elif ".." in text or "," in text:
@@ -122,6 +122,12 @@ def parse_window(words: str, as_of: int, known: tuple[int, int]) -> Window:
     if last <= first:
         raise UsageError(f"the window '{words}' has no hour. To mend it: {MEND}")
     return Window(first, last, text)
+
+
+def length_of(words: str) -> int | None:
+    """Hours of a length such as ``6h``, ``1d`` or ``2w``; ``None`` if it is none."""
+    length = _LENGTH.fullmatch(words.strip())
+    return int(length[1]) * _HOURS[length[2]] if length else None
 
 
 def weeks_until(last: int, count: int, known: tuple[int, int]) -> list[Window]:

@@ -107,13 +107,13 @@ def _drawn(rows: Sequence[Mapping[str, Any]], means: Mapping[str, float]) -> Any
                       scale=alt.Scale(domain=kinds, range=["diamond", "circle"]))  # fmt: skip
     whole = parts.over(ticks)
     layered: list[Any] = [
-        parts.over([{"x": 0}]).mark_rule(color=theme.LIGHT["muted"]).encode(x="x:Q"),
+        parts.over([{"x": 0}]).mark_rule(color=theme.LIGHT["muted"]).encode(x=alt.X("x:Q")),
         parts.over(dots)
         .mark_point(filled=True, size=60, opacity=0.75)
         .encode(x=x, y=y, color=colour, shape=shape,
-                tooltip=[alt.Tooltip("r:N", title="rule"), "walk:N",
+                tooltip=[alt.Tooltip("r:N", title="rule"), alt.Tooltip("walk:N"),
                          alt.Tooltip("is:N", title="over the optimum")]),
-        whole.mark_tick(height=16, thickness=2.5, color=theme.LIGHT["ink"]).encode(x="x:Q", y=y),
+        whole.mark_tick(height=16, thickness=2.5, color=theme.LIGHT["ink"]).encode(alt.X("x:Q"), y),
     ]  # fmt: skip
     told = parts.words(ticks, align="right", fontWeight=600)
     layered += [word.encode(x=alt.value("width"), y=y) for word in told]

@@ -43,8 +43,6 @@ const show = async (figure) => {
   if (!place) {
     place = document.createElement("div");
     place.className = "chart-place";
-    place.setAttribute("role", "img");
-    place.setAttribute("aria-label", figure.dataset.summary || "");
     figure.append(place);
   }
   try {
@@ -55,6 +53,11 @@ const show = async (figure) => {
       mode: "vega-lite", actions: false, ast: true, renderer: "svg", loader,
       defaultStyle: false, tooltip: { disableDefaultStyle: true, theme: "custom" },
     });
+    // Vega gives the place a role of its own.
+    place.setAttribute("role", "img");
+    place.setAttribute("aria-label", figure.dataset.summary || "");
+    place.removeAttribute("aria-roledescription");
+    place.querySelector("svg")?.setAttribute("aria-hidden", "true"); // one image, one text
     figure.classList.add("chart-live");
   } catch (error) {
     place.remove();

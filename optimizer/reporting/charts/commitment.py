@@ -33,8 +33,8 @@ def commitment_chart(plan: Mapping[str, Any]) -> Chart:
     currency = str(plan.get("currency", "USD"))
     curve = plan.get("commitment_curve")
     curve = curve if isinstance(curve, Mapping) else {}
-    demand = [parts.number(factor) for factor in curve.get("demand", [])]
-    points = [point for row in curve.get("levels", []) if (point := _point(row, len(demand)))]
+    demand = [parts.number(factor) for factor in curve.get("demand") or []]
+    points = [point for row in curve.get("levels") or [] if (point := _point(row, len(demand)))]
     points.sort(key=lambda point: point.commitment)
     marks = [
         _Point("today", None, Decimal(0), tuple(Decimal(0) for _ in demand)),
@@ -55,7 +55,7 @@ def commitment_chart(plan: Mapping[str, Any]) -> Chart:
 
 
 def _point(row: Any, count: int) -> _Point | None:
-    savings = [parts.decimal(value) for value in row.get("savings", [])]
+    savings = [parts.decimal(value) for value in row.get("savings") or []]
     commitment = parts.decimal(row.get("commitment"))
     if commitment is None or len(savings) != count or not count or None in savings:
         return None
@@ -147,30 +147,28 @@ def _drawn(points: Sequence[_Point], marks: Sequence[_Point], at: int, currency:
     ]  # fmt: skip
     layered: list[Any] = [
         whole.mark_area(color=theme.LIGHT["band"], interpolate="monotone").encode(
-            x=x, y=y, y2="high:Q", tooltip=tooltip
+            x=x, y=y, y2=alt.Y2("high:Q"), tooltip=tooltip
         ),
-        parts.over([{"y": 0}]).mark_rule(color=theme.LIGHT["line"]).encode(y="y:Q"),
+        parts.over([{"y": 0}]).mark_rule(color=theme.LIGHT["line"]).encode(y=alt.Y("y:Q")),
         whole.mark_line(
             color=theme.SERIES[0], strokeWidth=2.5, interpolate="monotone"
-        ).encode(x="x:Q", y="y:Q"),
+        ).encode(alt.X("x:Q"), alt.Y("y:Q")),
     ]  # fmt: skip
     last = rows[-1]
-    ends = [
-        {"x": last["x"], "y": last["high"], "text": "demand +20%"},
-        {"x": last["x"], "y": last["low"], "text": "demand −20%"},
-    ]  # fmt: skip
-    words = parts.words(ends, align="right", dx=-4, dy=10, color=theme.LIGHT["muted"])
-    layered += [word.encode(x="x:Q", y="y:Q") for word in words]
+    for key, text, dy in (("high", "demand +20%", 10), ("low", "demand −20%", -8)):
+        end = [{"x": last["x"], "y": last[key], "text": text}]
+        words = parts.words(end, align="right", dx=-4, dy=dy, color=theme.LIGHT["muted"])
+        layered += [word.encode(alt.X("x:Q"), alt.Y("y:Q")) for word in words]
     over = parts.over(places)
     layered += [
         over.transform_filter("datum.low < datum.high")
         .mark_rule(color=theme.LIGHT["ink"], strokeWidth=1.2)
-        .encode(x="x:Q", y="low:Q", y2="high:Q"),
+        .encode(x=alt.X("x:Q"), y=alt.Y("low:Q"), y2=alt.Y2("high:Q")),
         over.mark_point(
             filled=True, size=110, opacity=1, color=theme.LIGHT["ink"],
             stroke=theme.LIGHT["paper"], strokeWidth=1.5,
         ).encode(
-            x="x:Q", y="y:Q",
+            alt.X("x:Q"), alt.Y("y:Q"),
             shape=alt.Shape("mark:N", scale=alt.Scale(domain=list(shapes),
                                                       range=list(shapes.values())), legend=None),
             tooltip=[alt.Tooltip("mark:N"), *tooltip[1:]],
@@ -184,5 +182,5 @@ def _drawn(points: Sequence[_Point], marks: Sequence[_Point], at: int, currency:
         ]  # fmt: skip
         if those:
             words = parts.words(those, align=side, dx=dx, dy=-9, fontWeight=600)
-            layered += [word.encode(x="x:Q", y="y:Q") for word in words]
+            layered += [word.encode(alt.X("x:Q"), alt.Y("y:Q")) for word in words]
     return alt.layer(*layered)

@@ -41,8 +41,9 @@ def coverage_chart(hourly: Hourly) -> Chart:
     index = np.arange(hourly.first_hour, hourly.first_hour + hourly.hours) // size - bucket
     count = int(index[-1]) + 1 if len(index) else 0
     cells: dict[str, tuple[Any, Any]] = {}
+    place = {group: at for at, group in enumerate(hourly.groups)}
     for group in [*shown, *rest]:
-        at = hourly.groups.index(group)
+        at = place[group]
         label = group if group in shown else parts.OTHER
         whole = np.bincount(index, weights=hourly.eligible[at], minlength=count)
         covered = np.bincount(index, weights=hourly.covered[at], minlength=count)
@@ -133,18 +134,18 @@ def _drawn(
     grid = parts.over(rows).mark_bar(height=20).encode(
         x=alt.X("a:T", scale=alt.Scale(type="utc", nice=False), title=None,
                 axis=alt.Axis(format=dates, labelOverlap=True, domain=False)),
-        x2="b:T",
+        x2=alt.X2("b:T"),
         y=y,
         color=alt.Color("c:O", scale=alt.Scale(domain=labels, range=list(theme.HEAT)),
                         legend=alt.Legend(columns=6, columnPadding=10)),
         tooltip=[alt.Tooltip("g:N", title="group"), alt.Tooltip("c:N", title="covered"),
-                 "from:N", "until:N"],
+                 alt.Tooltip("from:N"), alt.Tooltip("until:N")],
     )  # fmt: skip
     end = parts.hour_text(starts[-1] + size)
     right = [
         {"g": names[name], "x": end, "text": parts.percent(mean)} for name, mean in means.items()
     ]
     text = parts.over(right).mark_text(align="left", dx=5, fontWeight=600).encode(
-        x="x:T", y=y, text="text:N"
+        x=alt.X("x:T"), y=y, text=alt.Text("text:N")
     )  # fmt: skip
     return alt.layer(grid, text)

@@ -180,7 +180,7 @@ def _drawn(
         .encode(
             x=x,
             y=alt.Y("a:Q", title=None, axis=axis, scale=alt.Scale(zero=True, nice=True)),
-            y2="b:Q",
+            y2=alt.Y2("b:Q"),
             color=alt.Color(
                 "g:N",
                 scale=alt.Scale(
@@ -188,14 +188,14 @@ def _drawn(
                 ),
                 legend=alt.Legend(),
             ),
-            tooltip=[alt.Tooltip("g:N", title="group"), "from:N", alt.Tooltip("is:N")],
+            tooltip=[alt.Tooltip("g:N", title="group"), alt.Tooltip("from:N"), alt.Tooltip("is:N")],
         ),
         parts.over([{"t": parts.hour_text(as_of)}])
         .mark_rule(color=theme.LIGHT["ink"], strokeDash=[2, 3])
-        .encode(x="t:T"),
+        .encode(x=alt.X("t:T")),
     ]
     if labels:
-        layered += [word.encode(x="t:T", y="y:Q") for word in parts.words(labels, "g")]
+        layered += [word.encode(alt.X("t:T"), alt.Y("y:Q")) for word in parts.words(labels, "g")]
     return alt.layer(*layered, *_lines(starts, held, both, ends, as_of, currency))
 
 
@@ -261,12 +261,16 @@ def _lines(
             color=theme.LIGHT["ink"], strokeWidth=2, interpolate="step-after", strokeDash=dash
         )
         tooltip = [
-            alt.Tooltip("l:N", title="commitments"), "from:N", alt.Tooltip("is:N", title="cover"),
+            alt.Tooltip("l:N", title="commitments"), alt.Tooltip("from:N"),
+            alt.Tooltip("is:N", title="cover"),
         ]  # fmt: skip
-        layered += [halo.encode(x="t:T", y="y:Q"), ink.encode(x="t:T", y="y:Q", tooltip=tooltip)]
+        layered += [
+            halo.encode(alt.X("t:T"), alt.Y("y:Q")),
+            ink.encode(alt.X("t:T"), alt.Y("y:Q"), tooltip=tooltip),
+        ]
         end = [{**rows[-1], "text": line.replace("and", "+")}]
         told = parts.words(end, align="right", baseline="bottom", dy=-5, fontWeight=600)
-        layered += [word.encode(x="t:T", y="y:Q") for word in told]
+        layered += [word.encode(alt.X("t:T"), alt.Y("y:Q")) for word in told]
     marks = [
         {"t": parts.hour_text(starts[index]), "y": parts.rounded(both[index]),
          "from": _words(starts[index]), "ends": parts.listed(found, 6)}
@@ -279,7 +283,8 @@ def _lines(
                 shape="triangle-down", size=70, filled=True, color=theme.LIGHT["ink"],
                 stroke=theme.LIGHT["paper"], strokeWidth=1, opacity=1, yOffset=-7,
             )
-            .encode(x="t:T", y="y:Q", tooltip=["ends:N", "from:N"])
+            .encode(alt.X("t:T"), alt.Y("y:Q"),
+                    tooltip=[alt.Tooltip("ends:N"), alt.Tooltip("from:N")])
         )  # fmt: skip
     return layered
 

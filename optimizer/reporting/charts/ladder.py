@@ -49,7 +49,7 @@ def ladder_chart(plan: Mapping[str, Any]) -> Chart:
     A bar lasts as long as the commitment does within the year; at most twenty-four rows are
     drawn, those with the next dates first. Without ``ladder`` purchases and ends are shown.
     """
-    as_of = parts.moment(plan.get("as_of") or plan.get("settings", {}).get("as_of"))
+    as_of = parts.moment(plan.get("as_of"))
     lines = _together(_lines(plan, as_of), as_of + _YEAR) if as_of is not None else []
     shown, left = lines[:_ROWS], lines[_ROWS:]
     table = _table(shown, left)
@@ -65,25 +65,25 @@ def ladder_chart(plan: Mapping[str, Any]) -> Chart:
 def _lines(plan: Mapping[str, Any], as_of: datetime) -> list[_Line]:
     until = as_of + _YEAR
     found: dict[tuple[str, str], _Line] = {}
-    for row in plan.get("commitments", []):
+    for row in plan.get("commitments") or []:
         end = parts.moment(row.get("end"))
         if end is not None:
-            name = str(row["commitment"])
+            name = str(row.get("commitment"))
             found["held", name] = _Line(name, "held", as_of, end, 0.0)
-    for row in plan.get("purchases", []):
+    for row in plan.get("purchases") or []:
         begin, end = parts.moment(row.get("start")), parts.moment(row.get("end"))
         if begin is not None and end is not None:
-            name = str(row["offer"])
+            name = str(row.get("offer"))
             size = parts.number(row.get("cost"))
             found["bought", name] = _Line(name, "bought", begin, end, size)
     events = plan.get("ladder")
     if events is None:
         events = [
-            {"date": row.get("start"), "action": "buy", "name": row["offer"]}
-            for row in plan.get("purchases", [])
+            {"date": row.get("start"), "action": "buy", "name": row.get("offer")}
+            for row in plan.get("purchases") or []
         ] + [
-            {"date": row.get("end"), "action": "end", "name": row["commitment"]}
-            for row in plan.get("commitments", [])
+            {"date": row.get("end"), "action": "end", "name": row.get("commitment")}
+            for row in plan.get("commitments") or []
         ]
     for row in events:
         at, action = parts.moment(row.get("date")), str(row.get("action"))
@@ -217,11 +217,12 @@ def _drawn(shown: Sequence[_Line], as_of: datetime, until: datetime) -> Any:
     layered: list[Any] = [
         year.mark_rule(opacity=0).encode(x=x),
         whole.mark_bar(height=7, yOffset=8, cornerRadius=1).encode(
-            x=x, x2="b:T", y=y,
+            x=x, x2=alt.X2("b:T"), y=y,
             color=alt.Color("kind:N",
                             scale=alt.Scale(domain=kinds, range=[colours[k] for k in kinds]),
                             legend=alt.Legend()),
-            tooltip=["name:N", alt.Tooltip("end:N", title="until"), "kind:N"],
+            tooltip=[alt.Tooltip("name:N"), alt.Tooltip("end:N", title="until"),
+                     alt.Tooltip("kind:N")],
         ),
     ]  # fmt: skip
     layered += [
@@ -230,7 +231,7 @@ def _drawn(shown: Sequence[_Line], as_of: datetime, until: datetime) -> Any:
     ]
     layered.append(
         whole.mark_text(align="left", dx=2, dy=8, fontWeight=700).encode(
-            x="b:T", y=y, text="more:N"
+            x=alt.X("b:T"), y=y, text=alt.Text("more:N")
         )
     )
     if marks:
@@ -240,12 +241,13 @@ def _drawn(shown: Sequence[_Line], as_of: datetime, until: datetime) -> Any:
             .mark_point(size=70, filled=True, opacity=1, yOffset=8, color=theme.LIGHT["ink"],
                         stroke=theme.LIGHT["paper"], strokeWidth=1.2)
             .encode(
-                x="t:T", y=y,
+                x=alt.X("t:T"), y=y,
                 shape=alt.Shape("what:N",
                                 scale=alt.Scale(domain=[_WORDS[a] for a in actions],
                                                 range=[_SHAPES[a] for a in actions]),
                                 legend=alt.Legend(symbolFillColor=theme.LIGHT["ink"])),
-                tooltip=["name:N", alt.Tooltip("what:N"), "day:N", "amount:N"],
+                tooltip=[alt.Tooltip("name:N"), alt.Tooltip("what:N"),
+                         alt.Tooltip("day:N"), alt.Tooltip("amount:N")],
             )
         )  # fmt: skip
     return alt.layer(*layered)

@@ -36,10 +36,13 @@ def lock_in_chart(plan: Mapping[str, Any]) -> Chart:
     if first["bought"]:
         summary += f", {parts.short_money(first['bought'], currency)} of it bought now"
     half = next((day for (day, _), t in zip(rows, totals, strict=True) if t <= totals[0] / 2), None)
-    if half is not None and half != rows[0][0]:
-        summary += f"; half of it is left by {parts.day_words(half)}"
+    ahead = []
+    if half is not None and half not in (rows[0][0], rows[-1][0]):
+        ahead.append(f"at most half of it by {parts.day_words(half)}")
     if not totals[-1]:
-        summary += f" and nothing by {parts.day_words(rows[-1][0])}"
+        ahead.append(f"nothing by {parts.day_words(rows[-1][0])}")
+    if ahead:
+        summary += f"; {' and '.join(ahead)}"
     return parts.finished(
         _drawn(rows, currency), name="lock_in", title=TITLE, summary=f"{summary}.",
         table=table, height=180,
@@ -83,8 +86,9 @@ def _drawn(rows: Sequence[Owed], currency: str) -> Any:
         x=alt.X("t:T", title=None, scale=alt.Scale(type="utc"),
                 axis=alt.Axis(format=parts.date_format(span), labelOverlap=True)),
         y=alt.Y("a:Q", title=None, axis=alt.Axis(labelExpr=parts.money_labels(currency))),
-        y2="b:Q",
+        y2=alt.Y2("b:Q"),
         color=alt.Color("g:N", legend=alt.Legend(),
                         scale=alt.Scale(domain=words, range=[colours[w] for w in words])),
-        tooltip=[alt.Tooltip("g:N", title="owed"), "from:N", alt.Tooltip("is:N", title="amount")],
+        tooltip=[alt.Tooltip("g:N", title="owed"), alt.Tooltip("from:N"),
+                 alt.Tooltip("is:N", title="amount")],
     )  # fmt: skip

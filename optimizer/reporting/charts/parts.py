@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -10,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from optimizer.reporting.charts import theme
-from optimizer.reporting.document import Chart, Table, Value
+from optimizer.reporting.document import Chart, Table
 
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}
 OTHER = "other"
@@ -56,7 +57,7 @@ def short(value: float) -> str:
             digits = 0 if scaled >= 99.95 else 1 if scaled >= 9.995 else 2
             text = f"{scaled:,.{digits}f}"
             return (text.rstrip("0").rstrip(".") if "." in text else text) + unit
-    if value >= 99.5 or value == round(value):
+    if value >= 99.5 or abs(value - round(value)) < 0.005 <= value:
         return f"{value:,.0f}"
     return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
@@ -76,7 +77,8 @@ def percent(share: float | None) -> str:
     """A share as a label."""
     if share is None:
         return "–"
-    return f"{share:.0%}" if abs(share) >= 0.0995 or not share else f"{share:.1%}"
+    whole = abs(share) >= 0.0995 or abs(share) < 0.0005
+    return f"{share:.0%}" if whole else f"{share:.1%}"
 
 
 def moment(text: Any) -> datetime | None:
@@ -162,27 +164,44 @@ def rounded(value: Any) -> float:
 
 
 def finished(made: Any, *, name: str, title: str, summary: str, table: Table, height: int) -> Chart:
-    """The chart of an Altair chart, in the shared theme, checked against the schema.
+    """The chart of an Altair chart, in the shared theme.
 
-    Raises
-    ------
-    ValueError
-        If its data are not inside it.
+    Altair's own check against the schema takes longer than all else and is left to the tests.
     """
     spec: dict[str, Any] = made.properties(
         width=theme.WIDE, height=height, autosize={"type": "fit-x", "contains": "padding"}
-    ).to_dict(validate=True)
+    ).to_dict(validate=False)
+    names: dict[str, str] = {}
+    spec = _named_data(spec, names)
+    spec["datasets"] = {name: json.loads(text) for text, name in names.items()}
     spec["config"] = theme.config()
     spec["padding"] = {"left": 8, "right": 8, "top": 4, "bottom": 4}
     return Chart(name=name, title=title, summary=summary, spec=spec, table=table)
 
 
+def _named_data(spec: Any, names: dict[str, str]) -> Any:
+    """The same specification with its data named in the order of its layers; each table once."""
+    if isinstance(spec, list):
+        return [_named_data(value, names) for value in spec]
+    if not isinstance(spec, dict):
+        return spec
+    return {
+        key: {"name": names.setdefault(value["name"], f"data-{len(names) + 1}")}
+        if key == "data"
+        else _named_data(value, names)
+        for key, value in spec.items()
+    }
+
+
 def over(rows: Sequence[Mapping[str, Any]]) -> Any:
-    """An Altair chart over rows, without a mark yet."""
+    """An Altair chart over rows, without a mark yet.
+
+    The name of its data is their text: one string, where Altair would copy rows at every step.
+    """
     import altair as alt
 
-    data: Any = alt.Data
-    return alt.Chart(data(values=list(rows)))
+    data: Any = alt.NamedData
+    return alt.Chart(data(name=json.dumps(rows, ensure_ascii=False, allow_nan=False)))
 
 
 def words(rows: list[dict[str, Any]], text: str = "text", **how: Any) -> list[Any]:
@@ -190,25 +209,29 @@ def words(rows: list[dict[str, Any]], text: str = "text", **how: Any) -> list[An
 
     The rows have ``x`` and ``y`` encodings added by the caller's ``encode`` of each layer.
     """
+    import altair as alt
+
     whole = over(rows)
     shared = {"fontSize": 11, **how}
     paper = theme.LIGHT["paper"]
     colour = shared.pop("color", theme.LIGHT["ink"])
     return [
         whole.mark_text(**shared, color=paper, stroke=paper, strokeWidth=3.5,
-                        strokeJoin="round").encode(text=f"{text}:N"),
-        whole.mark_text(**shared, color=colour).encode(text=f"{text}:N"),
+                        strokeJoin="round").encode(text=alt.Text(f"{text}:N")),
+        whole.mark_text(**shared, color=colour).encode(text=alt.Text(f"{text}:N")),
     ]  # fmt: skip
 
 
 def empty(name: str, title: str, table: Table, why: str) -> Chart:
     """A chart of nothing: a sentence where the picture would be."""
+    import altair as alt
+
     made = over([{"text": why}]).mark_text(color=theme.LIGHT["muted"], fontSize=12)
     return finished(
-        made.encode(text="text:N"), name=name, title=title, summary=why, table=table, height=60
+        made.encode(text=alt.Text("text:N")),
+        name=name,
+        title=title,
+        summary=why,
+        table=table,
+        height=60,
     )
-
-
-def value_of(value: Any) -> Value:
-    """A document's money as a table's exact value."""
-    return decimal(value)

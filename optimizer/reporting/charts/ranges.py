@@ -109,7 +109,7 @@ def _drawn(
     band_layer = parts.over(rows).mark_bar(
         height=16, color=theme.LIGHT["band"], stroke=theme.SERIES[0], strokeWidth=1
     ).encode(
-        y=y, x=alt.X("low:Q", title=None, scale=scale, axis=axis), x2="high:Q",
+        y=y, x=alt.X("low:Q", title=None, scale=scale, axis=axis), x2=alt.X2("high:Q"),
         tooltip=[alt.Tooltip("name:N", title="bill"), alt.Tooltip("is:N", title="P10 to P90")],
     )  # fmt: skip
     layered: list[Any] = [band_layer]
@@ -130,13 +130,13 @@ def _drawn(
                     size=size, yOffset=offset, color=theme.LIGHT["ink"], opacity=1,
                     filled=key == _DEAREST, strokeWidth=3 if key == "P50" else 1,
                 )
-                .encode(y=y, x="x:Q", shape=shape, tooltip=tooltip)
+                .encode(y=y, x=alt.X("x:Q"), shape=shape, tooltip=tooltip)
             )  # fmt: skip
     aligned = (("p10", "right", 2), ("p50", "center", 0), ("p90", "left", -2))
     for key, align, dx in aligned:
         those = [word for word in words if word["key"] == key]
         layered += [
-            word.encode(y=y, x="x:Q")
+            word.encode(y=y, x=alt.X("x:Q"))
             for word in parts.words(those, baseline="bottom", dy=-11, dx=dx, align=align)
         ]
     return alt.layer(*layered)

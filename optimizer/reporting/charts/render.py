@@ -7,7 +7,6 @@ converter is told to fetch from nowhere.
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,12 +20,11 @@ from optimizer.reporting.document import Chart
 
 _CLASS = re.compile(r' class="[^"]*"| aria-[a-z]+="[^"]*"| role="[^"]*"| pointer-events="none"')
 _EMPTY = re.compile(r'<path (?:d="" )?display="none"/>|<path d="M0,0h0v0h0Z"/>|<path d=""[^>]*/>')
+_TAG = re.compile(r"<[^>]*>")
 _FONT = re.compile(r' font-family="[^"]*"')
 _LONG = re.compile(r"-?\d+\.\d{2,}")
 _OPAQUE = re.compile(r' opacity="1"| stroke-width="1"(?=[ />])')
-_TEXT = re.compile(r"(<text[^>]*>)([^<]*)")
-_NUMBERS = re.compile(r"<svg[^>]*?>")
-_CHUNK = 68  # characters of a subtitle's line
+_HEAD = re.compile(r"<svg[^>]*?>")
 
 
 def svg(chart: Chart, *, dark: bool = False, narrow: bool = False) -> str:
@@ -151,11 +149,8 @@ def _picture(spec: str) -> str:
 
 def _tidied(picture: str, chart: Chart) -> str:
     """Less than half the bytes: one font for all, tenths of a pixel, nothing that says nothing."""
-    text = _CLASS.sub("", picture)
-    text = _OPAQUE.sub("", _FONT.sub("", text))
-    text = _EMPTY.sub("", text)
-    text = re.sub(r">[^<]*|[^>]+", lambda part: part[0] if part[0][0] == ">" else _short(part[0]),
-                  text)  # fmt: skip
+    # Words between the tags stay as they are, whatever they look like.
+    text = _EMPTY.sub("", _TAG.sub(lambda tag: _short(tag[0]), picture))
     for _ in range(6):
         text = text.replace("<g></g>", "")
     size = re.search(r'width="([\d.]+)" height="([\d.]+)"', text)
@@ -165,10 +160,11 @@ def _tidied(picture: str, chart: Chart) -> str:
         f'overflow="visible" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'font-family="{escape(theme.FONT)}">'
     )
-    return _NUMBERS.sub(lambda _: head, text, count=1)
+    return _HEAD.sub(lambda _: head, text, count=1)
 
 
-def _short(markup: str) -> str:
+def _short(tag: str) -> str:
+    markup = _OPAQUE.sub("", _FONT.sub("", _CLASS.sub("", tag)))
     return _LONG.sub(lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), markup)
 
 
@@ -177,8 +173,3 @@ def _lines(text: str) -> list[str]:
     import textwrap
 
     return textwrap.wrap(text, width=100) or [""]
-
-
-def data_uri(picture: bytes) -> str:
-    """A PNG as the address of a picture inside a page."""
-    return f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}"

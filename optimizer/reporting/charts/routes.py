@@ -36,8 +36,9 @@ def routes_chart(plan: Mapping[str, Any], hardware: Mapping[str, str] | None = N
     Parameters
     ----------
     hardware
-        Deployment → GPU or API, as :func:`optimizer.planning.hardware.hardware_of` gives them;
-        without it the third column is the provider and the kind of deployment.
+        Deployment → GPU or API, as :func:`optimizer.planning.hardware.hardware_of` gives them,
+        for documents whose routes have none; without it the third column is the provider and
+        the kind of deployment.
 
     Notes
     -----
@@ -83,7 +84,7 @@ def _routes(
         kind = f"{row.get('provider') or ''} {row.get('kind') or ''}".strip()
         found.append((
             str(row.get("workload")), str(row.get("model") or deployment),
-            hardware.get(deployment) or kind or deployment,
+            str(row.get("hardware") or hardware.get(deployment) or kind or deployment),
             max(0.0, parts.number(row.get("requests"))),
         ))  # fmt: skip
     return found
@@ -149,7 +150,7 @@ def _table(
         if others
     ]
     note = f"{parts.OTHER} is {'; '.join(told)}." if told else ""
-    return Table("routes", TITLE, columns, rows, note=note)
+    return Table("flow", TITLE, columns, rows, note=note)
 
 
 def _drawn(links: Sequence[_Link], shares: Sequence[Mapping[str, float]], whole: float) -> Any:
@@ -163,20 +164,22 @@ def _drawn(links: Sequence[_Link], shares: Sequence[Mapping[str, float]], whole:
     y_scale = alt.Scale(domain=[0, 1 + _GAP * _NODES], nice=False, reverse=True)
     x = alt.X("x:Q", title=None, axis=None, scale=x_scale)
     link = parts.over(areas).mark_area(opacity=0.5).encode(
-        x=x, y=alt.Y("a:Q", title=None, axis=None, scale=y_scale), y2="b:Q", detail="link:N",
+        x=x, y=alt.Y("a:Q", title=None, axis=None, scale=y_scale), y2=alt.Y2("b:Q"),
+        detail=alt.Detail("link:N"),
         color=alt.Color("class:N", legend=None, scale=alt.Scale(
             domain=[*words.values(), ""], range=[*colours, theme.REST])),
         tooltip=[alt.Tooltip("from:N"), alt.Tooltip("to:N"), alt.Tooltip("is:N", title="requests")],
     )  # fmt: skip
     bar = parts.over(nodes).mark_rect(color=theme.LIGHT["ink"]).encode(
-        x=alt.X("left:Q", scale=x_scale, title=None), x2="right:Q", y="a:Q", y2="b:Q",
+        x=alt.X("left:Q", scale=x_scale, title=None), x2=alt.X2("right:Q"),
+        y=alt.Y("a:Q"), y2=alt.Y2("b:Q"),
         tooltip=[alt.Tooltip("name:N"), alt.Tooltip("is:N", title="requests")],
     )  # fmt: skip
     layered: list[Any] = [link, bar]
     for align, dx, column in (("left", 4, 0), ("center", 0, 1), ("right", -4, 2)):
         those = [node for node in nodes if node["column"] == column]
         told = parts.words(those, align=align, dx=dx, limit=alt.ExprRef("width / 3 - 10"))
-        layered += [word.encode(x="at:Q", y="y:Q") for word in told]
+        layered += [word.encode(x=alt.X("at:Q"), y=alt.Y("y:Q")) for word in told]
     heads = [
         {"at": at, "y": -0.02, "text": text, "align": align}
         for at, text, align in ((0, "CLASS", "left"), (0.5, "MODEL", "center"),
@@ -185,7 +188,7 @@ def _drawn(links: Sequence[_Link], shares: Sequence[Mapping[str, float]], whole:
     layered += [
         parts.over([head])
         .mark_text(align=head["align"], baseline="bottom", color=theme.LIGHT["muted"], fontSize=11)
-        .encode(x="at:Q", y="y:Q", text="text:N")
+        .encode(x=alt.X("at:Q"), y=alt.Y("y:Q"), text=alt.Text("text:N"))
         for head in heads
     ]
     return alt.layer(*layered)

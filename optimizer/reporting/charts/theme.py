@@ -26,7 +26,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "series-3": ("#264868", "#4a86bb"),
     "series-4": ("#9a86d8", "#e0d8f0"),
     "series-5": ("#674301", "#cdbb5c"),
-    "series-6": ("#98566f", "#c792b4"),
+    "series-6": ("#98566f", "#c08bc8"),
     "rest": ("#838b93", "#69737e"),
     "heat-0": ("#e6e2dc", "#3a342c"),
     "heat-1": ("#d3e3f4", "#1d3a58"),
@@ -40,7 +40,6 @@ LIGHT = {name: pair[0] for name, pair in COLOURS.items()}
 SERIES = tuple(LIGHT[f"series-{number}"] for number in range(1, 7))
 REST = LIGHT["rest"]
 HEAT = tuple(LIGHT[f"heat-{number}"] for number in range(6))
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 
 WIDE, NARROW = 720, 340  # pixels, all of the picture
 _DARK = dict(COLOURS.values())
@@ -53,7 +52,7 @@ def config() -> dict[str, Any]:
     ink, muted = LIGHT["ink"], LIGHT["muted"]
     return {
         "font": FONT,
-        "background": None,
+        "background": "transparent",
         "aria": False,  # the picture is one image with one alternative text
         "view": {"stroke": None},
         "axis": {

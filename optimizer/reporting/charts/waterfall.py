@@ -80,9 +80,9 @@ def _steps(rows: Sequence[Mapping[str, Any]]) -> tuple[list[_Step], list[str]]:
     for row in rows:
         for key in ("list_price", "contract", "spot", "sustained_use", "unused", "total"):
             amounts[key] = amounts.get(key, _ZERO) + (parts.decimal(row.get(key)) or _ZERO)
-        for saved in row.get("saved", ()):
-            law = str(saved["law"])
-            laws[law] = laws.get(law, _ZERO) + (parts.decimal(saved["amount"]) or _ZERO)
+        for saved in row.get("saved") or ():
+            law = str(saved.get("law"))
+            laws[law] = laws.get(law, _ZERO) + (parts.decimal(saved.get("amount")) or _ZERO)
     if not amounts:
         return [], []
     shown, rest = parts.largest({law: float(amount) for law, amount in laws.items()}, _LAWS)
@@ -154,7 +154,7 @@ def _drawn(steps: Sequence[_Step], currency: str) -> Any:
         axis=alt.Axis(labelExpr=parts.money_labels(currency), grid=True, domain=False),
     )  # fmt: skip
     bars = whole.mark_bar(height=16).encode(
-        y=y, x=x, x2="b:Q",
+        y=y, x=x, x2=alt.X2("b:Q"),
         color=alt.Color("kind:N", legend=None,
                         scale=alt.Scale(domain=list(colours), range=list(colours.values()))),
         tooltip=[alt.Tooltip("step:N"), alt.Tooltip("text:N", title="amount")],
@@ -164,5 +164,5 @@ def _drawn(steps: Sequence[_Step], currency: str) -> Any:
         those = [row for row in rows if row["side"] == side]
         if those:
             text = parts.over(those).mark_text(**how)
-            layered.append(text.encode(y=y, x="at:Q", text="text:N"))
+            layered.append(text.encode(y=y, x=alt.X("at:Q"), text=alt.Text("text:N")))
     return alt.layer(*layered)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from optimizer.reporting.document import Chart, Column, Kind, Row, Table
 _ZERO = Decimal(0)
 _NAMES = 6
 _MOST_WEEKS = 53
+_MOST_DATES = 7
 _HEIGHT = 220
 _BILL = {"commitment_cost": "commitments", "spot": "spot", "on_demand": "on demand"}
 
@@ -27,7 +28,7 @@ def weekly_bill_chart(weeks: Sequence[Mapping[str, Any]], currency: str = "USD")
     ----------
     weeks
         Rows with ``week``, the first day of one, and the money of ``commitment_cost``, ``spot``
-        and ``on_demand``, as :func:`optimizer.planning.weeks.weekly_bills` makes them.
+        and ``on_demand``.
     """
     rows = [
         (day, _BILL[key], parts.decimal(row.get(key)) or _ZERO)
@@ -102,7 +103,7 @@ def _chart(
     whole = sum(shares.values(), _ZERO)
     known = [who for who in names if who != parts.OTHER] or list(names)
     biggest = max(known, key=lambda who: shares[who])
-    if whole > 0 and len(names) > 1:
+    if whole > 0 and len(names) > 1 and min(shares.values()) >= 0:
         share = parts.percent(float(shares[biggest] / whole))
         summary += f"; the largest part is {parts.cut(biggest, 40)} with {share}"
     made = _drawn(weeks, names, amounts, totals, currency)
@@ -136,6 +137,22 @@ def _table(
     return Table(name, title, columns, tuple(rows), note=note)
 
 
+def _axis(weeks: Sequence[date]) -> Any:
+    """Dates below the first day of weeks: every week's, or of every so many."""
+    import altair as alt
+
+    every = -(-len(weeks) // _MOST_DATES)
+    moments = [
+        int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+        for day in weeks[::every]
+    ]
+    span = (weeks[-1] - weeks[0]).days * 24
+    return alt.Axis(
+        values=moments, format=parts.date_format(max(span, 72)), labelAlign="left",
+        labelOverlap="greedy", labelPadding=4,
+    )  # fmt: skip
+
+
 def _drawn(
     weeks: Sequence[date],
     names: Sequence[str],
@@ -166,20 +183,14 @@ def _drawn(
             "t": parts.day_text(day), "u": parts.day_text(day + timedelta(days=6)),
             "y": parts.rounded(up), "text": parts.short_money(total, currency),
         })  # fmt: skip
-    span = (weeks[-1] - weeks[0]).days * 24
     scale = alt.Scale(type="utc", nice=False, padding=4)
-    x = alt.X(
-        "t:T",
-        title=None,
-        scale=scale,
-        axis=alt.Axis(format=parts.date_format(max(span, 72)), labelOverlap=True),
-    )
+    x = alt.X("t:T", title=None, scale=scale, axis=_axis(weeks))
     bars = parts.over(rows).mark_rect(
         stroke=theme.LIGHT["paper"], strokeWidth=0.8
     ).encode(
-        x=x, x2="u:T",
+        x=x, x2=alt.X2("u:T"),
         y=alt.Y("a:Q", title=None, axis=alt.Axis(labelExpr=parts.money_labels(currency))),
-        y2="b:Q",
+        y2=alt.Y2("b:Q"),
         color=alt.Color("g:N", legend=alt.Legend(), scale=alt.Scale(
             domain=domain, range=parts.colours_of(domain, short.get(parts.OTHER)))),
         tooltip=[alt.Tooltip("g:N", title="part"), alt.Tooltip("week:N", title="week from"),
@@ -188,7 +199,7 @@ def _drawn(
     layered: list[Any] = [bars]
     ends = [tops[-1], *([tops[-2]] if 2 <= len(tops) <= 8 else [])]
     layered += [
-        word.encode(x="u:T", y="y:Q")
+        word.encode(x=alt.X("u:T"), y=alt.Y("y:Q"))
         for word in parts.words(ends, baseline="bottom", dy=-4, fontWeight=600, align="right")
     ]
     return alt.layer(*layered)

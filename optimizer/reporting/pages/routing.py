@@ -49,7 +49,7 @@ def route_table(document: Document, hour: str = "") -> Table:
         Column("requests", "Requests", Kind.quantity),
     )
     title = f"Routes in the hour from {hour[:16].replace('T', ' ')} UTC" if hour else "Routes"
-    return Table("routes", title, columns, tuple(rows), empty="Nothing is routed in this hour.")
+    return Table("shares", title, columns, tuple(rows), empty="Nothing is routed in this hour.")
 
 
 def shares(rows: Iterable[Document], hour: str = "") -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import re
 
 from optimizer.reporting.document import Block as AnyBlock
 from optimizer.reporting.document import Chart, Document, Figure, Figures, Prose, Row, Table
-from optimizer.reporting.render.values import NOTHING, RIGHT, change_shown, judged, shown
+from optimizer.reporting.render.values import NOTHING, RIGHT, change_shown, headed, judged, shown
 
 MOST_ROWS = 25  # a comment of a pull request holds 65,536 characters
 _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
@@ -104,7 +104,7 @@ def _table(table: Table, currency: str, *, folded: bool = False) -> list[str]:
     if not table.rows:
         return [heading, "", escaped(table.empty)]
     columns = table.columns
-    titles = [f"{c.title} ({c.unit})" if c.unit else c.title for c in columns]
+    titles = [headed(column) for column in columns]
     lines = [
         f"| {' | '.join(map(escaped, titles))} |",
         "|" + "|".join("--:" if c.kind in RIGHT else ":--" for c in columns) + "|",

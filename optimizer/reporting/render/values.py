@@ -7,7 +7,7 @@ import math
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from optimizer.reporting.document import Figure, Kind, Value
+from optimizer.reporting.document import Column, Figure, Kind, Value
 
 NOTHING = "–"
 MINUS = "\u2212"
@@ -62,6 +62,17 @@ def money(value: Value, currency: str, *, signed: bool = False, places: int | No
     sign = "" if zero else MINUS if amount < 0 else "+" if signed else ""
     symbol = _SYMBOLS.get(currency)
     return f"{sign}{symbol}{digits}" if symbol else f"{sign}{currency}\u00a0{digits}"
+
+
+def unit_beside(column: Column) -> str:
+    """Return the unit that stands beside a column's title; none where the title names it."""
+    return "" if column.unit.lower() in column.title.lower() else column.unit
+
+
+def headed(column: Column) -> str:
+    """Return a column's title with its unit."""
+    unit = unit_beside(column)
+    return f"{column.title} ({unit})" if unit else column.title
 
 
 def change_of(figure: Figure) -> Decimal | None:

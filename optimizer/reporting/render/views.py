@@ -33,8 +33,10 @@ from optimizer.reporting.render.values import (
     RIGHT,
     change_of,
     change_shown,
+    headed,
     judged,
     shown,
+    unit_beside,
 )
 
 View = dict[str, Any]
@@ -168,8 +170,8 @@ def table_view(table: Table, look: Look, *, heading: bool = True) -> View:
     columns = [
         {
             "title": column.title,
-            "unit": column.unit,
-            "label": f"{column.title} ({column.unit})" if column.unit else column.title,
+            "unit": unit_beside(column),
+            "label": headed(column),
             "right": column.kind in RIGHT,
             "note": notes.add(column.title, column.formula),
         }

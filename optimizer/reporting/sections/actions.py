@@ -9,6 +9,7 @@ from typing import Any
 
 from optimizer.planning.weekly.actions import Action
 from optimizer.reporting.document import Block, Column, Kind, Prose, Row, Section, Table
+from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.words import (
     EVENTS,
     Document,
@@ -21,6 +22,7 @@ from optimizer.reporting.sections.words import (
 from optimizer.tables import parse_hour
 
 MOST = 40
+MOST_SPOT = 8
 SOON = 90  # days within which what ends is an action
 
 
@@ -29,6 +31,8 @@ def action_section(plan: Document, actions: Sequence[Action]) -> Section:
     if plan["status"] == "infeasible":
         return Section("actions", "What to do first", _relaxations(plan))
     blocks: list[Block] = [_purchases(plan, actions)]
+    if plan.get("spot"):
+        blocks.append(_spot(plan))
     soon = _ending(plan)
     if soon.rows:
         blocks.append(soon)
@@ -128,7 +132,8 @@ def _note(actions: Sequence[Action]) -> str:
         return text
     return (
         "Savings of single purchases do not add up to that of all together: what one covers, "
-        f"another would have covered without it, and spot is part of the whole alone. {text}"
+        f"another would have covered without it; spot, routes and moved work are part of the whole "
+        f"alone. {text}"
     )
 
 
@@ -167,6 +172,32 @@ def _row(plan: Document, action: Action) -> Row:
         key=action.name,
         source="plan: " + ", ".join(f"purchases[{index}]" for *_, index in action.offers),
     )
+
+
+def _spot(plan: Document) -> Table:
+    """What the plan runs on spot, the dearest first."""
+    columns = (
+        Column("meter", "Meter"),
+        Column("account", "Account and zone"),
+        Column("share", "On spot", Kind.share, formula="units on spot ÷ units of the line"),
+        Column("quantity", "Units", Kind.quantity, formula="over the horizon, in the meter's unit"),
+        Column("cost", "Cost", Kind.money, formula="units × spot price, over the horizon"),
+    )
+    found = sorted(enumerate(plan["spot"]), key=lambda row: -Decimal(str(row[1]["cost"])))
+    rows = tuple(
+        Row(
+            (
+                row["meter"], " ".join(filter(None, (row["account"], row["zone"]))),
+                row["share"], row["quantity"], decimal_of(row["cost"]),
+            ),
+            key=row["meter"], source=f"plan: spot[{index}]",
+        )
+        for index, row in found[:MOST_SPOT]
+    )  # fmt: skip
+    left = found[MOST_SPOT:]
+    rest = sum((Decimal(str(row["cost"])) for _, row in left), Decimal(0))
+    told = f"{count_of(len(left), 'more line')} for {money(rest, plan['currency'])}: in the plan."
+    return Table("spot", "Run on spot", columns, rows, rest=told if left else "")
 
 
 def _ending(plan: Document) -> Table:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from optimizer.planning.anomalies import Anomaly, Findings
 from optimizer.reporting.document import Block, Column, Kind, Prose, Row, Section, Table
+from optimizer.reporting.render.values import money
 from optimizer.tables import format_hour
 
 TOLD = 10  # events of the table; the rest is counted
@@ -32,7 +33,7 @@ def anomaly_section(findings: Findings, *, most: int = TOLD) -> Section:
         Column("kind", "What", Kind.state),
         Column("series", "Where"),
         Column("start", "First hour", Kind.moment),
-        Column("hours", "Hours", Kind.whole, unit="hours"),
+        Column("hours", "Hours", Kind.whole),
         Column("state", "Now", Kind.state),
         Column("dollars", "Above expected", Kind.change, formula=_ABOVE),
         Column("bill", "Effect on the bill", Kind.change, formula=_BILL),
@@ -68,13 +69,18 @@ def sentence(findings: Findings) -> str:
         hours = max(a.hours for a in gaps)
         where = ", ".join(sorted({a.value or "requests" for a in gaps}))
         lacking = f" Data is missing: {where}, up to {hours} hours; they are not judged."
+    if not findings.series:
+        return f"No series could be judged: it takes two weeks of hourly rows.{lacking}"
     if not events:
         return f"{findings.series} series were judged: nothing was out of the ordinary.{lacking}"
     on = sum(a.ongoing for a in events)
-    above = sum((a.dollars for a in events if a.dollars and a.dollars > 0), Decimal(0))
+    above = money(
+        sum((a.dollars for a in events if a.dollars and a.dollars > 0), Decimal(0)),
+        findings.currency,
+    )
     return (
         f"{len(events)} event{'s' if len(events) > 1 else ''} in {findings.series} series, "
-        f"{on or 'none'} still on; those above what was expected come to {above:,.0f} "
+        f"{on or 'none'} still on; those above what was expected come to {above} "
         f"at on-demand prices.{lacking}"
     )
 
@@ -82,7 +88,8 @@ def sentence(findings: Findings) -> str:
 def _note(findings: Findings) -> str:
     parts = []
     if findings.small:
-        parts.append(f"{findings.small} events of fewer than {findings.least:,.2f} are left out.")
+        least = money(findings.least, findings.currency)
+        parts.append(f"{findings.small} events of fewer than {least} are left out.")
     if findings.too_short:
         shown = ", ".join(findings.too_short[:5])
         more = len(findings.too_short) - 5
@@ -125,9 +132,17 @@ def _state(anomaly: Anomaly) -> str:
 
 
 def carried(anomaly: Anomaly) -> str:
-    """The value of each column that carries the most, with its share where it is not all."""
+    """The value of each column that carries the most, with its share where it is not all.
+
+    Tags first; zones are in the JSON only.
+    """
     found = []
-    for column in dict.fromkeys(carrier.column for carrier in anomaly.carriers):
+    columns = dict.fromkeys(carrier.column for carrier in anomaly.carriers)
+    for column in sorted(
+        columns, key=lambda name: (not name.startswith("tag_"), name == "account")
+    ):
+        if column == "zone":
+            continue
         most = [c for c in anomaly.carriers if c.column == column and c.value]
         if (column, anomaly.value) == (anomaly.column, most[0].value if most else ""):
             continue  # said by where it is

@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from optimizer.billing import Bill, bill_case
+from optimizer.billing import Bill
 from optimizer.billing.bill import exact
 from optimizer.billing.kpis import waterfalls
 from optimizer.errors import MissingPrice
 from optimizer.planning.hourly import history_hours, horizon_hours
+from optimizer.planning.spend import Spend
 from optimizer.planning.weekly import WEEK, Weekly
 from optimizer.reporting.charts import (
+    commitment_chart,
     coverage_chart,
     demand_chart,
     ranges_chart,
+    routes_chart,
     waterfall_chart,
     weekly_bill_chart,
 )
@@ -32,18 +35,18 @@ def with_blocks(section: Section, blocks: Sequence[Block]) -> Section:
     return replace(section, blocks=(*section.blocks, *blocks))
 
 
-def week_charts(case: Case, week: Weekly) -> list[Chart]:
-    """The week from list price to what is paid, and the bill of each week of history."""
-    currency = case.settings.currency
-    if week.week.bill is None or week.freshness.last is None:
+def waterfall_charts(case: Case, week: Weekly) -> list[Chart]:
+    """The week from list price to what is paid."""
+    found = [] if week.week.bill is None else waterfalls(week.week.bill)
+    return [waterfall_chart(found, case.settings.currency)] if found else []
+
+
+def history_charts(spend: Spend | str, week: Weekly) -> list[Chart]:
+    """The bill of each week of history, where there are several."""
+    if isinstance(spend, str) or week.week.bill is None or week.freshness.last is None:
         return []
-    found = waterfalls(week.week.bill)
-    charts = [waterfall_chart(found, currency)] if found and not week.week.empty else []
-    try:
-        rows = _bills(bill_case(case), week.weeks.end)
-    except MissingPrice:  # of older usage; the week itself has its prices
-        rows = []
-    return [*charts, weekly_bill_chart(rows, currency)] if len(rows) > 1 else charts
+    rows = _bills(spend.costed.bill, week.weeks.end)
+    return [weekly_bill_chart(rows, spend.case.settings.currency)] if len(rows) > 1 else []
 
 
 def _bills(bill: Bill, end: int) -> list[dict[str, Any]]:
@@ -63,9 +66,12 @@ def _bills(bill: Bill, end: int) -> list[dict[str, Any]]:
 
 
 def plan_charts(plan: Document) -> list[Chart]:
-    """The bill with and without the plan over its futures."""
-    known = plan["status"] != "infeasible" and plan.get("p10") is not None
-    return [ranges_chart(plan)] if known else []
+    """The level of the plan among others, its futures, and who answers what."""
+    if plan["status"] == "infeasible":
+        return []
+    charts = [commitment_chart(plan)] if plan.get("commitment_curve") else []
+    charts += [ranges_chart(plan)] if plan.get("p10") is not None else []
+    return [*charts, routes_chart(plan)] if plan.get("routes") else charts
 
 
 def usage_charts(case: Case, plan: Document) -> list[Chart]:

@@ -9,6 +9,8 @@ from optimizer.planning.weekly import Week, Weekly
 from optimizer.reporting.document import Better, Figure, Figures, Kind, Prose, Section, Value
 from optimizer.reporting.sections.words import count_of, day_of
 
+STALE = 48  # hours; exports of the providers are up to a day late
+
 
 def kpi_section(week: Weekly, more: tuple[Figure, ...] = ()) -> Section:
     """The strip of key figures, and what to know of the data that they are made from."""
@@ -35,6 +37,12 @@ def data_notes(week: Weekly) -> tuple[Prose, ...]:
             f"{count_of(now.missing, 'hour')} of the {now.hours} of the week "
             f"{'has' if now.missing == 1 else 'have'} no usage at all: the bill is short of "
             "what ran in them."
+        )
+        notes.append(Prose(text, "warning"))
+    if fresh.age is not None and fresh.age >= STALE and not now.empty:
+        text = (
+            f"The last usage is of {day_of(fresh.last or 0)}, {fresh.age // 24} days before the "
+            "as-of date: the advice rests on data that old."
         )
         notes.append(Prose(text, "warning"))
     if fresh.last is not None and was.empty:

@@ -4,36 +4,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 
 from optimizer.errors import DataError
 from optimizer.planning.spend import (
     Compared,
     Group,
-    Intent,
     Rule,
     Shared,
     Spend,
-    UnitCost,
     Unused,
     Window,
     compare_costs,
+    group_costs,
     intent_of,
     kept_spend,
-    unit_costs,
+    weeks_until,
 )
+from optimizer.reporting.charts.weeks import spend_chart
 from optimizer.reporting.document import (
     Better,
-    Block,
-    Column,
+    Chart,
     Figure,
     Figures,
     Kind,
     Prose,
-    Row,
     Section,
-    Table,
 )
+from optimizer.reporting.sections.intent import intent_section
+from optimizer.reporting.sections.unit_costs import unit_section
 from optimizer.reporting.spend_tables import (
     TOP,
     WINDOW,
@@ -43,12 +43,13 @@ from optimizer.reporting.spend_tables import (
     spend_table,
     title_of,
     waterfall_table,
+    word_of,
 )
-from optimizer.tables import Case
+from optimizer.tables import Case, format_hour
 
-__all__ = ["intent_section", "rules_text", "spend_sections", "spend_table", "unit_costs_table"]
+__all__ = ["rules_text", "spend_sections", "spend_table"]
 
-MOST_UNITS = 20  # rows of unit costs
+WEEKS = 12  # of the chart
 # Which columns tell teams and what is made, in order of preference; the first that usage has.
 TEAMS = ("tag_team", "tag_department", "tag_owner", "account")
 MADE = (
@@ -108,22 +109,45 @@ def spend_sections(
             "Who spent it",
             (
                 _figures(first),
+                *_weeks(spend, by[0], wanted, rule=rule, unused=unused, shared=shared),
                 *tables,
                 waterfall_table(first, top),
                 *[Prose(note) for note in first.now.notes],
                 Prose(rules_text(first)),
             ),
         ),
-        Section(
-            "unit_costs",
-            "What a unit costs",
-            (unit_costs_table(unit_cost_rows(spend, wanted, rule)),),
-        ),
+        unit_section(spend, wanted, rule),
     ]
     intent = intent_of(spend, wanted, rule=rule)
     if intent is not None:
         sections.append(intent_section(intent))
     return sections
+
+
+def _weeks(
+    spend: Spend,
+    column: str,
+    window: Window,
+    *,
+    rule: Rule | str,
+    unused: Unused | str,
+    shared: Sequence[Shared],
+) -> list[Chart]:
+    """Whole weeks until the window's end as stacked columns; none without two of them."""
+    rows = []
+    weeks = weeks_until(window.last, WEEKS, spend.known)
+    for week in weeks:
+        found = group_costs(spend, [column], week, rule=rule, unused=unused, shared=shared)
+        day = date.fromisoformat(format_hour(week.first)[:10])
+        rows += [
+            (day, name_of(column, group.values[0], group.kind), group.total)
+            for group in found.groups
+        ]
+    if len(weeks) < 2:
+        return []
+    word = word_of(column).lower()
+    currency = spend.case.settings.currency
+    return [spend_chart(rows, currency, by=word, name=f"spend_weeks_by_{column}")]
 
 
 def _columns(spend: Spend) -> list[str]:
@@ -200,122 +224,3 @@ def _figures(compared: Compared) -> Figures:
             ),
         ),
     )
-
-
-def unit_cost_rows(
-    spend: Spend, window: Window | str, rule: Rule | str
-) -> list[tuple[str | None, UnitCost]]:
-    """The unit costs a report tells: of all usage, of classes and of models, where known.
-
-    What cannot be told for all usage is told with what is missing.
-    """
-    rows: list[tuple[str | None, UnitCost]] = []
-    for measure in ("requests", "output_tokens", "metered_tokens", "runs"):
-        (whole,) = unit_costs(spend, measure, window, rule=rule)
-        rows.append((None, whole))
-        for column in ("workload", "model"):
-            if column == "model" and not spend.asked.models:
-                continue
-            found = unit_costs(spend, measure, window, column=column, rule=rule)
-            rows += [(column, row) for row in found if row.value is not None and row.group]
-    return rows
-
-
-def unit_costs_table(
-    rows: Sequence[tuple[str | None, UnitCost]], most: int | None = MOST_UNITS
-) -> Table:
-    """Unit costs, each with the column that its group is a value of (``None``: all usage)."""
-    columns = (
-        Column("of", "Of"),
-        Column("per", "Per"),
-        Column("value", "Unit cost", Kind.rate, formula="cost ÷ count, in the unit named"),
-        Column("before", "Before", Kind.rate, formula="the same in the window before"),
-        Column("change", "Change", Kind.share, formula="unit cost ÷ before − 1"),
-        Column("first_week", "First week", Kind.rate, formula="of the whole weeks before the end"),
-        Column("weeks", "Weeks", Kind.whole, formula="whole weeks in which it is known"),
-        Column("cost", "Cost", Kind.money, formula="cost of the usage that is counted"),
-        Column("count", "Count", Kind.quantity, formula="requests, tokens or runs"),
-        Column("missing", "What would tell it"),
-    )
-    made = []
-    for column, row in rows[:most]:
-        trend = [point.value for point in row.trend if point.value is not None]
-        of = "All usage" if column is None else f"{column} {name_of(column, row.group)}"
-        made.append(
-            Row(
-                (
-                    of,
-                    row.per,
-                    row.value,
-                    row.before,
-                    row.change,
-                    trend[0] if trend else None,
-                    len(trend),
-                    row.cost,
-                    row.count,
-                    row.missing,
-                ),
-                key=f"{column or 'all'}/{row.group or ''}/{row.per}",
-                source="usage",
-            )
-        )
-    more = len(rows) - len(made)
-    return Table(
-        "unit_costs",
-        "Unit costs",
-        columns,
-        tuple(made),
-        note="Shared deployments are divided by what their request classes asked for.",
-        rest=f"{more} more: gpuopt costs --per --top 0" if more > 0 else "",
-        empty="Nothing that ran is counted.",
-    )
-
-
-def intent_section(intent: Intent) -> Section:
-    """Spend by stage, and what was planned beside what ran."""
-    stages = Table(
-        "spend_by_stage",
-        "Spend by stage",
-        (
-            Column("stage", "Stage", Kind.state),
-            Column("cost", "Cost", Kind.money),
-            Column("share", "Share", Kind.share, formula="cost ÷ spend of the window"),
-        ),
-        tuple(Row((stage.stage, stage.cost, stage.share), key=stage.stage)
-              for stage in intent.stages),
-        note="none: usage of no initiative, and unused commitments",
-    )  # fmt: skip
-    initiatives = Table(
-        "initiatives",
-        "Planned and actual",
-        (
-            Column("initiative", "Initiative"),
-            Column("stage", "Stage", Kind.state),
-            Column("what", "Of"),
-            Column("planned", "Planned", Kind.quantity, formula="quantity × hours in the window"),
-            Column("actual", "Actual", Kind.quantity, formula="units or requests that matched"),
-            Column("planned_cost", "Planned cost", Kind.money, formula="planned × on-demand price"),
-            Column("actual_cost", "Actual cost", Kind.money),
-            Column("note", "Note"),
-        ),
-        tuple(
-            Row(
-                (
-                    part.initiative,
-                    part.stage,
-                    part.what,
-                    part.planned,
-                    part.actual,
-                    part.planned_cost,
-                    part.actual_cost,
-                    part.note,
-                ),
-                key=f"{part.initiative}/{part.row}",
-                source=f"initiatives, row {part.row}",
-            )
-            for part in intent.parts
-        ),
-    )
-    blocks: list[Block] = [stages, initiatives]
-    blocks += [Prose(note, "warning") for note in intent.notes]
-    return Section("intent", "What was intended", tuple(blocks))

@@ -6,32 +6,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from optimizer.errors import MissingPrice
-from optimizer.planning.spend import Window
+from optimizer.errors import DataError
+from optimizer.planning.spend import Spend, Window, kept_spend
 from optimizer.planning.weekly import Weekly
-from optimizer.reporting.document import Better, Figure, Figures, Kind, Section, Table
+from optimizer.reporting.document import Better, Figure, Figures, Kind, Prose, Section, Table
 from optimizer.reporting.sections.spend import spend_sections
 from optimizer.tables import Case
 
 _MOST = 3  # unit costs among the key figures
 
 
-def spend_of_week(case: Case, week: Weekly) -> list[Section]:
-    """Spend of the week by team and model, unit costs and intent; nothing without a bill.
+def spend_of_case(case: Case) -> Spend | str:
+    """The history replayed hour by hour, or why it cannot be."""
+    if not case.has("usage"):
+        return ""
+    try:
+        return kept_spend(case)
+    except DataError as error:
+        return str(error)
+
+
+def spend_of_week(spend: Spend | str, week: Weekly) -> list[Section]:
+    """Spend of the week by team and model, unit costs and intent, where they are known.
 
     The figures that open the section are left out: they are the report's own key figures.
     """
     if week.week.bill is None or week.week.empty:
         return []
+    if isinstance(spend, str):
+        told = f"It cannot be told, because not all of history has a price: {spend}"
+        return [Section("spend", "Who spent it", (Prose(told, "warning"),))]
     weeks = week.weeks
-    try:
-        found = spend_sections(case, Window(weeks.start, weeks.end, "the week"))
-    except MissingPrice:  # of older usage: the week itself has its prices
-        return []
+    found = spend_sections(spend, Window(weeks.start, weeks.end, "the week"))
     return [
         replace(section, blocks=tuple(b for b in section.blocks if not isinstance(b, Figures)))
         for section in found
+        if section.name != "unit_costs" or _known(section)
     ]
+
+
+def _known(section: Section) -> bool:
+    """Whether any unit cost is known: a table of what is missing is no news of the week."""
+    tables = [block for block in section.blocks if isinstance(block, Table)]
+    return any(
+        row.values[[column.name for column in table.columns].index("value")] is not None
+        for table in tables
+        for row in table.rows
+    )
 
 
 def unit_figures(sections: Sequence[Section]) -> tuple[Figure, ...]:

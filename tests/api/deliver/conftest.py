@@ -69,6 +69,10 @@ class MailServer:
     recipients: list[list[str]] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    goodbye: str = "221 Bye"
+
+    async def handle_QUIT(self, _: Any, __: Any, ___: Any) -> str:  # noqa: N802
+        return self.goodbye
 
     async def handle_RCPT(  # noqa: N802 (aiosmtpd's names)
         self, _: Any, __: Any, envelope: Any, address: str, ___: Any

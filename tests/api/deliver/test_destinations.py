@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import stat
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from api.deliver import DeliveryError, Folder, deliver, destinations_of
+from api.deliver import Chat, DeliveryError, Folder, Mail, deliver, destinations_of
 from api.deliver import chat as chats
 from api.deliver import folder as folders
 from api.deliver.mail import mark, server_of
@@ -239,6 +240,14 @@ def test_recipients_that_have_it_are_not_sent_to_again(
     assert refused.value.final
 
 
+def test_what_was_taken_is_taken_whatever_the_server_says_afterwards(
+    tmp_path: Path, mail_server: MailServer, parcel: Parcel
+) -> None:
+    mail_server.goodbye = "421 out of here"
+    configured(tmp_path, mail_to(mail_server))["finance"].take(parcel)
+    assert len(mail_server.received) == 1
+
+
 def test_a_server_that_is_not_there_or_offers_no_secrecy(
     tmp_path: Path, mail_server: MailServer, parcel: Parcel
 ) -> None:
@@ -359,3 +368,24 @@ def test_names_of_files_are_harmless(parcel: Parcel) -> None:
         with pytest.raises(ValueError, match="no name"):
             replace(parcel, files={name: ""})
     assert pack(report()).id == pack(report()).id != pack(report("Other")).id
+
+
+def test_the_examples_of_the_page_are_understood(tmp_path: Path) -> None:
+    from api.http.schedules import ScheduleRequest
+
+    page = (Path(__file__).parents[3] / "docs" / "delivery.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert [each.kind for each in configured(tmp_path, example).values()] == ["mail"]
+    bodies = re.findall(r"schedules\".*?-d '(.*?)'", page, re.DOTALL)
+    asked = [ScheduleRequest.model_validate_json(body) for body in bodies]
+    assert [(each.what, each.deliver_to) for each in asked] == [
+        ("plan", ["finance"]),
+        ("alerts", ["chat"]),
+    ]
+    documented = set(re.findall(r"(?m)^\| `(\w+)` \|", page))
+    fields = {
+        field.alias or name
+        for kind in (Folder, Mail, Chat)
+        for name, field in kind.model_fields.items()
+    }
+    assert documented == fields

@@ -95,7 +95,7 @@ def sound(text: str) -> None:
     parser.feed(text)
     assert parser.open == []
     doubles = {name for name in parser.ids if parser.ids.count(name) > 1}
-    assert not doubles
+    assert not doubles, doubles
     for needed in ('class="skip"', "<main", '<html lang="en"', 'name="viewport"', "<title>"):
         assert needed in text, needed
     assert text.count("<h1>") == 1

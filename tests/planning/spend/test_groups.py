@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from optimizer.planning.spend import (
     Spending,
     Unused,
     compare_costs,
+    costs_over_time,
     group_costs,
     parse_shared,
     parse_window,
     spend_of,
 )
-from optimizer.tables import read_case
+from optimizer.tables import UsageScale, edited_case, read_case
 
 from .spenders import AS_OF, at, case_of, meter, ran, teams
 
@@ -89,6 +91,17 @@ def test_even_does_not_ask_who_was_covered(tmp_path: Path) -> None:
     assert totals(group_costs(spend, ["tag_team"], "2h", rule="even")) == {"a": 15, "b": 15}
 
 
+def test_accounts_by_the_parts_of_their_path(tmp_path: Path) -> None:
+    usage = [
+        row
+        for account in ("org/x/a", "org/x/b", "org/y/c", "")
+        for row in ran("cpu", 1, -1, 0, account=account)
+    ]
+    spend = spend_of(case_of(tmp_path / "case", meters=[meter("cpu", "1")], usage=usage))
+    assert totals(group_costs(spend, ["account/1"], "1h")) == {"org": 3, "-": 1}
+    assert totals(group_costs(spend, ["account/2"], "1h")) == {"org/x": 2, "org/y": 1, "-": 1}
+
+
 def test_shared_costs_are_left_spread_evenly_or_in_proportion(spend: Spend) -> None:
     """The CPUs without a team cost 40; a costs 30 and b 90 of their own."""
     by = ["tag_team"]
@@ -146,7 +159,7 @@ HOURS = st.tuples(st.integers(-8, -1), st.integers(1, 8))
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     derandomize=True,
     deadline=None,
     database=None,
@@ -275,3 +288,53 @@ def test_shared_rules_in_words(text: str, expected: Shared) -> None:
 def test_shared_rules_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="--shared"):
         parse_shared(text)
+
+
+def test_the_order_of_rows_changes_nothing(tmp_path: Path) -> None:
+    """Rows of one series and hour (two charges) are added in one order too."""
+    usage = [
+        row | {"charge_id": charge, "quantity": amount}
+        for row in ran("gpu", 1, -8, 0, tag_team="a") + ran("gpu", 1, -8, 0, tag_team="b")
+        for charge, amount in (("x", 0.1), ("y", 0.2), ("z", 0.30000000004))
+    ]
+    found = []
+    for seed in range(3):
+        random.Random(seed).shuffle(usage)
+        spend = spend_of(teams(tmp_path / str(seed), usage=usage))
+        found.append(group_costs(spend, ["tag_team"], "8h", rule="even").as_dict())
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_case_that_was_edited_has_costs_of_its_own(tmp_path: Path) -> None:
+    """What a what-if changes is attributed as changed; the case itself stays."""
+    case = teams(tmp_path / "case")
+    twice = UsageScale({"tag_team": ("b",)}, Decimal(2))
+    doubled = spend_of(edited_case(case, name="b twice", usage=[twice]))
+    # 7 GPUs an hour cost 5 × 10 + 2 × 5, of which b runs 6.
+    b = totals(group_costs(doubled, ["tag_team"], LAST))["b"]
+    assert b == pytest.approx(Decimal(4 * 60 * 6) / 7, abs=Decimal("1e-11"))
+    assert totals(group_costs(spend_of(case), ["tag_team"], LAST))["b"] == 90
+
+
+def test_charges_alone_are_no_usage(tmp_path: Path) -> None:
+    tax = [row | {"charge_category": "Tax"} for row in ran("gpu", 1, -2, 0)]
+    spend = spend_of(case_of(tmp_path / "case", meters=[meter("gpu", "1")], usage=tax))
+    with pytest.raises(DataError, match="the case has no usage"):
+        group_costs(spend, ["meter"], "7d")
+
+
+def test_costs_over_time_add_up_in_each_step(spend: Spend) -> None:
+    found = costs_over_time(spend, ["tag_team"], "8h", "2h")
+    assert [step.total for step in found.steps] == [20, 20, 80, 80]
+    courses = {course.key: course.costs for course in found.courses}
+    assert courses["usage", ("b",)] == (0, 0, 45, 45)
+    assert courses["unused", (None,)] == (10, 10, 0, 0)
+    for place, step in enumerate(found.steps):
+        assert sum(course.costs[place] for course in found.courses) == step.total
+    assert [len(row["groups"]) for row in found.as_dict()] == [2, 2, 3, 3]
+    months = costs_over_time(spend, [], "8h", "month")
+    assert [step.total for step in months.steps] == [200]
+    assert [step.window.hours for step in costs_over_time(spend, [], "8h", "5h").steps] == [5, 3]
+    for step in ("1y", "", "0d"):
+        with pytest.raises(UsageError, match="is no step"):
+            costs_over_time(spend, [], "8h", step)

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from optimizer.errors import UsageError
 from optimizer.planning.spend import (
@@ -94,6 +97,52 @@ def test_dividing_moves_no_usage(spend: Spend) -> None:
         before = np.bincount(spend.cells.line[spend.cells.series], getattr(spend.cells, values))
         after = np.bincount(cells.line[cells.series], getattr(cells, values))
         assert after == pytest.approx(before)
+
+
+COUNTS = st.one_of(st.just(float("nan")), st.integers(0, 5).map(float))
+
+
+@settings(
+    max_examples=20,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    counts=st.lists(st.tuples(*[COUNTS] * 4), min_size=3, max_size=3),
+    shares=st.dictionaries(
+        st.sampled_from(["shared", "api"]),
+        st.dictionaries(st.sampled_from(["chat", "code", "new"]), st.sampled_from([0.2, 1.0])),
+    ),
+    tags=st.tuples(*[st.sampled_from(["", "product", "tools"])] * 3),
+    hours=st.sampled_from([(-4, 0), (-3, -1), (-1, 0)]),
+    by=st.sampled_from([["workload"], ["tag_team"], ["model", "tag_team"], []]),
+)
+def test_whatever_was_asked_the_groups_are_the_bill(
+    spend: Spend,
+    counts: list[tuple[float, ...]],
+    shares: dict[str, dict[str, float]],
+    tags: tuple[str, ...],
+    hours: tuple[int, int],
+    by: list[str],
+) -> None:
+    """Unknown hours, classes that nobody routes, shares that are no whole: nothing is lost."""
+    table = np.array(counts)
+    asked = replace(
+        spend.asked,
+        names=("chat", "code", "new"),
+        counts=dict.fromkeys(("requests", "input_tokens", "output_tokens"), table),
+        tags={"tag_team": tags},
+        shares=shares,
+    )
+    other = Spend(spend.case, spend.costed, spend.cells, asked)
+    window = f"{at(hours[0])}..{at(hours[1])}"
+    for measure in ("requests", "tokens"):
+        found = group_costs(other, by, window, rule="requests", measure=measure)
+        assert sum((group.total for group in found.groups), Decimal(0)) == found.total
+        assert all(group.total >= 0 for group in found.groups)
+        assert found.total == group_costs(spend, [], window).total
 
 
 def test_hours_without_requests_stay_with_the_platform(tmp_path: Path) -> None:
