@@ -48,7 +48,7 @@ from optimizer.program.stack import Stack
 from optimizer.program.watch import Watch
 
 # Lines × hours of the horizon of the futures that are in memory at a time.
-BATCH_SIZE = 8_000_000
+BATCH_SIZE = 4_000_000
 # Times the shared capacity at which hours are priced, beside the plan's own.
 FACTORS = (0.9, 1.1)
 
