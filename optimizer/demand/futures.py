@@ -200,7 +200,7 @@ def _tolerant(base: HorizonDemand, paths: Floats) -> Floats:
     Where the demand as planned runs nothing, it is the line's share over the horizon.
     """
     usage = base.usage
-    lines, found = len(usage.meter), np.zeros_like(paths)
+    lines, found = len(usage.meter), np.zeros(paths.shape)  # untouched memory where none may
     if not usage.tolerant.any():
         return found
     total = usage.quantity.sum(axis=1)

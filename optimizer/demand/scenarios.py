@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -70,6 +70,19 @@ class Scenarios:
     def __len__(self) -> int:
         """Number of futures, S."""
         return len(self.names)
+
+    def take(self, futures: Sequence[int], odds: Floats) -> Scenarios:
+        """Some of the futures, with other odds."""
+        index = list(futures)
+        return replace(
+            self,
+            names=tuple(self.names[future] for future in index),
+            odds=odds,
+            quantity=self.quantity[index],
+            tolerant=self.tolerant[index],
+            price_factor={name: rows[index] for name, rows in self.price_factor.items()},
+            requests_added={name: rows[index] for name, rows in self.requests_added.items()},
+        )
 
     def demand(self, index: int) -> HorizonDemand:
         """The demand of one future, as a plan without scenarios would see it."""

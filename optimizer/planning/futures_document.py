@@ -99,6 +99,13 @@ def futures_lines(document: dict[str, Any]) -> list[str]:
     )
     if risk["measure"] == "cvar":
         text += f" The dearest weigh {risk['cvar_weight']:.0%} in what was minimised."
+    if "aggregation" in document:
+        told = document["aggregation"]
+        text += (
+            f" {told['planned']} of them were planned for and stand for the others; over all "
+            f"futures no other purchases are proven to cost less than this plan by more than "
+            f"{told['gap']:.2%}, under free choice of coverage."
+        )
     return [text]
 
 

@@ -115,8 +115,8 @@ def _later(plan: UncertainPlan) -> list[dict[str, Any]]:
                     continue
                 held = column.holding(offer, exactly[offer.name], settings.as_of)
                 key = column.decided, offer.name
-                row = found.setdefault(key, _Later(held, column.decided, [0.0] * len(plan.futures)))
-                for future in column.futures or range(len(plan.futures)):
+                row = found.setdefault(key, _Later(held, column.decided, [0.0] * len(odds)))
+                for future in column.futures or range(len(odds)):
                     row.amounts[future] = float(exactly[offer.name])
     rows = []
     hours = [settings.as_of + hour for hour in plan.ground.tree.hours]

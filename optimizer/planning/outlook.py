@@ -15,24 +15,19 @@ from optimizer.billing.bill import PLACES, exact
 from optimizer.billing.cost import amortised_cost
 from optimizer.errors import MissingPrice
 from optimizer.planning.futures import Future, exact_odds, price_factor_of
-from optimizer.planning.part import Part
+from optimizer.planning.hindsight import HINDSIGHT_SIZE, least_of_future
 from optimizer.planning.plan import Plan
 from optimizer.planning.replayed import planned_holdings
 from optimizer.planning.sampled import sampled
 from optimizer.planning.sensitivity import FACTORS, Sensitivity
 from optimizer.planning.uncertain_plan import UncertainPlan
-from optimizer.program.later import node_odds, without_later
-from optimizer.program.peaks import at_peaks
-from optimizer.program.problem import Floats, Problem
+from optimizer.program.later import without_later
+from optimizer.program.problem import Floats
 from optimizer.program.risk import quantile
 from optimizer.program.watch import Watch
 from optimizer.program.ways import pick, run_way
 from optimizer.tables import format_hour
 
-# Relative gap at which hindsight may stop: its bound is what regret is told against.
-HINDSIGHT_GAP = 0.01
-# Pools × hours of all futures up to which every future is solved alone: beyond it takes minutes.
-HINDSIGHT_SIZE = 1_000_000
 _SHARES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 _MOST_MONTHS = 61
 
@@ -40,10 +35,10 @@ _MOST_MONTHS = 61
 def outlook(plan: UncertainPlan) -> dict[str, Any]:
     """The keys of the plan document that only a plan for several futures has."""
     totals = [future.total for future in plan.futures]
-    odds = plan.scenarios.odds
+    measure = plan.measure
+    odds = measure.odds
     values = np.array([float(total) for total in totals])
     exactly = {float(total): total for total in totals}
-    measure = plan.ground.measure
     tail = measure.tail(values)
     document: dict[str, Any] = {"expected": plan.total}
     document |= {name: exactly[quantile(values, odds, s)] for name, s in _SHARES.items()}
@@ -54,24 +49,38 @@ def outlook(plan: UncertainPlan) -> dict[str, Any]:
         "measure": plan.case.settings.risk.measure,
         "cvar_alpha": measure.alpha,
         "cvar_weight": measure.weight,
-        "expected_objective": exact(measure.expected(plan.solved.costs) + plan.idle_cost),
-        "cvar_objective": exact(measure.cvar(plan.solved.costs) + plan.idle_cost),
+        "expected_objective": exact(measure.expected(plan.costs) + plan.idle_cost),
+        "cvar_objective": exact(measure.cvar(plan.costs) + plan.idle_cost),
         "rounds": plan.solved.rounds,
     }
-    size = sum(len(part.problem.pools) * part.problem.hours for part in plan.parts)
-    least = hindsight(plan) if size <= HINDSIGHT_SIZE else None
+    least = hindsight(plan)
     document["scenarios"] = [
         _scenario(plan, future, number, None if least is None else float(least[number]))
         for number, future in enumerate(plan.futures)
     ]
+    if plan.whole is not None:
+        document["aggregation"] = {
+            "futures": len(plan.futures),
+            "planned": len(plan.scenarios),
+            "gap": plan.gap_solver,
+            "gap_planned": plan.gap_planned,
+            "mean_off": _mean_off(plan),
+        }
     document["lock_in"] = lock_in(plan)
     return document
+
+
+def _mean_off(plan: UncertainPlan) -> float:
+    """The mean bill of the futures that were planned for, over that of all, less 1."""
+    few = sum(future.odds * float(future.total) for future in plan.planned_futures)
+    every = float(plan.total)
+    return few / every - 1.0 if every else 0.0
 
 
 def _scenario(
     plan: UncertainPlan, future: Future, number: int, least: float | None
 ) -> dict[str, Any]:
-    cost = float(plan.solved.costs[number])
+    cost = float(plan.costs[number])
     row: dict[str, Any] = {"scenario": future.name, "odds": future.odds}
     if future.baseline is not None:
         row["baseline"] = future.baseline.total
@@ -81,28 +90,20 @@ def _scenario(
     return row
 
 
-def hindsight(plan: UncertainPlan) -> Floats:
+def hindsight(plan: UncertainPlan) -> Floats | None:
     """(S,) dollars over whole terms below which no plan for that future alone comes.
 
-    Proven by the certificate of the future's own program, with purchases now and at every
-    step; so the regret of a plan is at most its cost less this.
+    So the regret of a plan is at most its cost less this.  ``None`` where that takes long.
     """
-    least = np.zeros(len(plan.futures))
-    for part in plan.parts:
-        for number in range(len(least)):
-            problem = of_future(part, number)
-            way, why = pick(problem, plan.case.settings.solve.method)
-            found = run_way(
-                problem,
-                way,
-                why,
-                gap=HINDSIGHT_GAP,
-                constant=part.window.held_cost,
-                start=None,
-                watch=Watch(),
-            )
-            least[number] += found.bounded.bound + part.window.held_cost
-    return least
+    if plan.whole is not None:
+        return plan.whole.hindsight
+    if sum(len(part.problem.pools) * part.problem.hours for part in plan.parts) > HINDSIGHT_SIZE:
+        return None
+    method = plan.case.settings.solve.method
+    futures = range(len(plan.futures))
+    return np.array(
+        [sum(least_of_future(part, number, method) for part in plan.parts) for number in futures]
+    )
 
 
 def worth_of_waiting(plan: UncertainPlan) -> Decimal:
@@ -120,24 +121,6 @@ def worth_of_waiting(plan: UncertainPlan) -> Decimal:
         bound += found.bounded.bound + held
     odds = plan.scenarios.odds
     return max(Decimal(0), exact(bound - float(odds @ plan.solved.costs)))
-
-
-def of_future(part: Part, number: int) -> Problem:
-    """The program of one future of a part alone, with what is bought later in its nodes."""
-    if part.stack is None:
-        msg = "the part has no futures"
-        raise ValueError(msg)
-    stack, columns = part.stack, part.every_column
-    alone = at_peaks(part.problem, np.flatnonzero(stack.future == number))
-    mine = np.array([c.futures is None or number in c.futures for c in columns], dtype=bool)
-    share = float(stack.odds[number])
-    return replace(
-        alone,
-        weight=alone.weight / share,
-        count=alone.count / share,
-        cost=alone.cost / node_odds(columns, stack.odds),
-        maximum=np.where(mine, alone.maximum, 0.0),
-    )
 
 
 def pays_back(plan: UncertainPlan) -> dict[str, float]:
@@ -206,7 +189,7 @@ def sensitivity_of_futures(plan: UncertainPlan) -> list[Sensitivity]:
     rows = []
     for factor in FACTORS:
         scale, baseline, total = float(factor), Decimal(0), Decimal(0)
-        for number, (future, share) in enumerate(zip(plan.futures, odds, strict=True)):
+        for number, (future, share) in enumerate(zip(plan.planned_futures, odds, strict=True)):
             usage = plan.scenarios.demand(number).usage
             price = price_factor_of(plan.scenarios, number)
             today = replace(

@@ -114,20 +114,24 @@ def refuse_uncombined(case: Case, scenarios: Scenarios) -> None:
 def tree_of(case: Case, catalogue: Catalogue, scenarios: Scenarios) -> ScenarioTree:
     """The information tree of the case's futures, at the steps of its ladder."""
     ladder = case.settings.ladder
-    usage = scenarios.base.usage
-    prices = []
-    for name in usage.meter:
-        meter = catalogue.meters[name]
-        known = [p for p in (meter.on_demand, meter.list_price, meter.spot) if p is not None]
-        prices.append(float(known[0]) if known else 1.0)
     hours = [MONTH * month for month in ladder.steps]
     return observed_tree(
         observed_paths(scenarios),
         scenarios.odds,
         [hour for hour in hours if hour < case.settings.horizon_hours],
-        worth=np.array(prices),
+        worth=line_prices(catalogue, scenarios),
         most=ladder.nodes,
     )
+
+
+def line_prices(catalogue: Catalogue, scenarios: Scenarios) -> Floats:
+    """(L,) dollars per unit: on demand, else the list price, else spot, else 1."""
+    prices = []
+    for name in scenarios.base.usage.meter:
+        meter = catalogue.meters[name]
+        known = [p for p in (meter.on_demand, meter.list_price, meter.spot) if p is not None]
+        prices.append(float(known[0]) if known else 1.0)
+    return np.array(prices)
 
 
 def observed_paths(scenarios: Scenarios) -> Floats:
@@ -192,22 +196,43 @@ class PartProgram:
 
 def build_part(ground: Ground, component: Component) -> PartProgram:
     """The program of a component over all futures."""
+    now, later = columns_of(ground, component)
+    return program_of(ground, component, now, later)
+
+
+def columns_of(
+    ground: Ground, component: Component
+) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+    """What may be bought of a component now, and in each node of the tree."""
+    mine = {column.name for column in component.columns}
+    now = tuple(c for c in component.columns if c.name in ground.open_now)
+    recourse = recourse_of(
+        ground.case.settings,
+        ground.catalogue,
+        component.demand.usage,
+        component.holdings,
+        now,
+        [[c for c in offered if c.name in mine] for offered in ground.by_step],
+        ground.tree,
+    )
+    return now, recourse.columns
+
+
+def program_of(
+    ground: Ground,
+    component: Component,
+    now: Sequence[Column],
+    later: Sequence[Column],
+    cost: Floats | None = None,
+) -> PartProgram:
+    """The program of a component with these columns over the futures of the ground.
+
+    ``cost`` (K,) is what a unit of each column costs, where that is known already.
+    """
     settings, scenarios = ground.case.settings, ground.scenarios
     usage = component.demand.usage
     limits = ground.limits.of_meters(ground.catalogue, usage.meter)
-    mine = {column.name for column in component.columns}
-    columns_now = tuple(c for c in component.columns if c.name in ground.open_now)
-    by_step = [[c for c in offered if c.name in mine] for offered in ground.by_step]
-    recourse = recourse_of(
-        settings,
-        ground.catalogue,
-        usage,
-        component.holdings,
-        columns_now,
-        by_step,
-        ground.tree,
-    )
-    columns = (*columns_now, *recourse.columns)
+    columns = (*now, *later)
     futures = [
         replace(
             component.demand,
@@ -231,7 +256,7 @@ def build_part(ground: Ground, component: Component) -> PartProgram:
         price_factor=scenarios.price_factor,
     )
     problem, pool_of = build_problem(
-        settings, ground.catalogue, stack.window, columns, limits, stack.in_force
+        settings, ground.catalogue, stack.window, columns, limits, stack.in_force, cost
     )
     problem = replace(
         problem,
@@ -239,8 +264,8 @@ def build_part(ground: Ground, component: Component) -> PartProgram:
         links=cash_links(settings, columns, problem.links),
     )
     law = StackedLaw(settings, ground.catalogue, stack, problem, columns, pool_of)
-    alone = replace(component, columns=columns_now)
-    return PartProgram(alone, columns, recourse.columns, limits, law)
+    alone = replace(component, columns=tuple(now))
+    return PartProgram(alone, columns, tuple(later), limits, law)
 
 
 @dataclass(frozen=True)
@@ -259,10 +284,14 @@ def solve_parts(ground: Ground, components: Sequence[Component], watch: Watch) -
     the best plan's measure and the best bound meet, or ``RISK_ROUNDS`` times.  Any odds prove
     a bound; mixtures of the plans are tried, too.
     """
-    programs = [build_part(ground, component) for component in components]
+    return solve_programs(ground, [build_part(ground, each) for each in components], watch)
+
+
+def solve_programs(ground: Ground, programs: Sequence[PartProgram], watch: Watch) -> Solved:
+    """Solve the programs of all parts, of the ground's futures, under its measure."""
     measure, odds = ground.measure, ground.scenarios.odds
     constant = sum(program.law.window.held_cost for program in programs)
-    first = [_solve(ground, program, odds, [], watch) for program in programs]
+    first = [solve_part(ground, program, odds, [], watch) for program in programs]
     bound = sum(answer.bound for answer in first) + constant
     if any(answer.status is Status.INFEASIBLE for answer in first):
         none = np.full(len(odds), np.inf)
@@ -278,7 +307,7 @@ def solve_parts(ground: Ground, components: Sequence[Component], watch: Watch) -
         weighed = measure.weighed(tail)
         watch.report(f"odds of the tail, round {rounds}", value, bound)
         answers = [
-            _solve(ground, program, weighed, [c.quantity[at] for c in found], watch)
+            solve_part(ground, program, weighed, [c.quantity[at] for c in found], watch)
             for at, program in enumerate(programs)
         ]
         bound = max(bound, sum(answer.bound for answer in answers) + constant)
@@ -301,7 +330,7 @@ def solve_parts(ground: Ground, components: Sequence[Component], watch: Watch) -
     return Solved(_parts(programs, final), best.costs, best.free, bound, rounds)
 
 
-def _solve(
+def solve_part(
     ground: Ground, program: PartProgram, odds: Floats, known: Sequence[Floats], watch: Watch
 ) -> Answer:
     """One part at some odds; amounts found at other odds are held against the answer."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from optimizer.billing.bill import PLACES, exact
 from optimizer.demand import Scenarios
+from optimizer.planning.aggregated import Whole, replay_all, solve_representatives
 from optimizer.planning.futures import (
     Future,
     exact_odds,
@@ -30,6 +31,7 @@ from optimizer.planning.uncertain import (
     split_futures,
 )
 from optimizer.program.problem import Floats
+from optimizer.program.risk import Measure
 from optimizer.program.solve import Progress
 from optimizer.program.status import Status
 from optimizer.program.watch import Watch
@@ -50,16 +52,41 @@ class UncertainPlan(Plan):
         What the program was made from, and what it found.
     futures
         Every future with its bills.
+    whole
+        All futures, where ``ground`` and ``solved`` are of some that stand for them; else
+        ``None``.
     """
 
     ground: Ground
     solved: Solved
     futures: tuple[Future, ...]
+    whole: Whole | None = None
 
     @property
     def scenarios(self) -> Scenarios:
         """The futures that were planned for."""
         return self.ground.scenarios
+
+    @property
+    def planned_futures(self) -> tuple[Future, ...]:
+        """Those of ``scenarios``, with the odds of all that each stands for."""
+        if self.whole is None:
+            return self.futures
+        chosen = self.whole.chosen
+        return tuple(
+            replace(self.futures[future], odds=float(odds))
+            for future, odds in zip(chosen.chosen, chosen.odds, strict=True)
+        )
+
+    @property
+    def measure(self) -> Measure:
+        """What is minimised, over all futures."""
+        return self.ground.measure if self.whole is None else self.whole.measure
+
+    @property
+    def costs(self) -> Floats:
+        """(S,) dollars of every future over whole terms, under the law."""
+        return self.solved.costs if self.whole is None else self.whole.costs
 
     @property
     def status(self) -> Status:
@@ -74,7 +101,7 @@ class UncertainPlan(Plan):
     @property
     def lower_bound(self) -> Decimal:
         """No plan's measure is below it."""
-        return exact(min(self.solved.bound, self._free()) + self._idle)
+        return exact(min(self._bound, self._free()) + self._idle)
 
     @property
     def gap(self) -> float:
@@ -84,7 +111,7 @@ class UncertainPlan(Plan):
     @property
     def gap_solver(self) -> float:
         """What the solver left: free choice for these purchases against the bound."""
-        return self._share(self._free() - min(self.solved.bound, self._free()))
+        return self._share(self._free() - min(self._bound, self._free()))
 
     @property
     def gap_law(self) -> float:
@@ -96,10 +123,21 @@ class UncertainPlan(Plan):
         return self.idle_cost + float(self._sustained)
 
     def _measured(self) -> float:
-        return self.ground.measure.of(self.solved.costs)
+        return self.measure.of(self.costs)
 
     def _free(self) -> float:
-        return min(self.ground.measure.of(self.solved.free), self._measured())
+        free = self.solved.free if self.whole is None else self.whole.free
+        return min(self.measure.of(free), self._measured())
+
+    @property
+    def _bound(self) -> float:
+        return self.solved.bound if self.whole is None else self.whole.bound
+
+    @property
+    def gap_planned(self) -> float:
+        """What the solver left of the futures that were planned for alone."""
+        free = self.ground.measure.of(self.solved.free)
+        return self._share(max(0.0, free - self.solved.bound))
 
 
 def make_uncertain_plan(
@@ -118,7 +156,13 @@ def make_uncertain_plan(
     need_prices(catalogue, most, holdings, [*columns, *(c for cs in ground.by_step for c in cs)])
     split = split_futures(ground, columns, holdings)
     progress(f"{len(scenarios)} futures, {len(ground.tree.leaves)} of them told apart in time")
-    solved = solve_parts(ground, split.components, watch)
+    aggregated = None
+    if len(scenarios) > settings.demand.planned:
+        progress(f"planning for {settings.demand.planned} of them that stand for all")
+        aggregated = solve_representatives(ground, split.components, watch)
+        solved = aggregated.solved
+    else:
+        solved = solve_parts(ground, split.components, watch)
     refuse_infeasible(case, solved.parts, ways_of_part)
     bought = {
         name: amount
@@ -129,12 +173,18 @@ def make_uncertain_plan(
         for offer, _ in column.members:
             closed.setdefault(offer.name, "nothing that it covers is used in any future")
     progress("replaying every future")
-    futures = replay_futures(case, catalogue, scenarios, holdings, solved.parts, bought)
     odds = exact_odds(scenarios.odds)
-    spot, unserved = (
-        np.average([getattr(f, name) for f in futures], axis=0, weights=scenarios.odds)
-        for name in ("spot", "unserved")
-    )
+    whole = None
+    if aggregated is not None:
+        whole = replay_all(ground, aggregated, holdings, bought, watch)
+        ground = aggregated.ground
+        futures, spot, unserved = whole.futures, whole.spot, whole.unserved
+    else:
+        futures = replay_futures(case, catalogue, scenarios, holdings, solved.parts, bought)
+        spot, unserved = (
+            np.average([getattr(f, name) for f in futures], axis=0, weights=scenarios.odds)
+            for name in ("spot", "unserved")
+        )
     baselines = [future.baseline for future in futures if future.baseline is not None]
     today = replace(scenarios.base, usage=_mean_usage(scenarios))
     return UncertainPlan(
@@ -160,25 +210,21 @@ def make_uncertain_plan(
         ground=ground,
         solved=solved,
         futures=futures,
+        whole=whole,
     )
 
 
 def _mean_usage(scenarios: Scenarios) -> UsageLines:
     """The mean of the futures' usage, of which totals are shown; nothing is planned for it."""
-    every = [scenarios.demand(number).usage for number in range(len(scenarios))]
-
-    def mean(name: str) -> Floats:
-        return np.asarray(
-            np.average([getattr(u, name) for u in every], axis=0, weights=scenarios.odds)
-        )
-
-    return replace(
-        scenarios.base.usage,
-        quantity=mean("quantity"),
-        tolerant=mean("tolerant"),
-        spot=mean("spot"),
-        spot_taken=mean("spot_taken"),
-    )
+    base = scenarios.base.usage
+    quantity, tolerant, spot, taken = (np.zeros_like(base.quantity) for _ in range(4))
+    for number, share in enumerate(scenarios.odds):
+        usage = scenarios.demand(number).usage
+        quantity += share * usage.quantity
+        tolerant += share * usage.tolerant
+        spot += share * usage.spot
+        taken += share * usage.spot_taken
+    return replace(base, quantity=quantity, tolerant=tolerant, spot=spot, spot_taken=taken)
 
 
 def _expected_covers(

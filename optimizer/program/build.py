@@ -11,7 +11,7 @@ from optimizer.billing import Catalogue, Holding
 from optimizer.billing.order import draw_of, reach_of
 from optimizer.program.caselimits import CaseLimits
 from optimizer.program.linking import Ground, build_links
-from optimizer.program.problem import Flags, Ints, Problem
+from optimizer.program.problem import Flags, Floats, Ints, Problem
 from optimizer.program.purchases import Column, column_costs, source_name, whole_term_cost
 from optimizer.program.quotas import build_limits
 from optimizer.program.window import Window
@@ -25,6 +25,7 @@ def build_problem(
     columns: Sequence[Column],
     limits: CaseLimits,
     in_force: Flags | None = None,
+    cost: Floats | None = None,
 ) -> tuple[Problem, Ints]:
     """Merge lines that every source may cover alike into pools, and write the arrays.
 
@@ -38,6 +39,8 @@ def build_problem(
     in_force
         (K, R) periods in which each column is in force, where those of one source differ in
         them; else that of the window.
+    cost
+        (K,) what a unit of each column costs, where that is known already.
 
     Returns
     -------
@@ -121,7 +124,7 @@ def build_problem(
         pair_source=pair_source,
         pair_pool=pair_pool,
         pair_draw=pair_draw,
-        cost=column_costs(columns, settings),
+        cost=column_costs(columns, settings) if cost is None else cost,
         minimum=np.array([float(column.minimum) for column in columns]),
         maximum=np.array([_most(column, limits) for column in columns], dtype=np.float64),
         step=np.array([float(column.step) for column in columns]),

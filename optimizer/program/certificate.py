@@ -61,7 +61,10 @@ def lower_bound(problem: Problem, prices: Prices, box: Box | None = None) -> flo
     box = whole_box(problem) if box is None else box
     brackets = reduced_costs(problem, prices)
     purchases = np.array(
-        [_least(problem, box, column, float(bracket)) for column, bracket in enumerate(brackets)]
+        [
+            least_of_column(problem, box, column, float(bracket))
+            for column, bracket in enumerate(brackets)
+        ]
     )
     if np.isposinf(purchases).any():
         return np.inf  # a box that holds no amount
@@ -327,7 +330,7 @@ def _by_period(problem: Problem, hourly: Floats) -> Floats:
     return np.stack(rows).astype(np.float64)
 
 
-def _least(problem: Problem, box: Box, column: int, bracket: float) -> float:
+def least_of_column(problem: Problem, box: Box, column: int, bracket: float) -> float:
     """Min bracket·Q over the amounts in X that lie in the box."""
     step = float(problem.step[column]) if problem.integer[column] else 0.0
     least, most = float(box.lower[column]), float(box.upper[column])

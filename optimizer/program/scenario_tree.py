@@ -69,6 +69,10 @@ class ScenarioTree:
         """The futures that are never told apart."""
         return self.nodes(len(self.hours) - 1)
 
+    def take(self, futures: Sequence[int]) -> ScenarioTree:
+        """The same nodes with some of their futures, which are numbered anew."""
+        return ScenarioTree(self.hours, self.node[:, list(futures)])
+
     @classmethod
     def alone(cls, scenarios: int) -> ScenarioTree:
         """Only now: nothing is bought later."""

@@ -59,6 +59,8 @@ class Stack:
         (K, R) periods in which each column is in force.
     position
         (S, T) for every hour of each horizon the column of hours that stands for it.
+    calendar, lasting
+        (S, H) the same for every hour of horizon and tail; and (H,) its discounted hours.
     """
 
     window: Window
@@ -66,6 +68,8 @@ class Stack:
     future: Ints
     in_force: Flags
     position: Ints
+    calendar: Ints
+    lasting: Floats
 
     def weighing(self, odds: Floats) -> Stack:
         """The same futures with other odds."""
@@ -120,10 +124,10 @@ def stack_futures(
         quantity = future.usage.quantity[:, hours.at]
         tolerant = future.usage.tolerant[:, hours.at]
         label, first = identical(np.vstack([quantity, tolerant, hours.marks, apart, changed]))
-        later = today
-        if hours.tail.any():
+        later, known = today, np.isfinite(today) | np.isfinite(penalty)
+        if hours.tail.any() and not known.all():
             last = last_resort_prices(settings, catalogue, future.usage, columns)
-            later = np.where(np.isfinite(today) | np.isfinite(penalty), today, last)
+            later = np.where(known, today, last)
         parts.append(
             {
                 "quantity": quantity[:, first],
@@ -137,7 +141,7 @@ def stack_futures(
                 "hour": first.astype(np.float64),
             }
         )
-        position.append(size + label[: settings.horizon_hours])
+        position.append(size + label)
         size += len(first)
     whole = {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]}
     hour = whole["hour"].astype(np.int64)
@@ -164,7 +168,7 @@ def stack_futures(
         held=hours.held[:, hour],
         active=np.zeros((0, size), dtype=bool),
         sharing=hours.modes(hour),
-        position=position[0],
+        position=position[0][: settings.horizon_hours],
         repeats=hours.at[hour],
         horizon=~hours.tail[hour],
         inside=hours.inside[:, hour],
@@ -176,7 +180,9 @@ def stack_futures(
         odds,
         whole["future"].astype(np.int64),
         np.array(in_force, dtype=bool).reshape(len(columns), len(start)),
+        np.stack(position)[:, : settings.horizon_hours],
         np.stack(position),
+        hours.weight,
     )
 
 
@@ -318,7 +324,8 @@ class StackedLaw(LawCost):
         """(S,) dollars of each future: its purchases and its hours, not weighed by its odds."""
         stack, odds = self.stack, self.stack.odds
         hours = np.bincount(stack.future, self.window.weight * outcome.hourly, minlength=len(odds))
-        paid = self.problem.cost * quantity / node_odds(columns, odds)
+        paid, chance = self.problem.cost * quantity, node_odds(columns, odds)
+        np.divide(paid, chance, out=paid, where=chance > 0)
         bought = np.zeros(len(odds))
         for column, dollars in zip(columns, paid, strict=True):
             if dollars:

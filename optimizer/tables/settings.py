@@ -47,6 +47,7 @@ class Demand:
     forecaster: str = "weeks"
     scenarios: int = 1
     ranges: int = DEFAULT_SCENARIOS
+    planned: int = DEFAULT_SCENARIOS
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,7 @@ def parse_settings(text: str) -> Settings:
                 "scenarios", 1 if forecaster == "weeks" else DEFAULT_SCENARIOS, least=1
             ),
             ranges=demand.integer("ranges", DEFAULT_SCENARIOS, least=0),
+            planned=demand.integer("planned", DEFAULT_SCENARIOS, least=1),
         ),
         solve=Solve(
             method=solve.choice("method", ("auto", "reference", "partition", "mathopt")),
