@@ -248,15 +248,25 @@ def test_a_week_without_data_is_told_plainly(build: Build) -> None:
     assert "Last week has no usage data" in document.headline
     assert "No usage was recorded in the week 2026-03-09 to 2026-03-15" in told(document)
     assert "nothing to compare" in told(document)
-    assert figures(document)["bill"].value > 0  # commitments are paid all the same
+    found = figures(document)
+    assert found["bill"].value > 0  # commitments are paid all the same
+    assert found["bill"].before is None  # what ran is not known: no change is
+    assert (found["utilization"].value, found["waste"].value) == (None, None)
     rendered(document)
 
 
 def test_a_first_week_without_history(build: Build) -> None:
     changed = company()
-    changed["usage"] = [row for row in changed["usage"] if row["hour"] >= at(-WEEK)]
+    changed["usage"] = [row for row in changed["usage"] if row["hour"] >= at(-100)]
     case = build(changed)
     document = weekly_report(case, nothing_to_do(case))
+    spent = next(r.values for r in tables(document)["spend_by_tag_team"].rows if r.emphasis)
+    apart = figures(document)["bill"].value - spent[1]
+    assert apart > 0
+    words = render.values.money(apart, "USD")
+    assert f"{words} less than the bill of the week: the 68 hours of the week outside" in (
+        told(document)
+    )
     assert "no week before to compare with" in document.headline
     assert figures(document)["bill"].before is None
     rendered(document)
