@@ -118,7 +118,8 @@ def report_of(
     Raises
     ------
     UsageError
-        If a file is no plan, or the case is not the one that it was planned from.
+        If a file is no plan, the case is not the one that it was planned from, or the earlier
+        plan is in another currency.
     """
     from optimizer.planning.documents import plan_of_file, refuse_other_case
     from optimizer.reporting.weekly import weekly_report
@@ -126,6 +127,9 @@ def report_of(
 
     document = plan_of_file(plan)
     earlier = None if before is None else plan_of_file(before)
+    if earlier is not None and earlier["currency"] != document["currency"]:
+        msg = f"{before} is in {earlier['currency']}, {plan} in {document['currency']}"
+        raise UsageError(f"{msg}. To mend it: name an earlier plan of the same currency")
     progress("reading tables")
     opened = read_case(case or _case_of(plan))
     refuse_other_case(document, opened, plan)

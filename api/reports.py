@@ -21,7 +21,7 @@ from api.store import AdviceState, Job, JobStatus, TenantStore
 from api.store.models import Recommendation
 from api.work import Answer, Stopped, Task
 from optimizer.reporting.weekly import weekly_report
-from optimizer.tables import Case, read_case
+from optimizer.tables import Case, format_hour, parse_hour, read_case
 
 WEEK = timedelta(days=7)
 LEAST, MOST = timedelta(days=5), timedelta(days=9)
@@ -70,17 +70,25 @@ def advice_of(mine: TenantStore, plan: str) -> list[dict[str, Any]]:
 
     Those of the plan itself are not advice that could have been followed, and what was
     superseded is told of the plan before. ``plan`` of a row is the id that the plan's document
-    bears, as in the plan before.
+    bears, as in the plan before, and ``until`` the end of its horizon.
     """
-    names: dict[str, str] = {}
+    plans: dict[str, dict[str, Any]] = {}
     rows = []
     for row in mine.recommendations.every(*(s for s in AdviceState if s != "superseded")):
         if row.plan == plan:
             continue
-        if row.plan not in names:
-            names[row.plan] = str((mine.jobs.get(row.plan).result or {}).get("plan", row.plan))
-        rows.append({**_plain(row), "plan": names[row.plan]})
+        if row.plan not in plans:
+            plans[row.plan] = _horizon(mine, row.plan)
+        rows.append({**_plain(row), **plans[row.plan]})
     return rows
+
+
+def _horizon(mine: TenantStore, job: str) -> dict[str, Any]:
+    """What a plan is called, and until when its numbers reach."""
+    name = str((mine.jobs.get(job).result or {}).get("plan", job))
+    document = _document(mine, job)
+    until = parse_hour(str(document["as_of"])) + int(document["horizon_hours"])
+    return {"plan": name, "until": format_hour(until)}
 
 
 def plan_before(mine: TenantStore, plan: Job) -> str | None:

@@ -62,7 +62,9 @@ class LineBill:
 class HoldingBill:
     """What one holding gave and cost; used and unused in its measure × hours.
 
-    ``remaining`` is its amortised cost after the bill's last hour, to the end of its term.
+    ``unused_cost`` is the part of its cost that nothing used, hour by hour: an hour of a month
+    that is paid by the month costs more in a short one. ``remaining`` is its amortised cost
+    after the bill's last hour, to the end of its term.
     """
 
     commitment: str
@@ -71,6 +73,7 @@ class HoldingBill:
     used: Decimal
     unused: Decimal
     cost: Decimal
+    unused_cost: Decimal
     remaining: Decimal
 
 
@@ -155,14 +158,7 @@ class Bill:
     @property
     def unused_cost(self) -> Decimal:
         """Cost of what was committed and not used."""
-        return sum(
-            (
-                holding.cost * holding.unused / (holding.used + holding.unused)
-                for holding in self.holdings
-                if holding.used + holding.unused
-            ),
-            Decimal(0),
-        )
+        return sum((holding.unused_cost for holding in self.holdings), Decimal(0))
 
     def savings_rate(self, price: str) -> float | None:
         """Effective savings rate, 1 − total / (all usage at that price).
@@ -329,6 +325,10 @@ def price_replay(
     holding_bills = []
     for index, holding in enumerate(holdings):
         used = exact(outcome.used[index].sum())
+        cost = amortised_cost(holding, first, last).quantize(PLACES)
+        rates = hourly_costs(holding.offer, holding.start, holding.end, first, last)
+        dollars = float(holding.quantity) * rates
+        idle = np.maximum(outcome.capacity[index] - outcome.used[index], 0.0) * rates
         holding_bills.append(
             HoldingBill(
                 commitment=holding.name,
@@ -336,15 +336,14 @@ def price_replay(
                 provider=provider_of(catalogue, holding),
                 used=used,
                 unused=max(Decimal(0), exact(outcome.capacity[index].sum()) - used),
-                cost=amortised_cost(holding, first, last).quantize(PLACES),
+                cost=cost,
+                unused_cost=unused_part(cost, dollars, idle),
                 remaining=amortised_cost(holding, max(last, holding.start), holding.end).quantize(
                     PLACES
                 ),
             )
         )
-        commitment_by_hour += float(holding.quantity) * hourly_costs(
-            holding.offer, holding.start, holding.end, first, last
-        )
+        commitment_by_hour += dollars
     return Bill(
         first_hour=first,
         hours=count,
@@ -356,6 +355,24 @@ def price_replay(
         spot_by_hour=spot_by_hour,
         commitment_by_hour=commitment_by_hour,
     )
+
+
+def unused_part(cost: Decimal, dollars: NDArray[np.float64], idle: NDArray[np.float64]) -> Decimal:
+    """Return the part of a holding's cost that nothing used.
+
+    Parameters
+    ----------
+    cost
+        Its amortised cost over N hours, exact.
+    dollars, idle
+        (N,) what each hour costs, and what of that nothing used.
+    """
+    used = max(0.0, float((dollars - idle).sum()))
+    unused = float(idle.sum())
+    if not used:
+        return cost
+    share = Decimal(repr(unused)) / (Decimal(repr(unused)) + Decimal(repr(used)))
+    return (cost * share).quantize(PLACES)
 
 
 def sustained_by_account(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from optimizer.billing.bill import PLACES, Bill, HoldingBill
+from optimizer.billing.bill import PLACES, Bill
 
 ZERO = Decimal(0)
 
@@ -103,9 +103,9 @@ def _waterfall(bill: Bill, provider: str) -> Waterfall | None:
             saved[law] = saved.get(law, ZERO) + units * meter.on_demand
     unused = ZERO
     for holding in holdings:
-        waste = _unused_cost(holding)
-        unused += waste
-        saved[holding.law] = saved.get(holding.law, ZERO) - (holding.cost - waste)
+        unused += holding.unused_cost
+        used = holding.cost - holding.unused_cost
+        saved[holding.law] = saved.get(holding.law, ZERO) - used
     whole = sum((line.on_demand + line.spot for line in lines), ZERO)
     whole += sum((holding.cost for holding in holdings), ZERO)
     return Waterfall(
@@ -118,11 +118,6 @@ def _waterfall(bill: Bill, provider: str) -> Waterfall | None:
         unused=unused.quantize(PLACES),
         total=whole,
     )
-
-
-def _unused_cost(holding: HoldingBill) -> Decimal:
-    whole = holding.used + holding.unused
-    return holding.cost * holding.unused / whole if whole else ZERO
 
 
 def _break_even(bill: Bill) -> float | None:

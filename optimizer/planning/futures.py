@@ -180,6 +180,7 @@ def expected_bill(bills: Sequence[Bill], odds: Sequence[Decimal]) -> Bill:
                 used=of("used"),
                 unused=of("unused"),
                 cost=of("cost"),
+                unused_cost=of("unused_cost"),
                 remaining=of("remaining"),
             )
         )

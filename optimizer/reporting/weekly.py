@@ -62,7 +62,8 @@ def weekly_report(
         Documents of plans: that of today, and an earlier one whose advice is followed up.
     advice
         Recommendations as the store keeps them: ``plan``, ``offer``, ``content`` (the purchase
-        as the plan says it), ``state``, ``commitments``, ``reason``.
+        as the plan says it), ``state``, ``commitments``, ``reason``; ``until`` is the end of
+        that plan's horizon, which what it predicts is of (a year where it is not known).
     earlier
         The case of an earlier plan, for the prices of the week before.
     name

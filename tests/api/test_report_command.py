@@ -124,6 +124,15 @@ def test_what_cannot_be_done_is_said(plan: Path, arguments: tuple[str, ...], exp
     assert expected in " ".join(told.split())
 
 
+def test_an_earlier_plan_in_another_currency_is_refused(plan: Path, tmp_path: Path) -> None:
+    """Its predictions would be read as if they were of this one."""
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(json.loads(plan.read_text()) | {"currency": "USD"}))
+    code, _, told = run("report", plan, "--before", other)
+    assert code == 2
+    assert "other.json is in USD" in " ".join(told.split())
+
+
 def test_a_plan_without_its_case(plan: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone.json"
     shutil.copy(plan, alone)

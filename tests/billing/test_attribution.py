@@ -223,6 +223,20 @@ def test_the_hours_of_a_monthly_payment_and_sustained_use(small: Small) -> None:
     assert costs.spot.floats().sum() == pytest.approx(90)  # 0.25 × 4 × 30 × 3; taken back: free
 
 
+def test_what_is_unused_is_one_number_of_bill_and_window(small: Small) -> None:
+    """An hour of a month of 30 days costs more than one of 31: hours are not worth the same."""
+    small.meter("m", 100)
+    small.offer("ri", "aws.reserved.regional", {"m": 1}, monthly=7440)
+    small.hold("ri", 1)  # its months are 720 hours from 2 November, then 744
+    small.use("m", [1] * 72 + [0] * 672 + [1] * 720)
+    costed, _ = costed_of(small)
+    unused = Decimal(7440) * 648 / 720 + Decimal(7440) * 24 / 744
+    found = window_totals(costed, START, START + costed.hours)
+    assert abs(costed.bill.unused_cost - unused) < Decimal("1e-9")
+    assert decimal_of(found.unused[0]) == costed.bill.unused_cost
+    assert decimal_of(found.unused[0] + found.used[0]) == costed.bill.commitment_cost
+
+
 def test_daily_rows_count_by_their_hours_in_the_window(small: Small) -> None:
     small.meter("gpu", "10")
     small.use("gpu", 48, grain="day", tag_team="a")

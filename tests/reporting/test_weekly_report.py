@@ -10,6 +10,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from html import unescape
 from typing import Any
 
+import pytest
+
 from optimizer.billing import make_bill, read_holdings
 from optimizer.billing.fit import open_catalogue
 from optimizer.planning.weekly.window import hours_of
@@ -70,6 +72,12 @@ def test_key_figures_are_those_of_the_replay(acme: Planned, told_of_acme: Docume
     ):  # fmt: skip
         assert (found[name].before, found[name].value) == tuple(of(bill) for bill in weeks), name
         assert found[name].formula
+
+
+def test_coverage_of_the_week_before_is_that_of_its_bill(told_of_acme: Document) -> None:
+    table = tables(told_of_acme)["coverage_by_day"]
+    total = next(row for row in table.rows if row.emphasis)
+    assert total.values[1] == pytest.approx(figures(told_of_acme)["coverage"].before, rel=1e-9)
 
 
 def test_actions_are_the_purchases_of_the_plan(acme: Planned, told_of_acme: Document) -> None:
@@ -220,6 +228,18 @@ def test_recommendations_are_followed_up(build: Build) -> None:
     rendered(document)
 
 
+def test_what_a_recommendation_predicted_is_of_its_plans_horizon(build: Build) -> None:
+    """The covered units and the cost are of two weeks; of a year they would be a 26th a week."""
+    case = build()
+    content = {"offer": "plan", "quantity": 3.0, "start": at(-72), "end": at(8688), "cost": "1008",
+               "covers": [{"meter": "gpu", "quantity": 200.0}]}  # fmt: skip
+    advice = {"plan": "pln_x", "offer": "plan", "content": content, "state": "purchased",
+              "commitments": ["plan-began"], "reason": None, "until": at(264)}  # fmt: skip
+    document = weekly_report(case, nothing_to_do(case), advice=[advice])
+    row = tables(document)["follow_up"].rows[0]
+    assert row.values[4] == (2000 - 1008) * 72 / Decimal(336)
+
+
 def test_a_week_without_data_is_told_plainly(build: Build) -> None:
     changed = company()
     changed["usage"] = [row for row in changed["usage"] if row["hour"] < at(-WEEK)]
@@ -228,15 +248,25 @@ def test_a_week_without_data_is_told_plainly(build: Build) -> None:
     assert "Last week has no usage data" in document.headline
     assert "No usage was recorded in the week 2026-03-09 to 2026-03-15" in told(document)
     assert "nothing to compare" in told(document)
-    assert figures(document)["bill"].value > 0  # commitments are paid all the same
+    found = figures(document)
+    assert found["bill"].value > 0  # commitments are paid all the same
+    assert found["bill"].before is None  # what ran is not known: no change is
+    assert (found["utilization"].value, found["waste"].value) == (None, None)
     rendered(document)
 
 
 def test_a_first_week_without_history(build: Build) -> None:
     changed = company()
-    changed["usage"] = [row for row in changed["usage"] if row["hour"] >= at(-WEEK)]
+    changed["usage"] = [row for row in changed["usage"] if row["hour"] >= at(-100)]
     case = build(changed)
     document = weekly_report(case, nothing_to_do(case))
+    spent = next(r.values for r in tables(document)["spend_by_tag_team"].rows if r.emphasis)
+    apart = figures(document)["bill"].value - spent[1]
+    assert apart > 0
+    words = render.values.money(apart, "USD")
+    assert f"{words} less than the bill of the week: the 68 hours of the week outside" in (
+        told(document)
+    )
     assert "no week before to compare with" in document.headline
     assert figures(document)["bill"].before is None
     rendered(document)

@@ -15,8 +15,15 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.billing.attribution.exact import pico_of, split
-from optimizer.billing.bill import PLACES, Bill, exact, price_replay, sustained_by_account
+from optimizer.billing.attribution.exact import pico_of
+from optimizer.billing.bill import (
+    PLACES,
+    Bill,
+    exact,
+    price_replay,
+    sustained_by_account,
+    unused_part,
+)
 from optimizer.billing.catalogue import Catalogue, Holding, read_holdings
 from optimizer.billing.cost import amortised_cost, hourly_costs
 from optimizer.billing.fit import open_catalogue
@@ -191,25 +198,22 @@ def window_totals(costed: CostedHours, first: int, last: int) -> WindowTotals:
         spot.append(pico_of((charged * price).quantize(PLACES)))
     used, unused = [], []
     for index, holding in enumerate(costed.holdings):
-        cost = pico_of(amortised_cost(holding, first, last).quantize(PLACES))
-        weight = np.array([_used_dollars(costed, index, cut), costed.unused[index, cut].sum()])
-        if weight.any() and costed.holding_pool[index] != ALONE:
-            parts = split([cost], np.zeros(2, np.int64), weight).picos()
-        else:
-            parts = [0, cost]
-        used.append(parts[0])
-        unused.append(parts[1])
+        cost = amortised_cost(holding, first, last).quantize(PLACES)
+        left = cost
+        if costed.holding_pool[index] != ALONE:
+            left = unused_part(cost, _dollars(costed, index, cut), costed.unused[index, cut])
+        used.append(pico_of(cost - left))
+        unused.append(pico_of(left))
     return WindowTotals(on_demand, spot, used, unused)
 
 
-def _used_dollars(costed: CostedHours, index: int, cut: slice) -> float:
-    """Dollars of a holding within the window, less the unused ones."""
+def _dollars(costed: CostedHours, index: int, cut: slice) -> Floats:
+    """What a holding costs in each hour of a window."""
     holding = costed.holdings[index]
     first = costed.first_hour
-    cost = float(holding.quantity) * hourly_costs(
+    return float(holding.quantity) * hourly_costs(
         holding.offer, holding.start, holding.end, first + cut.start, first + cut.stop
     )
-    return max(0.0, float((cost - costed.unused[index, cut]).sum()))
 
 
 def _mark(

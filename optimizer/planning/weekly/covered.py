@@ -41,6 +41,18 @@ class DailyCoverage:
         eligible = sum((self.eligible[key] for key in chosen), np.zeros(self.days))
         return [float(c / e) if e > 0 else None for c, e in zip(covered, eligible, strict=True)]
 
+    def before(self, *, provider: str = "", meter: str = "") -> float | None:
+        """Coverage of the week before, all its hours together, as of the bill of that week."""
+        chosen = [
+            key
+            for key in self.eligible
+            if provider in ("", key[0]) and meter in ("", key[1])
+        ]  # fmt: skip
+        days = slice(self.days // 2)
+        covered = sum(float(self.covered[key][days].sum()) for key in chosen)
+        eligible = sum(float(self.eligible[key][days].sum()) for key in chosen)
+        return covered / eligible if eligible > 0 else None
+
     @property
     def providers(self) -> list[str]:
         """Providers with anything to cover, in alphabetical order."""

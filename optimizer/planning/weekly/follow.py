@@ -99,13 +99,16 @@ def follow_up(
 def _of_recommendation(catalogue: Catalogue, row: Document, weeks: Weeks) -> Followed:
     content: Document = row["content"]
     names = tuple(str(name) for name in row.get("commitments") or ())
+    until = row.get("until")
     return Followed(
         plan=str(row["plan"]),
         offer=str(row["offer"]),
         wanted=Decimal(str(content["quantity"])),
         state=str(row["state"]),
         commitments=names,
-        predicted=predicted_in_week(catalogue, content, None, weeks),
+        predicted=predicted_in_week(
+            catalogue, content, None if until is None else parse_hour(str(until)), weeks
+        ),
         realised=None,
         reason=str(row.get("reason") or ""),
     )

@@ -20,7 +20,7 @@ def coverage_section(covered: DailyCoverage) -> Section:
             "week_before",
             "Week before",
             Kind.share,
-            formula=f"{FORMULAE['coverage']}, mean of days",
+            formula=f"{FORMULAE['coverage']}; all hours of that week together",
         ),
         *(
             Column(str(day), f"{day:%a} {day.day}", Kind.share, heat=True)
@@ -30,15 +30,22 @@ def coverage_section(covered: DailyCoverage) -> Section:
         ),
     )
     meters = covered.meters(MOST_METERS)
-    named = [(name, covered.share(provider=name)) for name in covered.providers]
-    named += [(meter, covered.share(provider=provider, meter=meter)) for provider, meter in meters]
+    named = [(name, name, "") for name in covered.providers]
+    named += [(meter, provider, meter) for provider, meter in meters]
     rows = [
-        Row((name, _mean(shares[:days]), *shares[days:]), key=name, source="replay of usage")
-        for name, shares in named
+        Row(
+            (
+                name,
+                covered.before(provider=provider, meter=meter),
+                *covered.share(provider=provider, meter=meter)[days:],
+            ),
+            key=name,
+            source="replay of usage",
+        )
+        for name, provider, meter in named
     ]
     if named:
-        shares = covered.share()
-        total = ("All", _mean(shares[:days]), *shares[days:])
+        total = ("All", covered.before(), *covered.share()[days:])
         rows.append(Row(total, key="all", source="replay of usage", emphasis=True))
     left = len(covered.meters(len(covered.eligible))) - len(meters)
     table = Table(
@@ -51,8 +58,3 @@ def coverage_section(covered: DailyCoverage) -> Section:
         empty="No usage of these weeks could be covered by any offer.",
     )
     return Section("coverage", "Coverage over the week", (table,))
-
-
-def _mean(shares: list[float | None]) -> float | None:
-    known = [share for share in shares if share is not None]
-    return sum(known) / len(known) if known else None

@@ -59,7 +59,8 @@ def data_notes(week: Weekly) -> tuple[Prose, ...]:
 
 def _figures(week: Weekly) -> tuple[Figure, ...]:
     now = _bill(week.week)
-    was = None if week.before.empty else week.before.bill
+    # Without rows nobody knows what ran: no change is told, and nothing is called unused.
+    was = None if week.before.empty or week.week.empty else week.before.bill
     down, up, neither = Better.down, Better.up, Better.neither
 
     def figure(
@@ -70,9 +71,9 @@ def _figures(week: Weekly) -> tuple[Figure, ...]:
         formula: str,
         of: str = "",
     ) -> Figure:
-        return Figure(
-            name, title, _value(now, of or name), kind, _value(was, of or name), better, formula
-        )
+        unknown = week.week.empty and name in ("utilization", "waste")
+        value = None if unknown else _value(now, of or name)
+        return Figure(name, title, value, kind, _value(was, of or name), better, formula)
 
     bill = "on demand + spot + amortised commitments, used or not; the replay of what ran"
     rate = "effective_savings_rate"

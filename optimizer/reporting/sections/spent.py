@@ -5,14 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
+from optimizer.billing.attribution import decimal_of
 from optimizer.errors import DataError
-from optimizer.planning.spend import Spend, Window, kept_spend
+from optimizer.planning.spend import Basis, Spend, Window, kept_spend
 from optimizer.planning.weekly import Weekly
 from optimizer.reporting.document import Better, Figure, Figures, Kind, Prose, Section, Table
+from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.spend import spend_sections
 from optimizer.tables import Case
 
+CENT = Decimal("0.005")
 _MOST = 3  # unit costs among the key figures
 
 
@@ -38,11 +42,33 @@ def spend_of_week(spend: Spend | str, week: Weekly) -> list[Section]:
         return [Section("spend", "Who spent it", (Prose(told, "warning"),))]
     weeks = week.weeks
     found = spend_sections(spend, Window(weeks.start, weeks.end, "the week"))
+    if found:
+        found[0] = replace(found[0], blocks=(*_differs(spend, week), *found[0].blocks))
     return [
         replace(section, blocks=tuple(b for b in section.blocks if not isinstance(b, Figures)))
         for section in found
         if section.name != "unit_costs" or _known(section)
     ]
+
+
+def _differs(spend: Spend, week: Weekly) -> list[Prose]:
+    """Say why the tables are not of the week's bill, where they are not."""
+    weeks = week.weeks
+    known = spend.window(Window(weeks.start, weeks.end, "the week"))
+    bill = Decimal(0) if week.week.bill is None else week.week.bill.total
+    apart = bill - decimal_of(spend.costs(known, Basis()).total)
+    if abs(apart) < CENT:
+        return []
+    why = (
+        f"the {week.week.hours - known.hours} hours of the week outside of all rows, in which "
+        "commitments alone cost, are not in them"
+        if known.hours < week.week.hours
+        else "sustained use discounts are here those of the whole month, there those that the "
+        "week's own hours earn"
+    )
+    word = "less" if apart > 0 else "more"
+    amount = money(abs(apart), spend.case.settings.currency)
+    return [Prose(f"The tables add up to {amount} {word} than the bill of the week: {why}.")]
 
 
 def _known(section: Section) -> bool:
