@@ -99,7 +99,7 @@ def weekly_report(
             changes_section(week, _ways(case, week, cells, who), currency),
             history_charts(spend, week),
         ),
-        *_anomalies(case, week),
+        *_anomalies(case, week, cells),
         follow_section(followed, currency),
         *(with_blocks(s, waterfall_charts(case, week)) if s.name == "spend" else s for s in spent),
         *_budgets(case, week),
@@ -141,12 +141,12 @@ def _ways(case: Case, week: Weekly, cells: UsageCells | None, who: str | None) -
     return tables
 
 
-def _anomalies(case: Case, week: Weekly) -> list[Section]:
+def _anomalies(case: Case, week: Weekly, cells: UsageCells | None) -> list[Section]:
     """What was out of the ordinary in the week, if there is anything to judge."""
     if week.freshness.last is None:
         return []
     try:
-        found = findings_of(case, week.weeks.start, week.weeks.end)
+        found = findings_of(case, week.weeks.start, week.weeks.end, usage=cells)
     except MissingPrice:  # told beside the bill, which cannot be priced either
         return []
     return [anomaly_section(found)]
