@@ -16,12 +16,8 @@ def coverage_section(covered: DailyCoverage) -> Section:
     days = covered.days // 2  # the week; the one before it stands in the first column
     columns = (
         Column("what", "Provider or meter"),
-        Column(
-            "week_before",
-            "Week before",
-            Kind.share,
-            formula=f"{FORMULAE['coverage']}, mean of days",
-        ),
+        Column("week_before", "Week before", Kind.share, formula=FORMULAE["coverage"]),
+        Column("week", "Week", Kind.share),
         *(
             Column(str(day), f"{day:%a} {day.day}", Kind.share, heat=True)
             for day in (
@@ -30,16 +26,19 @@ def coverage_section(covered: DailyCoverage) -> Section:
         ),
     )
     meters = covered.meters(MOST_METERS)
-    named = [(name, covered.share(provider=name)) for name in covered.providers]
-    named += [(meter, covered.share(provider=provider, meter=meter)) for provider, meter in meters]
+    named = [(name, name, "") for name in covered.providers]
+    named += [(meter, provider, meter) for provider, meter in meters]
+
+    def shares(provider: str = "", meter: str = "") -> tuple[float | None, ...]:
+        weeks = (covered.share_of_week(n, provider=provider, meter=meter) for n in (0, 1))
+        return (*weeks, *covered.share(provider=provider, meter=meter)[days:])
+
     rows = [
-        Row((name, _mean(shares[:days]), *shares[days:]), key=name, source="replay of usage")
-        for name, shares in named
+        Row((name, *shares(provider, meter)), key=name, source="replay of usage")
+        for name, provider, meter in named
     ]
     if named:
-        shares = covered.share()
-        total = ("All", _mean(shares[:days]), *shares[days:])
-        rows.append(Row(total, key="all", source="replay of usage", emphasis=True))
+        rows.append(Row(("All", *shares()), key="all", source="replay of usage", emphasis=True))
     left = len(covered.meters(len(covered.eligible))) - len(meters)
     table = Table(
         "coverage_by_day",
@@ -51,8 +50,3 @@ def coverage_section(covered: DailyCoverage) -> Section:
         empty="No usage of these weeks could be covered by any offer.",
     )
     return Section("coverage", "Coverage over the week", (table,))
-
-
-def _mean(shares: list[float | None]) -> float | None:
-    known = [share for share in shares if share is not None]
-    return sum(known) / len(known) if known else None
