@@ -22,6 +22,8 @@ MONTH = 730  # hours, for display only
 _COLUMNS = (
     Column("offer", "Offer"),
     Column("state", "State", Kind.state),
+    Column("quantity", "Amount", Kind.quantity),
+    Column("measure", "Unit"),
     Column(
         "saving",
         "Below on demand / month",
@@ -30,8 +32,6 @@ _COLUMNS = (
     ),
     Column("upfront", "Upfront", Kind.money, formula="cash at purchase"),
     Column("per_month", "Cost / month", Kind.money, formula="amortized cost × 730 ÷ horizon hours"),
-    Column("quantity", "Amount", Kind.quantity),
-    Column("measure", "Unit"),
     Column(
         "break_even",
         "Breaks even at",
@@ -60,11 +60,11 @@ def advice_table(rows: Iterable[Advice], document_of: Callable[[str], Document])
         values: tuple[Value, ...] = (
             row["offer"],
             str(row["state"]),
+            content["quantity"],
+            unit_of(content),
             saving,
             money(content["upfront"]),
             (money(content["cost"]) or Decimal(0)) * per_month,
-            content["quantity"],
-            unit_of(content),
             break_even_of(content),
             way_out_of(content).answer,
             row["expires_at"] if row["state"] in ("active", "accepted") else None,
@@ -75,7 +75,7 @@ def advice_table(rows: Iterable[Advice], document_of: Callable[[str], Document])
     columns = (*_COLUMNS, _REALISED) if known else _COLUMNS
     made = [
         Row((*values, realised) if known else values, key=key, source=source)
-        for values, key, source, realised in sorted(found, key=lambda each: _rank(each[0][2]))
+        for values, key, source, realised in sorted(found, key=lambda each: _rank(each[0][4]))
     ]
     return Table("advice", "Recommendations", columns, tuple(made), empty="There are none.")
 
