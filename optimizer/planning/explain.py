@@ -202,14 +202,20 @@ def money(amount: Decimal | float) -> str:
 def _headline(plan: Plan) -> list[str]:
     hours = plan.case.settings.horizon_hours
     if plan.baseline is None:
-        return [f"Over {hours} hours the plan costs {money(plan.total)}."]
+        return [f"Over {_span(hours)} the plan costs {money(plan.total)}."]
     saved = plan.baseline_total - plan.total
     share = float(saved / plan.baseline_total) if plan.baseline_total else 0.0
     text = (
-        f"Over the next {hours} hours the bill is {money(plan.baseline_total)} with what is "
+        f"Over the next {_span(hours)} the bill is {money(plan.baseline_total)} with what is "
         f"held, and {money(plan.total)} with this plan: {money(saved)} less ({share:.1%})."
     )
     return [text]
+
+
+def _span(hours: int) -> str:
+    """A number of hours in words: in days where they are whole."""
+    days, rest = divmod(hours, 24)
+    return f"{hours} hours" if rest or days < 2 else f"{days} days"
 
 
 def _certainty(plan: Plan) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is held: each commitment with its term, its use and what is still owed for it."""
+"""What is held: each commitment with its term, its use and what its term still costs."""
 
 from __future__ import annotations
 
@@ -84,7 +84,6 @@ def inventory(held: Iterable[Held], document: Mapping[str, Any] | None = None) -
         Column("state", "State", Kind.state,
                formula=f"expiring: ends within {EXPIRING_DAYS} days; queued: has not begun"),
         Column("says", "The plan says", Kind.state),
-        Column("offer", "Offer"),
         Column("quantity", "Amount", Kind.quantity),
         Column("unit", "Unit"),
         Column("end", "Until", Kind.day),
@@ -97,6 +96,7 @@ def inventory(held: Iterable[Held], document: Mapping[str, Any] | None = None) -
                formula="amortised cost of the hours of its term that are to come"),
         Column("renews", "Renews"),
         Column("cancel_until", "Cancel by", Kind.day),
+        Column("offer", "Offer"),
         Column("start", "From", Kind.day),
         Column("account", "Account"),
     )  # fmt: skip
@@ -105,9 +105,9 @@ def inventory(held: Iterable[Held], document: Mapping[str, Any] | None = None) -
         action = said.get(one.name)
         values: tuple[Value, ...] = (
             one.name, one.state, None if action is None else action.replace("_", " "),
-            one.offer, one.quantity, one.unit, one.end, one.days_left, now.get(one.name),
+            one.quantity, one.unit, one.end, one.days_left, now.get(one.name),
             then.get(one.name), one.remaining, "yes" if one.renews else "no",
-            one.cancel_until, one.start, one.account,
+            one.cancel_until, one.offer, one.start, one.account,
         )  # fmt: skip
         rows.append(Row(values, key=one.name, source=f"commitments.csv, {one.name}"))
     return Table("commitments", "Commitments", columns, tuple(rows), empty="Nothing is held.")

@@ -41,7 +41,7 @@ def futures_sections(document: Document) -> Iterator[RenderableType]:
     yield section("Ladder: the next twelve months")
     yield _calendar(document["ladder"], _SHOWN)
     yield from (Text(line, style="dim") for line in triggers(document["ladder"])[:_SHOWN])
-    yield section("Locked in: what is still owed")
+    yield section("Locked in: cost of the terms to run")
     yield _owed(document["lock_in"])
 
 
@@ -68,7 +68,7 @@ def _one_future(document: Document) -> Iterator[RenderableType]:
     elif dated:
         yield _dates(dated)
     yield from map(Text, _changes(bought))
-    yield section("Locked in: what is still owed")
+    yield section("Locked in: cost of the terms to run")
     yield _owed(document["lock_in"])
 
 

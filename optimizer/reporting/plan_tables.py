@@ -246,13 +246,13 @@ def ladder(document: Document) -> Table | None:
 
 
 def lock_in(document: Document) -> Table | None:
-    """What is still owed, month by month."""
+    """The cost of the terms that are still to run, month by month."""
     if not document.get("lock_in"):
         return None
     columns = (
         Column("month", "From", Kind.day),
-        Column("held", "Owed for what is held", Kind.money),
-        Column("bought", "For this plan", Kind.money),
+        Column("held", "Of what is held", Kind.money),
+        Column("bought", "Of this plan", Kind.money),
         Column("all", "Together", Kind.money),
     )
     rows = []
@@ -262,7 +262,8 @@ def lock_in(document: Document) -> Table | None:
             Row((day(row["month"]), held, bought, held + bought), f"{number}",
                 f"lock_in[{number}]")
         )  # fmt: skip
-    return Table("lock_in", "Locked in: what is still owed", columns, tuple(rows))
+    return Table("lock_in", "Locked in: cost of the terms to run", columns, tuple(rows),
+                 note="Amortised cost: what is paid upfront is in it.")  # fmt: skip
 
 
 def bill(document: Document) -> Table:

@@ -222,7 +222,7 @@ def _before_words(compared: Compared) -> str:
 
 
 def _note(compared: Compared) -> str:
-    told = [compared.now.window.text]
+    told = [f"Window {compared.now.window.text}, UTC"]
     if compared.past is None:
         told.append("of the window before not all usage is known")
     elif compared.gone:

@@ -35,7 +35,7 @@ from optimizer.reporting.sections.follow import follow_section
 from optimizer.reporting.sections.kpis import kpi_section
 from optimizer.reporting.sections.ladder import ladder_section
 from optimizer.reporting.sections.spent import spend_of_case, spend_of_week, unit_figures
-from optimizer.reporting.sections.words import count_of, day_of, percent
+from optimizer.reporting.sections.words import count_of, day_of, futures_text, percent
 from optimizer.tables import Case, UsageCells
 
 OWNERS = ("tag_team", "tag_owner", "tag_department", "account")
@@ -200,7 +200,10 @@ def _advice(plan: Plan, actions: Sequence[Action]) -> str:
     if amount <= 0:
         return f"The plan saves nothing within the next {days}; it counts whole terms: {ways}."
     share = f" ({percent(amount / base)} of the bill)" if base else ""
-    return f"Save {money(amount, currency)}{share} over the next {days} with {ways}."
+    futures = futures_text(plan)
+    # As planned means as history was: without the range it would be read as a promise.
+    told = f" if usage stays as it was, {futures}," if futures else ""
+    return f"Save {money(amount, currency)}{share} over the next {days}{told} with {ways}."
 
 
 def _ways_to_save(plan: Plan, actions: Sequence[Action]) -> str:

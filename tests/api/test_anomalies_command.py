@@ -71,7 +71,7 @@ def test_markdown_shows_names_as_text(folder):
 def test_table(folder):
     text = run(str(folder), "--window", "24h")
     assert "1 event in" in text
-    assert "over" in text
+    assert "ended" in text
 
 
 def test_a_window_before_it(folder):

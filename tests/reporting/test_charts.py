@@ -182,8 +182,9 @@ def test_twin_of_the_waterfall():
                                            strict=True)}
     )  # fmt: skip
     assert bars == {
-        "list price": 1500.0, "contract discount": -70.0, "AWS compute savings": -150.0,
-        "GCP resource": -100.0, "spot": -30.0, "sustained use": -60.0, "unused commitments": 25.0,
+        "list price": 1500.0, "contract discount": -70.0, "AWS Compute SP": -150.0,
+        "GCP resource CUD": -100.0, "spot": -30.0, "sustained use": -60.0,
+            "unused commitments": 25.0,
         "effective cost": 1115.0,
     }  # fmt: skip
     told = {"−$70", "−$150", "−$100", "−$30", "−$60", "+$25", "$1.5k", "$1.11k"}
@@ -261,7 +262,7 @@ def test_twin_of_lock_in():
     chart = made()["lock_in"]
     held = [row["b"] for row in drawn(chart, "from") if row["g"] == "held"]
     assert held == [float(value) for value in column(chart, "held")]
-    assert "at most half of it by 1 May 2027" in chart.summary
+    assert "at most half of it is left by 1 May 2027" in chart.summary
 
 
 # What breaks charts.
@@ -330,7 +331,7 @@ def test_zeros_and_negative_numbers():
     ]
     check(charts.waterfall_chart(dearer))
     zero = charts.lock_in_chart({"lock_in": [{"month": "2027-01-01T00:00:00Z", "held": "0"}]})
-    assert zero.summary == "Nothing is owed on commitments."
+    assert zero.summary == "No commitment has a term to run."
 
 
 @pytest.mark.parametrize("bad", ["NaN", "Infinity", "text", None, "-Infinity"])

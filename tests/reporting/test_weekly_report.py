@@ -72,6 +72,9 @@ def test_key_figures_are_those_of_the_replay(acme: Planned, told_of_acme: Docume
     ):  # fmt: skip
         assert (found[name].before, found[name].value) == tuple(of(bill) for bill in weeks), name
         assert found[name].formula
+    covered = tables(told_of_acme)["coverage_by_day"]
+    whole = covered.rows[-1].values[1:3]  # the table by day says of the weeks what the bill does
+    assert whole == pytest.approx((found["coverage"].before, found["coverage"].value))
 
 
 def test_coverage_of_the_week_before_is_that_of_its_bill(told_of_acme: Document) -> None:
@@ -99,6 +102,22 @@ def test_actions_are_the_purchases_of_the_plan(acme: Planned, told_of_acme: Docu
     if len(offers) > 1:
         assert Decimal(plan["savings"]) in total[0].values
     assert render.values.money(Decimal(plan["savings"]), "USD") in document.headline
+    for key in ("p10", "p90"):
+        amount = Decimal(plan["ranges"]["savings"][key])
+        assert render.values.money(amount, "USD") in document.headline
+    decision = next(
+        block for section in document.sections for block in section.blocks
+        if isinstance(block, Figures) and block.name == "decision"
+    )  # fmt: skip
+    said = {figure.name: figure.value for figure in decision.figures}
+    assert said["committed"] == Decimal(str(plan["lock_in"][0]["bought"]))
+    assert said["upfront"] + said["later"] == said["committed"]
+    lost = [row["offer"] for row in plan["purchases"] if Decimal(row["saves"]["p90"]) < 0]
+    told = " ".join(
+        block.text for section in document.sections for block in section.blocks
+        if isinstance(block, Prose)
+    )  # fmt: skip
+    assert ("Decide on" in told) == bool(lost)
 
 
 def test_causes_add_up_by_meter_team_and_step(told_of_acme: Document) -> None:

@@ -18,6 +18,7 @@ from api.web.visit import Visit, Visiting
 from optimizer.reporting import plan_tables
 from optimizer.reporting.document import Kind, Row, Table
 from optimizer.reporting.render.values import shown
+from optimizer.reporting.sections.words import futures_text
 
 pages = Pages()
 _ACTIONS = ("action", "name", "quantity", "unit", "upfront", "rate", "cost", "used", "until")
@@ -62,6 +63,7 @@ def overview(visit: Visiting) -> Mapping[str, Any]:
         **page,
         "feasible": True,
         "headline": headline(document),
+        "futures": _futures(document),
         "charts": [
             (view, visit.table(view.chart.table, document["currency"]))
             for view in plan_charts(visit, job.id, document).values()
@@ -85,6 +87,12 @@ def headline(document: Mapping[str, Any]) -> str:
     if savings <= 0 or not document["purchases"]:
         return f"Nothing to buy: {total} over {days} days is the cheapest that is known"
     return f"Save {shown(savings, Kind.money, currency)} over the next {days} days"
+
+
+def _futures(document: Mapping[str, Any]) -> str:
+    """Say what the same purchases save in other demand."""
+    told = futures_text(document)
+    return f"The same purchases save {told}." if told else ""
 
 
 def _short(table: Table) -> Table:

@@ -90,7 +90,7 @@ def usage(visit: Visiting) -> Mapping[str, Any] | Response:
         )
         response.status_code = 422
         return response
-    bars = _bars(table)
+    bars = _bars(table, len(by))
     if has_weeks(spend, by[0]):
         rule, unused = shown["rule"], shown["unused"]
         shown["weeks"] = visit.chart(
@@ -165,17 +165,16 @@ def _closer(visit: Visit, by: Sequence[str], row: Row) -> str | None:
     return f"/usage?{urlencode(wanted)}"
 
 
-def _bars(table: Table) -> list[Bar]:
-    """The largest groups, for the chart; the table beside it has all that is shown."""
+def _bars(table: Table, labels: int) -> list[Bar]:
+    """The largest groups, named by the first columns; the table beside it has all of them."""
     names = [column.name for column in table.columns]
-    count = names.index("on_demand")
     total = names.index("total")
     rows = [row for row in table.rows if not row.emphasis][: _BARS + 1]
     amounts = [Decimal(str(row.values[total])) for row in rows]
     most = max((abs(amount) for amount in amounts), default=Decimal(0))
     return [
         Bar(
-            " · ".join(str(value) for value in row.values[:count] if value),
+            " · ".join(str(value) for value in row.values[:labels] if value),
             amount,
             float(100 * max(amount, Decimal(0)) / most) if most else 0.0,
         )

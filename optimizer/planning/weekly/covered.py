@@ -32,26 +32,25 @@ class DailyCoverage:
 
     def share(self, *, provider: str = "", meter: str = "") -> list[float | None]:
         """Coverage of each day, of all meters, of a provider's, or of one."""
-        chosen = [
-            key
-            for key in self.eligible
-            if provider in ("", key[0]) and meter in ("", key[1])
-        ]  # fmt: skip
+        chosen = self._chosen(provider, meter)
         covered = sum((self.covered[key] for key in chosen), np.zeros(self.days))
         eligible = sum((self.eligible[key] for key in chosen), np.zeros(self.days))
         return [float(c / e) if e > 0 else None for c, e in zip(covered, eligible, strict=True)]
 
-    def before(self, *, provider: str = "", meter: str = "") -> float | None:
-        """Coverage of the week before, all its hours together, as of the bill of that week."""
-        chosen = [
+    def share_of_week(self, week: int, *, provider: str = "", meter: str = "") -> float | None:
+        """Coverage of a whole week (0: the one before), as in the coverage of its bill."""
+        days = slice(7 * week, 7 * week + 7)
+        chosen = self._chosen(provider, meter)
+        covered = sum(float(self.covered[key][days].sum()) for key in chosen)
+        eligible = sum(float(self.eligible[key][days].sum()) for key in chosen)
+        return covered / eligible if eligible > 0 else None
+
+    def _chosen(self, provider: str, meter: str) -> list[tuple[str, str]]:
+        return [
             key
             for key in self.eligible
             if provider in ("", key[0]) and meter in ("", key[1])
         ]  # fmt: skip
-        days = slice(self.days // 2)
-        covered = sum(float(self.covered[key][days].sum()) for key in chosen)
-        eligible = sum(float(self.eligible[key][days].sum()) for key in chosen)
-        return covered / eligible if eligible > 0 else None
 
     @property
     def providers(self) -> list[str]:

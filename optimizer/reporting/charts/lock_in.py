@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lock-in: what is still owed on commitments at the start of each month."""
+"""Lock-in: what the terms of commitments still cost at the start of each month."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from optimizer.reporting.charts import parts, theme
 from optimizer.reporting.document import Chart, Column, Kind, Row, Table
 
-TITLE = "Locked in: what is still owed"
+TITLE = "Locked in: cost of the terms to run"
 _KEYS = {"held": "held", "bought": "bought now"}
 _ZERO = Decimal(0)
 
@@ -29,16 +29,16 @@ def lock_in_chart(plan: Mapping[str, Any]) -> Chart:
     rows.sort(key=lambda row: row[0])
     table = _table(rows, currency)
     if not any(amount for _, owed in rows for amount in owed.values()):
-        return parts.empty("lock_in", TITLE, table, "Nothing is owed on commitments.")
+        return parts.empty("lock_in", TITLE, table, "No commitment has a term to run.")
     totals = [sum(owed.values(), _ZERO) for _, owed in rows]
     first = rows[0][1]
-    summary = f"{parts.short_money(totals[0], currency)} is owed at first"
+    summary = f"The terms to run cost {parts.short_money(totals[0], currency)}"
     if first["bought"]:
-        summary += f", {parts.short_money(first['bought'], currency)} of it bought now"
+        summary += f", {parts.short_money(first['bought'], currency)} of it for what is bought now"
     half = next((day for (day, _), t in zip(rows, totals, strict=True) if t <= totals[0] / 2), None)
     ahead = []
     if half is not None and half not in (rows[0][0], rows[-1][0]):
-        ahead.append(f"at most half of it by {parts.day_words(half)}")
+        ahead.append(f"at most half of it is left by {parts.day_words(half)}")
     if not totals[-1]:
         ahead.append(f"nothing by {parts.day_words(rows[-1][0])}")
     if ahead:
@@ -52,10 +52,16 @@ def lock_in_chart(plan: Mapping[str, Any]) -> Chart:
 def _table(rows: Sequence[Owed], currency: str) -> Table:
     columns = (
         Column("month", "From", Kind.day),
-        *(Column(key, f"Owed: {word}", Kind.money, currency) for key, word in _KEYS.items()),
+        *(Column(key, f"To run: {word}", Kind.money, currency) for key, word in _KEYS.items()),
     )
     made = tuple(Row((day, *(owed[key] for key in _KEYS))) for day, owed in rows)
-    return Table("lock_in", TITLE, columns, made, note="Amortised cost, to the end of each term.")
+    return Table(
+        "lock_in",
+        TITLE,
+        columns,
+        made,
+        note="Amortised cost to the end of each term: what is paid upfront is in it.",
+    )
 
 
 def _drawn(rows: Sequence[Owed], currency: str) -> Any:
@@ -89,6 +95,6 @@ def _drawn(rows: Sequence[Owed], currency: str) -> Any:
         y2=alt.Y2("b:Q"),
         color=alt.Color("g:N", legend=alt.Legend(),
                         scale=alt.Scale(domain=words, range=[colours[w] for w in words])),
-        tooltip=[alt.Tooltip("g:N", title="owed"), alt.Tooltip("from:N"),
+        tooltip=[alt.Tooltip("g:N", title="to run"), alt.Tooltip("from:N"),
                  alt.Tooltip("is:N", title="amount")],
     )  # fmt: skip

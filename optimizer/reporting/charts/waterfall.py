@@ -21,6 +21,20 @@ _SIDES: dict[str, dict[str, Any]] = {
     "inside left": {"align": "right", "dx": -6, "fontWeight": 600, "color": theme.LIGHT["paper"]},
     "inside right": {"align": "left", "dx": 5, "fontWeight": 600},
 }
+_LAW_WORDS = {
+    "aws.reserved.regional": "AWS regional RI",
+    "aws.reserved.zonal": "AWS zonal RI",
+    "aws.savings.compute": "AWS Compute SP",
+    "aws.savings.instance": "AWS EC2 Instance SP",
+    "aws.savings.sagemaker": "AWS SageMaker SP",
+    "aws.savings.database": "AWS Database SP",
+    "azure.reservation": "Azure reservation",
+    "azure.savings": "Azure savings plan",
+    "capacity.block": "capacity block",
+    "gcp.flexible": "GCP flexible CUD",
+    "gcp.flexible.legacy": "GCP flexible CUD (old)",
+    "gcp.resource": "GCP resource CUD",
+}
 _ZERO, _CENT = Decimal(0), Decimal("0.01")
 
 
@@ -108,7 +122,9 @@ def _steps(rows: Sequence[Mapping[str, Any]]) -> tuple[list[_Step], list[str]]:
 
 
 def _words(law: str) -> str:
-    """A law as words: ``aws.savings.compute`` is ``AWS compute savings``."""
+    """A law as people call it: ``aws.savings.compute`` is ``AWS Compute SP``."""
+    if law in _LAW_WORDS:
+        return _LAW_WORDS[law]
     provider, *kind = law.split(".")
     short = {"aws": "AWS", "gcp": "GCP", "azure": "Azure"}
     return " ".join([short.get(provider, provider), *reversed(kind)])

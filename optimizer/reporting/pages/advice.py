@@ -24,14 +24,14 @@ _COLUMNS = (
     Column("state", "State", Kind.state),
     Column("quantity", "Amount", Kind.quantity),
     Column("measure", "Unit"),
-    Column("upfront", "Upfront", Kind.money, formula="cash at purchase"),
-    Column("per_month", "Cost / month", Kind.money, formula="amortized cost × 730 ÷ horizon hours"),
     Column(
         "saving",
-        "Saves / month",
+        "Below on demand / month",
         Kind.change,
         formula="(on-demand cost of what it covers − its amortized cost) × 730 ÷ horizon hours",
     ),
+    Column("upfront", "Upfront", Kind.money, formula="cash at purchase"),
+    Column("per_month", "Cost / month", Kind.money, formula="amortized cost × 730 ÷ horizon hours"),
     Column(
         "break_even",
         "Breaks even at",
@@ -62,9 +62,9 @@ def advice_table(rows: Iterable[Advice], document_of: Callable[[str], Document])
             str(row["state"]),
             content["quantity"],
             unit_of(content),
+            saving,
             money(content["upfront"]),
             (money(content["cost"]) or Decimal(0)) * per_month,
-            saving,
             break_even_of(content),
             way_out_of(content).answer,
             row["expires_at"] if row["state"] in ("active", "accepted") else None,
@@ -75,7 +75,7 @@ def advice_table(rows: Iterable[Advice], document_of: Callable[[str], Document])
     columns = (*_COLUMNS, _REALISED) if known else _COLUMNS
     made = [
         Row((*values, realised) if known else values, key=key, source=source)
-        for values, key, source, realised in sorted(found, key=lambda each: _rank(each[0][6]))
+        for values, key, source, realised in sorted(found, key=lambda each: _rank(each[0][4]))
     ]
     return Table("advice", "Recommendations", columns, tuple(made), empty="There are none.")
 

@@ -8,7 +8,17 @@ from decimal import Decimal
 from typing import Any
 
 from optimizer.planning.weekly.actions import Action
-from optimizer.reporting.document import Block, Column, Kind, Prose, Row, Section, Table
+from optimizer.reporting.document import (
+    Block,
+    Column,
+    Figure,
+    Figures,
+    Kind,
+    Prose,
+    Row,
+    Section,
+    Table,
+)
 from optimizer.reporting.render.values import money
 from optimizer.reporting.sections.words import (
     EVENTS,
@@ -17,6 +27,7 @@ from optimizer.reporting.sections.words import (
     count_of,
     day_of,
     decimal_of,
+    futures_text,
     percent,
 )
 from optimizer.tables import parse_hour
@@ -30,7 +41,12 @@ def action_section(plan: Document, actions: Sequence[Action]) -> Section:
     """The actions of the week."""
     if plan["status"] == "infeasible":
         return Section("actions", "What to do first", _relaxations(plan))
-    blocks: list[Block] = [_purchases(plan, actions)]
+    blocks: list[Block] = [_decision(plan, actions), _purchases(plan, actions)]
+    if not actions:
+        blocks.pop(0)
+    losing = [action.name for action in actions if action.high is not None and action.high < 0]
+    if losing:
+        blocks.insert(1, Prose(_losing(losing), "warning"))
     if plan.get("spot"):
         blocks.append(_spot(plan))
     soon = _ending(plan)
@@ -59,6 +75,43 @@ def _relaxations(plan: Document) -> tuple[Block, ...]:
     )  # fmt: skip
     table = Table("relaxations", "The smallest set of limits to relax", columns, rows)
     return (Prose(told, "bad"), table)
+
+
+def _decision(plan: Document, actions: Sequence[Action]) -> Figures:
+    """What is to be decided: what all purchases save, in cash and in obligations."""
+    days = count_of(int(plan["horizon_hours"]) // 24, "day")
+    upfront = sum((action.upfront for action in actions), Decimal(0))
+    figures = [
+        Figure(
+            "saves", f"Saves within {days}", decimal_of(plan.get("savings")), Kind.money,
+            formula="the replayed bill with what is held less that with the plan, with usage as "
+            "planned", note=futures_text(plan),
+        ),
+        Figure("upfront", "Cash at the purchase", upfront, Kind.money),
+    ]  # fmt: skip
+    if plan.get("lock_in"):
+        whole = Decimal(str(plan["lock_in"][0]["bought"]))
+        figures += [
+            Figure(
+                "later", "Payments after it", whole - upfront, Kind.money,
+                formula="cost of the whole terms, used or not, less the cash at the purchase",
+            ),
+            Figure(
+                "committed", "Committed in all", whole, Kind.money,
+                formula="cost of the whole terms, used or not",
+            ),
+        ]  # fmt: skip
+    return Figures("decision", tuple(figures))
+
+
+def _losing(names: Sequence[str]) -> str:
+    """Which purchases are a bet on usage that stays as it was."""
+    one = len(names) == 1
+    return (
+        f"{count_of(len(names), 'purchase')} {'loses' if one else 'lose'} money within the horizon "
+        f"in nine of ten forecast futures, and {'pays' if one else 'pay'} only if usage stays as "
+        f"it was: {', '.join(names)}. Decide on {'it' if one else 'them'} apart."
+    )
 
 
 def _purchases(plan: Document, actions: Sequence[Action]) -> Table:
@@ -113,7 +166,8 @@ def _purchases(plan: Document, actions: Sequence[Action]) -> Table:
     left = len(actions) - MOST
     return Table(
         "actions",
-        f"{count_of(len(actions), 'purchase')}, within {plan['horizon_hours'] // 24} days",
+        f"{count_of(len(actions), 'purchase')}, in dollars of the next "
+        f"{plan['horizon_hours'] // 24} days",
         columns,
         tuple(rows),
         note=_note(actions),
@@ -128,6 +182,9 @@ def _note(actions: Sequence[Action]) -> str:
     ways = {action.out.law: action.out for action in actions}
     told = "; ".join(f"{law}: {ways[law].how}" for law in sorted(ways))
     text = f"To undo a purchase: {told}." if told else ""
+    offers = sum(len(action.offers) for action in actions)
+    if offers > len(actions):
+        text = f"A bundle is one purchase: {offers} offers in all. {text}"
     if len(actions) < 2:
         return text
     return (

@@ -42,7 +42,7 @@ def anomaly_section(findings: Findings, *, most: int = TOLD) -> Section:
     told = findings.anomalies[:most]
     more = len(findings.anomalies) - len(told)
     rest = (
-        f"{more} more events of fewer dollars: `gpuopt anomalies CASE --format csv` has all."
+        f"{more} more of fewer dollars; gpuopt anomalies CASE --format csv has all of them."
         if more
         else ""
     )
@@ -54,6 +54,7 @@ def anomaly_section(findings: Findings, *, most: int = TOLD) -> Section:
         note=_note(findings),
         rest=rest,
         empty="Nothing was out of the ordinary.",
+        stack=True,
     )
     blocks: list[Block] = [Prose(sentence(findings), _tone(findings)), table]
     blocks += [Prose(note, "warning") for note in findings.notes]
@@ -89,7 +90,7 @@ def _note(findings: Findings) -> str:
     parts = []
     if findings.small:
         least = money(findings.least, findings.currency)
-        parts.append(f"{findings.small} events of fewer than {least} are left out.")
+        parts.append(f"{findings.small} events below {least} are left out.")
     if findings.too_short:
         shown = ", ".join(findings.too_short[:5])
         more = len(findings.too_short) - 5
@@ -128,7 +129,7 @@ def _row(anomaly: Anomaly) -> Row:
 def _state(anomaly: Anomaly) -> str:
     if anomaly.ongoing:
         return "still on"
-    return "new level" if anomaly.kind in ("rise", "fall") else "over"
+    return "new level" if anomaly.kind in ("rise", "fall") else "ended"
 
 
 def carried(anomaly: Anomaly) -> str:

@@ -51,10 +51,12 @@ def _sentence(changes: Changes, currency: str) -> str:
     text = f"The week cost {money(abs(changes.change), currency)} {more} than the one before"
     top = sorted(changes.steps, key=lambda step: -abs(step.amount))[:3]
     told = [f"{_named(step)} ({money(step.amount, currency, signed=True)})" for step in top]
-    return f"{text}; most of it: {', '.join(told)}."
+    return f"{text}; its largest causes: {', '.join(told)}."
 
 
 def _named(step: Step) -> str:
+    if step.cause is Cause.demand:
+        return f"demand for {step.name}"
     title = _TITLES[step.cause].lower()
     return f"{title}: {step.name}" if step.cause is not Cause.spot else step.name
 
@@ -66,7 +68,7 @@ def _table(changes: Changes) -> Table:
         Column("provider", "Provider"),
         Column("change", "Change of the bill", Kind.change, formula="bill after − bill before it"),
         Column(
-            "waste", "of it, waste", Kind.change,
+            "waste", "Of it waste", Kind.change,
             formula="change of the cost of the unused part of commitments",
         ),
         Column("bill", "Bill then", Kind.money, formula="the replay with all above exchanged"),
@@ -102,7 +104,7 @@ def ways_table(name: str, title: str, of: str, steps: Sequence[Step]) -> Table:
     columns = (
         Column(name, of),
         Column("change", "Change of the bill", Kind.change, formula="bill after − bill before it"),
-        Column("waste", "of it, waste", Kind.change),
+        Column("waste", "Of it waste", Kind.change),
     )
     rows = [Row((s.name, s.amount, s.waste), key=s.name, source="replay of usage") for s in steps]
     total = [sum((getattr(s, key) for s in steps), Decimal(0)) for key in ("amount", "waste")]

@@ -14,14 +14,11 @@ MOST_METERS = 12
 def coverage_section(covered: DailyCoverage) -> Section:
     """Coverage of the last seven days, by provider and by the meters with most to cover."""
     days = covered.days // 2  # the week; the one before it stands in the first column
+    whole = f"{FORMULAE['coverage']}; all hours of the week together"
     columns = (
         Column("what", "Provider or meter"),
-        Column(
-            "week_before",
-            "Week before",
-            Kind.share,
-            formula=f"{FORMULAE['coverage']}; all hours of that week together",
-        ),
+        Column("week_before", "Week before", Kind.share, formula=whole),
+        Column("week", "Week", Kind.share, formula=whole),
         *(
             Column(str(day), f"{day:%a} {day.day}", Kind.share, heat=True)
             for day in (
@@ -32,21 +29,17 @@ def coverage_section(covered: DailyCoverage) -> Section:
     meters = covered.meters(MOST_METERS)
     named = [(name, name, "") for name in covered.providers]
     named += [(meter, provider, meter) for provider, meter in meters]
+
+    def shares(provider: str = "", meter: str = "") -> tuple[float | None, ...]:
+        weeks = (covered.share_of_week(n, provider=provider, meter=meter) for n in (0, 1))
+        return (*weeks, *covered.share(provider=provider, meter=meter)[days:])
+
     rows = [
-        Row(
-            (
-                name,
-                covered.before(provider=provider, meter=meter),
-                *covered.share(provider=provider, meter=meter)[days:],
-            ),
-            key=name,
-            source="replay of usage",
-        )
+        Row((name, *shares(provider, meter)), key=name, source="replay of usage")
         for name, provider, meter in named
     ]
     if named:
-        total = ("All", covered.before(), *covered.share()[days:])
-        rows.append(Row(total, key="all", source="replay of usage", emphasis=True))
+        rows.append(Row(("All", *shares()), key="all", source="replay of usage", emphasis=True))
     left = len(covered.meters(len(covered.eligible))) - len(meters)
     table = Table(
         "coverage_by_day",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When to buy what in the next twelve months, and what is owed meanwhile."""
+"""When to buy what in the next twelve months, and what is locked in meanwhile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST = 40
 
 
 def ladder_section(plan: Document) -> Section:
-    """The calendar of purchases, and what is still owed month by month."""
+    """The calendar of purchases, and the cost of the terms to run, month by month."""
     currency = plan["currency"]
     later = any(row["action"] == "buy_later" for row in plan.get("ladder", []))
     columns = [
@@ -35,7 +35,7 @@ def ladder_section(plan: Document) -> Section:
             Row(
                 (
                     day_of(bought[0]["date"]), EVENTS["buy"],
-                    f"the {count_of(len(bought), 'offer')} above", told, 1.0, "",
+                    f"the purchases above ({count_of(len(bought), 'offer')})", told, 1.0, "",
                 )[: len(columns)],
                 key="now", source="plan: purchases",
             )

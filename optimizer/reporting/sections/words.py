@@ -52,6 +52,16 @@ def amount_text(quantity: Any, measure: str, currency: str) -> str:
     return f"{amount:,f} {'unit' if amount == 1 else 'units'}"
 
 
+def futures_text(plan: Document) -> str:
+    """What a plan saves in the futures that it was replayed in, in words; empty without any."""
+    ranges = plan.get("ranges", {})
+    found = ranges.get("savings", {})
+    if "p10" not in found or "p90" not in found:
+        return ""
+    low, high = (money(Decimal(str(found[key])), plan["currency"]) for key in ("p10", "p90"))
+    return f"{low} to {high} in four of five forecast futures"
+
+
 def percent(share: float | Decimal | None) -> str:
     """A share as a percentage."""
     return shown(share, Kind.share, "")

@@ -180,6 +180,8 @@ def test_a_tag_with_ten_thousand_values(lab, visitor):
     assert HOSTILE not in page.text
     assert "&lt;img" in page.text
     assert f"({TEAMS + 1 - 50} others)" in told
+    # A bar is called what the row is called, without the row's amounts.
+    assert f'<span class="name">team-{TEAMS - 1:05}</span>' in page.text
     narrowed = visitor.get(
         "/usage", snapshot=snapshot, by="tag_team", window="24h", **{"spend.q": "team-00041"}
     )
