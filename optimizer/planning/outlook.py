@@ -148,7 +148,7 @@ def pays_back(plan: UncertainPlan) -> dict[str, float]:
 
 
 def lock_in(plan: Plan) -> list[dict[str, Any]]:
-    """What is still owed at the start of each month: held, and bought now."""
+    """Amortised cost of the terms to run at the start of each month: held, and bought now."""
     whole = [*plan.holdings, *planned_holdings(plan.case, plan.catalogue, plan.bought)]
     rows = []
     hour = plan.case.settings.as_of
