@@ -332,6 +332,11 @@ def test_a_closed_pool_takes_nothing(lab):
 
 def test_what_runs_when_a_server_is_closed_goes_on_at_the_next_start(lab, jobs):
     """A restart in the middle of a schedule: its plan is planned again, and reported on."""
+    with lab.mine.snapshots.place() as place:  # the newest, whatever other tests have added
+        shutil.copytree(TINY, place, dirs_exist_ok=True)
+        with (place / "case.toml").open("a") as settings:
+            settings.write("\n# of another day\n")
+        lab.mine.snapshots.add(place, ME)
     put_schedule(lab.tenant, "monday", report=True)
     known = {job.id for job in lab.mine.jobs.page("plan", 200)}
     DBOS.trigger_schedule(f"{lab.tenant}.monday")
