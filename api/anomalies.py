@@ -8,13 +8,12 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.terminal import Terminal
+from api.terminal import Form, Terminal
 from optimizer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,15 +29,6 @@ _FIELDS = (
     "kind", "measure", "column", "value", "start", "end", "hours", "ongoing", "actual",
     "expected", "unit", "dollars", "bill", "carriers",
 )  # fmt: skip
-
-
-class Form(StrEnum):
-    """How the findings are printed."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    md = "md"
 
 
 def register(app: typer.Typer, terminal: Terminal) -> None:

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.terminal import Terminal
+from api.terminal import Form, Terminal
 from optimizer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,15 +17,6 @@ if TYPE_CHECKING:
 _PER = "unit costs: requests, input_tokens, output_tokens, tokens, metered_tokens, runs or a tag_*"
 _WEIGH = "what shared deployments are divided by: requests, tokens, input_tokens, output_tokens"
 _SHARED = "a value whose cost the others share: untagged=proportional, platform=even; repeat"
-
-
-class Form(StrEnum):
-    """How costs are printed."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    md = "md"
 
 
 def register(app: typer.Typer, terminal: Terminal) -> None:

@@ -6,8 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+
+class Form(StrEnum):
+    """How a command that answers with tables prints them."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    md = "md"
 
 
 @dataclass(frozen=True)
