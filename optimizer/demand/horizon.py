@@ -137,8 +137,16 @@ def no_usage(first_hour: int) -> UsageLines:
 
 
 def has_routing(case: Case) -> bool:
-    """Whether requests are routed, so that usage of deployments is replaced."""
-    return case.has("workloads") and len(case.table("workloads")) > 0
+    """Whether requests are routed, so that usage of deployments is replaced.
+
+    What was asked before ``as_of`` of a case with usage and without deployments is not: nothing
+    could be chosen, its usage is planned as it ran, and its requests count what a unit costs.
+    """
+    if not case.has("workloads") or not len(case.table("workloads")):
+        return False
+    if case.has("deployments") or not case.has("usage"):
+        return True
+    return bool((case.table("workloads")["hour"] >= case.settings.as_of).any())
 
 
 class _Fill:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from optimizer.demand import HorizonDemand, demand_of_horizon
+from optimizer.demand.horizon import has_routing
 from optimizer.errors import DataError
 from optimizer.tables import format_hour, parse_hour, read_case
 
@@ -175,3 +176,36 @@ def test_no_usage_at_all(demand) -> None:
     with pytest.raises(DataError) as caught:
         demand([])
     assert caught.value.file == "usage.csv"
+
+
+def test_what_was_asked_without_deployments_counts_and_is_not_routed(demand, tmp_path: Path):
+    """History of requests tells unit costs; the usage that served them is planned as it ran."""
+    rows = history(-2 * WEEK, 0)
+    plain = demand(rows)
+    asked = "workload,hour,requests\n" + "".join(
+        f"chat,{format_hour(AS_OF + hour)},900\n" for hour in range(-2 * WEEK, 0)
+    )
+    (tmp_path / "workloads.csv").write_text(asked)
+    case = read_case(tmp_path)
+    assert not has_routing(case)
+    found = demand_of_horizon(case)
+    assert (found.usage.quantity == plain.usage.quantity).all()
+    assert found.notes == plain.notes
+
+
+@pytest.mark.parametrize("mend", ["an hour ahead", "deployments", "no usage"])
+def test_requests_are_routed_where_there_is_something_to_decide(demand, tmp_path: Path, mend: str):
+    """Given requests, or what could answer them, or nothing else: routing, as ever."""
+    demand(history(-WEEK, 0))
+    ahead = AS_OF if mend == "an hour ahead" else AS_OF - 1
+    (tmp_path / "workloads.csv").write_text(
+        f"workload,hour,requests\nchat,{format_hour(ahead)},900\n"
+    )
+    if mend == "deployments":
+        (tmp_path / "deployments.csv").write_text(
+            "deployment,model,kind,meter,meter_units,requests_per_second,per\n"
+            "own,m,replica,a,1,5,replica_hour\n"
+        )
+    if mend == "no usage":
+        (tmp_path / "usage.csv").unlink()
+    assert has_routing(read_case(tmp_path))

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from optimizer.billing import bill_case
-from optimizer.planning.spend import Shared, spend_of
+from optimizer.demand.horizon import has_routing
+from optimizer.planning.spend import Shared, spend_of, unit_costs
 from optimizer.reporting.document import Chart, Document, Figures, Prose, Table
 from optimizer.reporting.render import html_page, markdown
 from optimizer.reporting.sections.spend import spend_sections, spend_table
@@ -235,3 +236,25 @@ def test_the_frontier_lab_by_team_is_fast_once_replayed() -> None:
     table = spend_table(spend, by=["tag_team", "meter"], window="30d", rule="even")
     assert time.process_time() - begun < 1.5
     assert column(table, "total")[-1] > 0
+
+
+def test_the_frontier_lab_knows_what_a_request_costs() -> None:
+    """Five of its fleets say what was asked of them; nothing of it is routed."""
+    case = read_case(ROOT / "fixtures" / "frontier-lab")
+    assert not has_routing(case)
+    spend = spend_of(case)
+    served = set(case.usage_cells().labels["workload"].values)
+    assert set(spend.asked.names) < served
+    for measure in ("requests", "input_tokens", "output_tokens"):
+        rows = unit_costs(spend, measure, "7d", column="workload")
+        known = [row for row in rows if row.value is not None]
+        assert [row.group for row in known] == [
+            "multimodal", "assistants", "enterprise-search", "assistants-west", "moderation",
+        ]  # fmt: skip
+        assert all(row.value * Decimal(str(row.count)) > 0 for row in known)
+        assert all(len(row.trend) == 8 for row in known)
+    (whole,) = unit_costs(spend, "requests", "7d")
+    assert whole.cost == sum(
+        row.cost for row in unit_costs(spend, "requests", "7d", column="workload") if row.count
+    )
+    assert Decimal("0.1") < whole.value < Decimal("0.3")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from optimizer.demand.horizon import has_routing
 from optimizer.errors import DataError
 from optimizer.planning.whatif.edits import (
     Add,
@@ -113,7 +114,7 @@ def apply_edits(case: Case, edits: Sequence[Edit]) -> Applied:
 def _demand(state: _State, edit: Demand) -> None:
     case, where = state.case, edit.where
     columns = {column for column, _ in where.columns}
-    if case.has("workloads") and columns <= _WORKLOAD_COLUMNS:
+    if has_routing(case) and columns <= _WORKLOAD_COLUMNS:
         frame = state.frame("workloads").copy()
         requests = list(frame["requests"])
         for row in chosen(case, frame, "workloads", where, edit) if len(frame) else ():

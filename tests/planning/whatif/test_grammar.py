@@ -176,6 +176,15 @@ def test_demand_of_a_tag_is_that_of_its_rows_alone(company):
         assert by_meter[meter] == pytest.approx(units)
 
 
+def test_demand_of_a_class_that_is_not_routed_is_its_usage(company):
+    """Requests of the company only count; what served them is what is planned."""
+    made = apply_edits(company, parse_edits(["demand[workload=assistants]=-100%"])).case
+    assert made.table("workloads").equals(company.table("workloads"))
+    before, after = (c.usage_part(workload="assistants").quantity.sum() for c in (company, made))
+    assert before > 0
+    assert after == 0
+
+
 def test_new_meter_with_demand(company):
     made = apply_edits(
         company,
