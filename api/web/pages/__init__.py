@@ -3,6 +3,8 @@
 
 from api.web.base import Pages
 from api.web.pages import (
+    anomalies,
+    budgets,
     commitments,
     jobs,
     overview,
@@ -21,6 +23,8 @@ MODULES: tuple[Pages, ...] = (
     what_ifs.pages,
     routes.pages,
     usage.pages,
+    anomalies.pages,
+    budgets.pages,
     commitments.pages,
     reports.pages,
     jobs.pages,
