@@ -32,6 +32,7 @@ from api.http import (
     recommendations,
     reports,
     schedules,
+    sessions,
     shapes,
     snapshots,
     what_ifs,
@@ -64,6 +65,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     recommendations.router,
     kpis.router,
     keys.router,
+    sessions.router,
     health.router,
 )
 _ABOUT = (
@@ -181,6 +183,7 @@ _SHOWN: tuple[type[BaseModel], ...] = (
     shapes.JobView,
     shapes.KeyView,
     shapes.RecommendationView,
+    shapes.SessionView,
     shapes.SnapshotView,
 )
 

@@ -12,6 +12,7 @@ from api.web.pages import (
     recommendations,
     reports,
     routes,
+    sessions,
     usage,
     what_ifs,
 )
@@ -28,4 +29,5 @@ MODULES: tuple[Pages, ...] = (
     commitments.pages,
     reports.pages,
     jobs.pages,
+    sessions.pages,
 )

@@ -116,7 +116,7 @@ def _only(table: Table, told: Sequence[Anomaly]) -> Table:
 
 
 def _here(visit: Visit, **changes: str | None) -> str:
-    """Return the page with other parameters, without those of its tables, which are of other rows."""
+    """Return the page with other parameters, without those of its tables: rows are others."""
     kept = {key: text for key, text in visit.query.items() if "." not in key and key != "csv"}
     wanted = {key: text for key, text in (kept | changes).items() if text is not None}
     return f"/anomalies?{urlencode(wanted)}"
