@@ -15,9 +15,10 @@ from api.http.solves import JobId
 from api.store import JobStatus, NotFound
 from api.web.ask import ask_for_plan
 from api.web.base import Pages
+from api.web.drawn import ChartView, plan_charts_of
 from api.web.kpis import strip
-from api.web.visit import ChartView, Visit, Visiting
-from optimizer.reporting import charts, plan_tables
+from api.web.visit import Visit, Visiting
+from optimizer.reporting import plan_tables
 from optimizer.reporting.backtest import gate_lines
 from optimizer.reporting.document import Column, Kind, Row, Table
 from optimizer.reporting.ladder import triggers
@@ -140,18 +141,7 @@ def _tables(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, An
 
 def plan_charts(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, ChartView]:
     """Return the charts of a plan, those whose numbers it has."""
-    drawn = {}
-    if document.get("commitment_curve"):
-        drawn["commitment"] = visit.chart(
-            job, "commitment", lambda: charts.commitment_chart(document)
-        )
-    if "p10" in document:
-        drawn["ranges"] = visit.chart(job, "ranges", lambda: charts.ranges_chart(document))
-    if document.get("ladder"):
-        drawn["ladder"] = visit.chart(job, "ladder", lambda: charts.ladder_chart(document))
-    if document.get("lock_in"):
-        drawn["lock_in"] = visit.chart(job, "lock_in", lambda: charts.lock_in_chart(document))
-    return drawn
+    return plan_charts_of(visit.mine.tenant, job, document)
 
 
 def closing(document: Mapping[str, Any]) -> str:

@@ -132,7 +132,10 @@ class Server:
                 stderr=errors,
                 text=True,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+                env={
+                    **os.environ, "PYTHONPATH": str(ROOT), "GPUOPT_WARM_UP": "false",
+                    **environment,
+                },
             )  # fmt: skip
 
     def url(self) -> str:
