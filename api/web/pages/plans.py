@@ -22,6 +22,7 @@ from optimizer.reporting import plan_tables
 from optimizer.reporting.backtest import gate_lines
 from optimizer.reporting.document import Column, Kind, Row, Table
 from optimizer.reporting.ladder import triggers
+from optimizer.reporting.pages.level import PLAN, levels_of
 
 pages = Pages()
 _MOST = 200
@@ -131,6 +132,7 @@ def _tables(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, An
         "made": made,
         "beside": [visit.table(table, currency) for table in plan_tables.beside(document)],
         "charts": drawn,
+        **levels_shown(visit, document),
         "figures": strip(document),
         "closing": closing(document),
         "triggers": triggers(document.get("ladder", ())),
@@ -142,6 +144,14 @@ def _tables(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, An
 def plan_charts(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, ChartView]:
     """Return the charts of a plan, those whose numbers it has."""
     return plan_charts_of(visit.mine.tenant, job, document)
+
+
+def levels_shown(visit: Visit, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the points of the commitment curve, and which the URL asks for; else the plan's."""
+    levels = levels_of(document)
+    keys = [level.key for level in levels]
+    asked = visit.query.get("level", PLAN)
+    return {"levels": levels, "level": keys.index(asked if asked in keys else PLAN) if keys else 0}
 
 
 def closing(document: Mapping[str, Any]) -> str:

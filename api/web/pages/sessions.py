@@ -35,7 +35,6 @@ def sessions(visit: Visiting) -> Mapping[str, Any]:
         Column("role", "Role"),
         Column("since", "Since", Kind.moment),
         Column("until", "Until", Kind.moment),
-        Column("session", "Session"),
         Column("here", "Which", Kind.state),
     )
     table = Table(
@@ -50,7 +49,6 @@ def sessions(visit: Visiting) -> Mapping[str, Any]:
                     row.role,
                     row.begun_at,
                     row.until,
-                    row.id,
                     "this one" if row.id == visit.session.id else "elsewhere",
                 ),
                 row.id,
