@@ -185,10 +185,11 @@ def test_every_page_in_every_shape(open_page, served):
             "/usage?by=tag_team&and=meter&window=all",
             f"/reports/{served.report}",
             f"/jobs/{served.report}",
+            "/sessions",
             f"/recommendations/{first}",
             f"/what-if?plan={served.plan}&demand=x&more=nonsense",
         ]
-        assert {"/", "/recommendations", "/what-if", "/routes", "/usage", "/reports"} <= set(pages)
+        assert {"/", "/what-if", "/routes", "/usage", "/anomalies", "/budgets"} <= set(pages)
         wrong = []
         for page in pages:
             seen.go(page)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -112,7 +113,7 @@ def _table(findings: Findings) -> Table:
 def _only(table: Table, told: Sequence[Anomaly]) -> Table:
     keys = {key_of(each) for each in told}
     rows = tuple(row for row in table.rows if row.key in keys)
-    return Table(table.name, table.title, table.columns, rows, table.note, table.rest, table.empty)
+    return replace(table, rows=rows)
 
 
 def _here(visit: Visit, **changes: str | None) -> str:
