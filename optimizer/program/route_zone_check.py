@@ -74,12 +74,17 @@ def check_loss_limits(
         Units by pool and hour, of the plan under the law.
     """
     worst = 0.0
+    expected = np.zeros_like(problem.demand)  # is not drawn beside all of it
+    np.add.at(expected, pool_of, routed.fallback)
     for loss in routed.losses:
         more = np.zeros_like(problem.demand)
         for line, units in enumerate(_drawn(routing, loss)):
             more[pool_of[line]] += 0.0 if routing.spot_lines[line] else units
         period = problem.period
-        used = {Counts.MARKET: runs.market + more, Counts.RUNNING: runs.every + more}
+        used = {
+            Counts.MARKET: runs.market - expected + more,
+            Counts.RUNNING: runs.every - expected + more,
+        }
         for limit in range(len(problem.limits.names)):
             total, mine = np.zeros(problem.hours), problem.limits.entry_limit == limit
             grows = np.zeros(problem.hours, dtype=bool)
@@ -94,7 +99,7 @@ def check_loss_limits(
             worst = max(worst, float(over[grows & np.isfinite(most)].max(initial=0.0)))
         for pool in np.flatnonzero(more.any(axis=1)):
             share, price = problem.availability[pool][period], problem.price[pool][period]
-            able = share * (problem.demand[pool] + more[pool])
+            able = share * (problem.demand[pool] - expected[pool] + more[pool])
             over = (used[Counts.MARKET][pool] - able) / (1.0 + able)
             over = np.where(share < 1.0, over, 0.0)
             over = np.where(np.isinf(price), more[pool], over)
@@ -141,7 +146,8 @@ def _played(routing: Routing, routed: Routed, zone: Zone, loss: Loss) -> dict[st
                 worst["moved"], float(np.abs(after - before).max(initial=0.0)) / size
             )
             asked[stream.workload] = asked.get(stream.workload, np.zeros(hours)) + before
-    share = {stream.workload: 1.0 - stream.percentile for stream in routing.streams}
+    # Half of what may miss its latency: the other half may still wait in the line.
+    share = {stream.workload: (1.0 - stream.percentile) / 2 for stream in routing.streams}
     worst["late"] = max(
         (_over(late[name] - share[name] * asked[name], asked[name]) for name in late), default=0.0
     )

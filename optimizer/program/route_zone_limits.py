@@ -38,6 +38,11 @@ def define_route_zone_limit(
     """
     routing, program = written.routing, written.program
     period, limits = int(problem.period[hour]), problem.limits
+    # What is expected of all losses is in the hour's usage; it is not drawn beside all of one.
+    expected: list[Terms] = [{} for _ in problem.pools]
+    for line, units, column in written.every[hour].fallback:
+        pool = int(pool_of[line])
+        expected[pool] = add_terms((expected[pool], 1.0), ({column: units}, 1.0))
     for made in written.every[hour].losses:
         more: list[Terms] = [{} for _ in problem.pools]
         drawn = fallback_terms(routing, written.hours, written.every[hour], made)
@@ -59,7 +64,9 @@ def define_route_zone_limit(
                     continue
                 runs = (market if counts is Counts.MARKET else running)[pool]
                 each = float(limits.entry_weight[entry])
-                total = add_terms((total, 1.0), (runs, each), (more[pool], each))
+                total = add_terms(
+                    (total, 1.0), (runs, each), (expected[pool], -each), (more[pool], each)
+                )
                 touched = touched or bool(more[pool])
             if touched:
                 program.row(f"route.zone_limit[{name},{zone},{hour}]", total, high=most)
@@ -71,5 +78,10 @@ def define_route_zone_limit(
             if not np.isfinite(problem.price[pool, period]):
                 program.row(name, terms, high=0.0)  # nothing can be had on demand
             elif share < 1.0:
-                asked = add_terms((market[pool], 1.0), (used[pool], -share), (terms, 1.0 - share))
+                asked = add_terms(
+                    (market[pool], 1.0),
+                    (used[pool], -share),
+                    (expected[pool], share - 1.0),
+                    (terms, 1.0 - share),
+                )
                 program.row(name, asked, high=share * float(problem.demand[pool, hour]))

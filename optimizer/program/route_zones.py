@@ -24,6 +24,10 @@ from optimizer.program.route_hour import (
 from optimizer.program.routing import Routing
 
 Terms = dict[int, float]
+# Of the requests that may miss their latency, what starts may take: waiting takes the rest.
+LATE = 0.5
+# Beyond, fractions of replicas may be started: that bounds from below, and settling rounds up.
+WHOLE_HOURS = 24
 
 
 def define_route_zones(
@@ -82,7 +86,7 @@ def _define_variables(
             made.steps[number] = program.column(
                 f"fallback[{routing.deployments[number].name},{of.name},{hour}]",
                 upper=steps,
-                whole=True,
+                whole=hours.number <= WHOLE_HOURS,
             )
     return made
 
@@ -157,7 +161,7 @@ def define_route_zone_late(
     variables: HourVariables,
     made: LossVariables,
 ) -> None:
-    """Σ s·late ≤ (1 − percentile)·Σ x: what misses while replicas start, s of the hour."""
+    """Σ s·late ≤ (1 − percentile)/2·Σ x: what misses while replicas start, s of the hour."""
     for workload, streams in routing.of_workload.items():
         total = float(hours.scale[list(streams), variables.hour].sum())
         terms: Terms = {}
@@ -168,7 +172,7 @@ def define_route_zone_late(
                 terms[column] = wait * float(hours.scale[of.stream, variables.hour]) / total
         if not terms:
             continue
-        may = 1.0 - routing.streams[streams[0]].percentile
+        may = LATE * (1.0 - routing.streams[streams[0]].percentile)
         for stream in streams:
             for route in routing.of_stream[stream]:
                 if route in variables.share:
