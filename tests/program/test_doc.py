@@ -123,4 +123,4 @@ def test_what_is_refused_is_listed() -> None:
     beside = ("buyback_share", "bundle", "starts", "maximum", "minimum", "largest_purchase")
     for name in (*beside, *scope._ROUTING_LIMITS, *rough):
         assert name in refused, name
-    assert set(scope._LIMITS) <= set(Limits.__dataclass_fields__)
+    assert set(scope._ROUTING_LIMITS) <= set(Limits.__dataclass_fields__)
