@@ -149,10 +149,21 @@ def _rows(
         amounts = [rows[name] for name in ("taken", "spot", "quantity") if name in rows]
         order = np.lexsort((*amounts, rows["series"], rows["hour"]))
     else:
-        order = np.argsort(rows["hour"].astype(np.int64) * len(code) + rows["series"])
+        order = _order(rows["hour"].astype(np.int64) * len(code) + rows["series"])
     rows = {name: values[order] for name, values in rows.items()}
     none = np.zeros(len(order))
     return {"spot": none, "taken": none, **rows}
+
+
+def _order(key: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the order of keys that are no less than 0, and each there once."""
+    bits = len(key).bit_length()
+    if not len(key) or int(key.max()).bit_length() + bits > 62:
+        return np.argsort(key)
+    # Numbers are sorted several times as fast as places.
+    packed = (key << bits) | np.arange(len(key))
+    packed.sort()
+    return packed & ((1 << bits) - 1)
 
 
 def _labels(found: Mapping[str, Any], name: str) -> Labels:

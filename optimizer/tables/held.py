@@ -21,8 +21,19 @@ Run = Callable[..., Any]
 TAG = "tag_"
 # What says who used what and on which terms; all else differs from row to row.
 LABELS = frozenset(
-    "meter account zone workload deployment job lost_hours restart_cost unmet_penalty grain"
-    " charge_category".split()
+    {
+        "meter",
+        "account",
+        "zone",
+        "workload",
+        "deployment",
+        "job",
+        "lost_hours",
+        "restart_cost",
+        "unmet_penalty",
+        "grain",
+        "charge_category",
+    }
 )
 
 

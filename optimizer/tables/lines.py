@@ -145,7 +145,9 @@ def line_keys(store: Store) -> dict[Key, list[tuple[Any, ...]]]:
         return {}
     found: dict[Key, list[tuple[Any, ...]]] = {}
     labelled = store.usage.labelled
-    for texts in store.rows(f"SELECT DISTINCT {', '.join(LINE_TEXTS)} FROM {labelled} WHERE {IS_USAGE}"):
+    for texts in store.rows(
+        f"SELECT DISTINCT {', '.join(LINE_TEXTS)} FROM {labelled} WHERE {IS_USAGE}"
+    ):
         penalty = Decimal(texts[5]) if texts[5] else None
         key = (*texts[:4], _plain(Decimal(texts[4])), None if penalty is None else _plain(penalty))
         found.setdefault(key, []).append(texts)

@@ -157,7 +157,9 @@ def _chunks(store: Store, first: int) -> Iterator[dict[str, NDArray[Any]]]:
     if "spot_share" in given:
         chosen.append("coalesce(spot_share, 0) AS spot")
         if "interrupted" in given:
-            chosen.append("CASE WHEN interrupted THEN coalesce(spot_share, 0) ELSE 0 END AS spot_taken")
+            chosen.append(
+                "CASE WHEN interrupted THEN coalesce(spot_share, 0) ELSE 0 END AS spot_taken"
+            )
     if "spot_tolerant" in given:
         chosen.append("coalesce(spot_tolerant, 0) AS tolerant")
     cursor = store.run(f"SELECT {', '.join(chosen)} FROM {store.usage.rows}")
