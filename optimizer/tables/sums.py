@@ -135,9 +135,10 @@ class _Grain:
                 parts[name] = _whole_part(quantity, parts["quantity"], rows[name])
         self._present[cell] = True
         np.add.at(self._rough, cell, quantity)
-        if any(part is None for part in parts.values()) or self._rough.max() >= _MOST:
+        exact = {name: part for name, part in parts.items() if part is not None}
+        if len(exact) < len(parts) or self._rough.max() >= _MOST:
             return False
-        for name, part in parts.items():
+        for name, part in exact.items():
             if name not in self._whole:
                 self._whole[name] = np.zeros(len(self._rough), dtype=np.int64)
             np.add.at(self._whole[name], cell, part)
