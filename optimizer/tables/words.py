@@ -16,6 +16,7 @@ Run = Callable[..., Any]
 
 MANY_ROWS = 50_000  # below, one pass over all columns takes less than one for each
 MOST_WORDS = 200_000
+LEAST_REPEATS = 8  # of a word, on average
 
 
 class Words:
@@ -103,5 +104,5 @@ def _repeating(
         return []
     counts = ", ".join(f"approx_count_distinct({values[name].raw})" for name in names)
     found = run(f"SELECT {counts} FROM {relation}").fetchone()
-    most = min(MOST_WORDS, rows // 8)
+    most = min(MOST_WORDS, rows // LEAST_REPEATS)
     return [name for name, count in zip(names, found, strict=True) if count <= most]
