@@ -60,7 +60,7 @@ class Loaded:
 
 
 class _Sql(NamedTuple):
-    """SQL of one column: as it was read, whether it is refused, as it is kept."""
+    """SQL of one column: as it was read, whether it is refused (empty: never), as it is kept."""
 
     raw: str
     refused: str
@@ -149,7 +149,7 @@ class Store:
         names = csvfile.header(path)
         columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
         try:
-            self.run(
+            ((count,),) = self.rows(  # how many rows were created
                 "CREATE TABLE raw AS SELECT * FROM read_csv(?, auto_detect=false, header=true,"
                 " delim=',', quote='\"', escape='\"', strict_mode=true, null_padding=false,"
                 f" max_line_size=16777216, columns={{{columns}}})",
@@ -165,7 +165,7 @@ class Store:
                 file=path.name,
             ) from error
         # DuckDB takes no offence at one comma too many at the end of a row.
-        if csvfile.may_be_ragged(path, len(names), self.rows("SELECT count(*) FROM raw")[0][0]):
+        if csvfile.may_be_ragged(path, len(names), count):
             csvfile.diagnose(path, len(names))
         return [(name, "VARCHAR") for name in names]
 
@@ -241,12 +241,15 @@ class Store:
             raw, family = "CAST(NULL AS VARCHAR)", "text"  # a writer's type for "all absent"
         fine, value = _judge(column, raw, family)
         absent = f"{_present(raw, family)} IS NULL"
+        if fine == "true":
+            return _Sql(raw, absent if column.required else "", value)
         if column.required:
             return _Sql(raw, f"({absent} OR NOT coalesce({fine}, false))", value)
         return _Sql(raw, f"NOT ({absent} OR coalesce({fine}, false))", value)
 
     def _refuse(self, file: str, columns: list[Column], values: dict[str, _Sql]) -> None:
         """Raise for the first row with a refused value, if there is one; one pass."""
+        columns = [column for column in columns if values[column.name].refused]
         if not columns:
             return
         tests = ", ".join(f"min(rowid) FILTER (WHERE {values[c.name].refused})" for c in columns)
