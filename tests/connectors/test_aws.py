@@ -51,17 +51,24 @@ def s3() -> Iterator[tuple[Any, str]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def classes_made_once() -> Iterator[None]:
-    """botocore writes the class of a client, a method for each operation, for every client."""
+    """botocore reads the model and writes the class of a service anew for every client."""
     made: dict[str, Any] = {}
-    write = ClientCreator._create_client_class
+    read: dict[tuple[str, str | None], Any] = {}
+    write, load = ClientCreator._create_client_class, ClientCreator._load_service_model
 
     def once(self: ClientCreator, name: str, model: Any) -> Any:
         if name not in made:
             made[name] = write(self, name, model)
         return made[name]
 
+    def read_once(self: ClientCreator, name: str, version: str | None = None) -> Any:
+        if (name, version) not in read:
+            read[name, version] = load(self, name, version)
+        return read[name, version]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ClientCreator, "_create_client_class", once)
+        patch.setattr(ClientCreator, "_load_service_model", read_once)
         yield
 
 
