@@ -170,7 +170,8 @@ def test_both_sums_are_the_same(make: Make, monkeypatch: pytest.MonkeyPatch, see
         for i in range(200)
     )
     folder = make(usage__csv=COLUMNS + days)
-    assert isinstance(whole := read_case(folder).usage_lines(), UsageLines)
+    whole = read_case(folder).usage_lines()
+    assert isinstance(whole, UsageLines)
     monkeypatch.setattr(lines, "sums_of", sums.decimal_sums)
     same(whole, read_case(folder).usage_lines())
 
