@@ -199,7 +199,7 @@ def test_the_shell_lines_work_on_a_real_server(tmp_path: Path) -> None:
     assert "gpk_" not in told
     lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
     asked = [line for line in lines if line["event"] == "request"]
-    assert len(asked) == 15
+    assert len(asked) == 16
     assert all(line["request_id"] and line["caller"].startswith("key_") for line in asked)
 
 
