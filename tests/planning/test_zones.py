@@ -15,6 +15,7 @@ import pytest
 from optimizer.errors import DataError
 from optimizer.planning import make_plan, plan_document
 from optimizer.planning.outage import play_loss
+from optimizer.program import route_case
 from optimizer.reporting.text import plan_page, render
 from optimizer.tables import Case, read_case
 
@@ -250,3 +251,21 @@ def test_bounds_hold_beside_commitments(write: Write, hours: int) -> None:
             other = plan_of(write(hours, toml + f'[solve]\nmethod = "{method}"\n', **tables))
             assert float(other["objective"]) == pytest.approx(float(plan["objective"]), rel=2e-3)
             assert float(other["lower_bound"]) <= float(plan["objective"]) * (1 + 1e-6)
+
+
+def test_hour_by_hour_as_in_large_cases(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linked hours go by the relaxation; every hour survives every zone all the same."""
+    monkeypatch.setattr(route_case, "WHOLE_COLUMNS", 0)
+    wave = [3600 * (4 + 3 * float(np.sin(hour / 4))) for hour in range(26)]
+    case = write(
+        26,
+        SURVIVE,
+        meters=[spot("a", 1.0), spot("b", 1.1), spot("c", 1.25), *METERS[3:]],
+        workloads=chat(wave),
+        deployments=deployments(start=12),
+    )
+    plan = plan_of(case)
+    names = {check["check"] for check in plan["checks"]}
+    assert {"route.zone", "route.zone_late", "route.start", "route.zone_limit"} <= names
+    assert all(row["hours"] for row in plan["zones"][:1])
+    assert plan["lower_bound"] <= plan["objective"]
