@@ -163,6 +163,7 @@ def infeasible_document(error: InfeasibleCase) -> dict[str, Any]:
         "plan": plan_id(error.case),
         "status": "infeasible",
         "relaxations": [relaxation.as_dict() for relaxation in error.relaxations],
+        **({"unserved": [each.as_dict() for each in error.unserved]} if error.unserved else {}),
         "explanation": [str(error)],
     }
 

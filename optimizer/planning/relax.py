@@ -18,6 +18,7 @@ from optimizer.program.problem import Problem
 from optimizer.program.purchases import whole_term_cost
 from optimizer.program.reference import solve_reference
 from optimizer.program.status import Status
+from optimizer.tables import format_hour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,12 +54,53 @@ class Relaxation:
     @property
     def advice(self) -> str:
         """What to do, as an imperative sentence without a full stop."""
+        if self.limit == "limits.survive_zone_loss":
+            return "switch limits.survive_zone_loss off"
         verb = "lower" if self.limit.startswith(("the minimum", "quality_")) else "raise"
         if self.limit.startswith(("allow_", "deny_")):
             return f"change {self.limit}"
         if self.limit.startswith("deployments"):
             return f"add {self.limit}"
         return f"{verb} {self.limit} by {self.amount.normalize():f}"
+
+
+@dataclass(frozen=True)
+class Unserved:
+    """A class that cannot be served: how many of its requests, and in which hours.
+
+    ``hours`` are hours since 1970 with what is short in each; ``limits`` those that bind.
+    """
+
+    workload: str
+    hours: tuple[tuple[int, float], ...]
+    limits: tuple[str, ...]
+
+    @property
+    def worst(self) -> tuple[int, float]:
+        """The hour in which most is short."""
+        return max(self.hours, key=lambda pair: pair[1])
+
+    @property
+    def told(self) -> str:
+        """A clause for people."""
+        hour, most = self.worst
+        count = "an hour" if len(self.hours) == 1 else f"{len(self.hours)} hours"
+        return (
+            f"class {self.workload} is short of {sum(n for _, n in self.hours):,.0f} requests in "
+            f"{count} ({most:,.0f} at {format_hour(hour)})"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row of the document."""
+        hour, most = self.worst
+        return {
+            "workload": self.workload,
+            "requests": sum(n for _, n in self.hours),
+            "hours": [format_hour(hour) for hour, _ in self.hours],
+            "worst_hour": format_hour(hour),
+            "worst_requests": most,
+            "limits": list(self.limits),
+        }
 
 
 class InfeasibleCase(Infeasible):
@@ -71,9 +113,11 @@ class InfeasibleCase(Infeasible):
         alternatives: Sequence[Sequence[Relaxation]] = (),
         *,
         proven: bool = True,
+        unserved: Sequence[Unserved] = (),
     ) -> None:
         self.case = case
         self.relaxations = tuple(relaxations)
+        self.unserved = tuple(unserved)
         self.alternatives = tuple(tuple(known) for known in alternatives)
         ways = [relaxations, *alternatives]
         advice = ", or ".join(" and ".join(each.advice for each in way) for way in ways)
@@ -83,7 +127,8 @@ class InfeasibleCase(Infeasible):
                 "no plan was found that serves the horizon's usage within the limits; it is proven "
                 "for each placement of the work that was tried, and not for all of them"
             )
-        super().__init__(f"{what}. To mend it: {advice}")
+        short = "".join(f"; {each.told}" for each in unserved)
+        super().__init__(f"{what}{short}. To mend it: {advice}")
 
 
 Ways = list[list[Relaxation]]

@@ -16,6 +16,7 @@ from optimizer.demand.horizon import has_routing
 from optimizer.demand.requests import requests_of_horizon
 from optimizer.errors import DataError
 from optimizer.planning.cached import cached_notes
+from optimizer.planning.capacity import refuse_short
 from optimizer.planning.part import Part, PartRoutes, window_of_part
 from optimizer.program.build import build_problem
 from optimizer.program.caselimits import CaseLimits
@@ -27,7 +28,7 @@ from optimizer.program.renewal import renewals
 from optimizer.program.route_case import RouteCase, arriving_of
 from optimizer.program.route_check import check_routed
 from optimizer.program.route_hour import Hours
-from optimizer.program.route_joint import solve_routed
+from optimizer.program.route_joint import Unroutable, solve_routed
 from optimizer.program.route_zone_settle import no_losses
 from optimizer.program.routes import read_routing
 from optimizer.program.routing import Routed, Routing
@@ -233,18 +234,22 @@ def solve_routing_part(
             if not all(check.ok for check in check_routed(routing, hours, today)):
                 today = None  # it would not survive the loss of a zone
     advised = {name: advised_amounts(columns, amounts) for name, amounts in known.items()}
-    found = solve_routed(
-        whole,
-        law_of,
-        pool_of,
-        method=settings.solve.method,
-        gap=settings.solve.gap,
-        constant=window.held_cost,
-        incumbents={name: amounts for name, amounts in advised.items() if amounts.any()},
-        kinds=kinds_of(component.columns),
-        today=today,
-        watch=watch,
-    )
+    try:
+        found = solve_routed(
+            whole,
+            law_of,
+            pool_of,
+            method=settings.solve.method,
+            gap=settings.solve.gap,
+            constant=window.held_cost,
+            incumbents={name: amounts for name, amounts in advised.items() if amounts.any()},
+            kinds=kinds_of(component.columns),
+            today=today,
+            watch=watch,
+        )
+    except Unroutable as error:
+        refuse_short(case, whole, window, columns, pool_of)
+        raise error from None
     routes = PartRoutes(
         routing=routing,
         lines=component.lines[lines],

@@ -38,7 +38,7 @@ class _Way:
 
 
 def refuse_unserved(case: Case, catalogue: Catalogue, asked: RoutedDemand) -> None:
-    """Raise for classes that no deployment may answer, or not well enough, or not enough of.
+    """Raise for classes that no deployment may answer, or not well enough.
 
     Raises
     ------
@@ -66,7 +66,6 @@ def refuse_unserved(case: Case, catalogue: Catalogue, asked: RoutedDemand) -> No
             others += [way.relaxations() for way in ways[1:3]]
         raise InfeasibleCase(case, first, others if len(unserved) == 1 else ())
     _refuse_targets(case, routing)
-    _refuse_small(case, routing)
 
 
 def line_prices(catalogue: Catalogue, routing: Routing) -> Floats:
@@ -179,35 +178,6 @@ def _refuse_targets(case: Case, routing: Routing) -> None:
                     f"quality_target of class {workload} (the best deployment reaches "
                     f"{reached:.4f})",
                     _up(target - reached),
-                    None,
-                )
-            )
-    if short:
-        raise InfeasibleCase(case, short)
-
-
-def _refuse_small(case: Case, routing: Routing) -> None:
-    """Classes that only deployments with a greatest number of replicas may answer."""
-    short = []
-    for number, stream in enumerate(routing.streams):
-        if stream.wait or not stream.requests.any():
-            continue
-        routes = [routing.routes[r] for r in routing.of_stream[number]]
-        of = [routing.deployments[route.deployment] for route in routes]
-        if any(not d.counted or np.isinf(d.maximum) for d in of):
-            continue
-        able = sum(
-            np.floor(d.maximum / d.step) * d.step * (1.0 - d.headroom) / route.load
-            for d, route in zip(of, routes, strict=True)
-        )
-        peak = float(stream.requests.max())
-        if peak > able * (1 + 1e-9):
-            best = min(range(len(of)), key=lambda k: routes[k].load)
-            more = np.ceil((peak - able) * routes[best].load / (1.0 - of[best].headroom) - 1e-9)
-            short.append(
-                Relaxation(
-                    f"maximum_replicas of deployment {of[best].name}, for class {stream.workload},",
-                    exact(float(np.ceil(more / of[best].step) * of[best].step)),
                     None,
                 )
             )

@@ -19,8 +19,8 @@ TINY = 1e-6  # of a request
 
 
 def zones_of_plan(plan: Plan, routes: PartRoutes, *, detail: bool) -> dict[str, Any]:
-    """Keys of the plan document; none where no zone has to be survived."""
-    if not routes.routing.zones:
+    """Keys of the plan document; none where that is not asked for."""
+    if not plan.case.settings.limits.survive_zone_loss:
         return {}
     document: dict[str, Any] = {"zones": zone_rows(plan, routes)}
     if detail:
@@ -127,6 +127,8 @@ def _hourly_replicas(plan: Plan, routes: PartRoutes) -> list[dict[str, Any]]:
 def zone_lines(document: dict[str, Any]) -> list[str]:
     """A sentence for each zone."""
     lines = []
+    if document.get("zones") == []:
+        lines.append("No class with a latency target may run on spot: no zone's loss takes any.")
     for row in document.get("zones", []):
         if not row["hours"]:
             lines.append(f"Nothing that has a latency target would be lost with {row['zone']}.")

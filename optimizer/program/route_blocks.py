@@ -29,6 +29,7 @@ from optimizer.program.route_hour import EVERYWHERE, BlockProgram
 from optimizer.program.status import Status
 
 ROUNDING = 1e-9
+FEW_COLUMNS = 800  # of linked blocks in one piece: a MIP solver takes seconds, and has cuts
 Solve = Callable[[LinearProgram], LinearAnswer]
 
 
@@ -234,7 +235,8 @@ def solve_blocks(
     if not len(parts.links):
         return _apart(parts, solve)
     if len(program.names) <= whole_columns:
-        return _solver(method, gap, nodes, many=False)(program)
+        few = len(program.names) <= FEW_COLUMNS
+        return _solver(method, gap, nodes, many=len(parts.columns) > 1 and not few)(program)
     if guide is None:
         relaxed = solve_linear(program, relaxed=True, interior=True)
         if relaxed.status is Status.INFEASIBLE or relaxed.duals is None:

@@ -40,6 +40,10 @@ LEAST_GAIN = 2e-4  # of a turn, relative: less is not worth another
 LawOf = Callable[[Routed], LawCost]
 
 
+class Unroutable(SolverError):
+    """No routing was found that serves every request within the limits of the case."""
+
+
 @dataclass(frozen=True)
 class RoutedAnswer:
     """The answer for the best routing; ``problem`` and ``law`` have its usage as demand.
@@ -82,6 +86,8 @@ def solve_routed(
 
     Raises
     ------
+    Unroutable
+        If no routing was found that serves every request.
     SolverError
         If no routing gives an answer that passes the checks.
     """
@@ -135,14 +141,11 @@ class _Search:
         nothing = np.zeros(len(self.case.problem.columns))
         self.watch.report("routing beside what is held")
         alone = self.case.routed_beside(nothing, self.case.at_market())
-        if alone is None:
-            msg = (
-                "no routing was found that serves every request within the limits of the case. "
-                "To mend it: raise maximum_replicas or on_demand_limit, or report the case"
-            )
-            raise SolverError(msg)
-        self.attempt("one after the other", alone, known)
-        self.note("routing alone", alone, nothing)
+        if alone is None and not len(nothing):
+            raise unroutable()
+        if alone is not None:  # else what it needs has to be bought
+            self.attempt("one after the other", alone, known)
+            self.note("routing alone", alone, nothing)
         if today is not None:
             self.note("nothing", today, nothing)
             if len(nothing):
@@ -159,6 +162,9 @@ class _Search:
             if self.closed():
                 return
             routed = case.routed_beside(quantity, guide)
+            if routed is None and self.best is None and not number:
+                quantity = self.more(quantity)
+                routed = case.routed_beside(quantity, guide)
             if routed is None:
                 return
             before = self.value
@@ -169,6 +175,11 @@ class _Search:
             if (answer.quantity == quantity).all():
                 return
             quantity = answer.quantity
+
+    def more(self, quantity: Floats) -> Floats:
+        """A step more of everything: where rounding left too little to serve what must be."""
+        problem = self.case.problem
+        return on_step(problem, np.where(quantity > 0, quantity + problem.step, quantity))
 
     def attempt(self, name: str, routed: Routed, known: Mapping[str, Floats]) -> Answer | None:
         """Solve for the purchases of a routing."""
@@ -225,15 +236,15 @@ class _Search:
 
     def closed(self) -> bool:
         """Whether what is left is within the gap that was asked for."""
+        if self.best is None:
+            return False
         whole = abs(self.value + self.constant)
         return bool(self.free - self.bound <= self.gap * whole)
 
     def result(self) -> RoutedAnswer:
         """The best routing, with the bound that holds for all of them."""
         if self.best is None:
-            raise self.error or SolverError(
-                "no routing gave an answer. To mend it: report the case"
-            )
+            raise self.error or unroutable()
         best = self.best
         if best.answer.status is Status.INFEASIBLE:
             return best
@@ -268,6 +279,14 @@ class _Search:
         return replace(
             best, answer=answer, alternatives=dict(self.alternatives), relaxed=self.guide
         )
+
+
+def unroutable() -> Unroutable:
+    """The error where nothing more is known."""
+    return Unroutable(
+        "no routing was found that serves every request within the limits of the case. "
+        "To mend it: raise maximum_replicas or on_demand_limit, or report the case"
+    )
 
 
 def _once(checks: Sequence[Check]) -> list[Check]:
