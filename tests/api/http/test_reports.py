@@ -105,14 +105,15 @@ def test_the_plan_before_is_that_of_about_a_week_before(lab: Lab) -> None:
     assert plan_before(lab.store, first) is None
     found = lab.store.snapshots.get(str(first.snapshot))
 
-    def planned(days: float, **settings: Any) -> str:
+    def planned(days: float, currency: str = "USD", **settings: Any) -> str:
         """A plan of data that are so much older."""
         row = Snapshot(
             **{
                 column.name: getattr(found, column.name)
                 for column in Snapshot.__table__.columns
-                if column.name not in {"id", "digest", "as_of"}
+                if column.name not in {"id", "digest", "as_of", "currency"}
             },
+            currency=currency,
             id=new_id("snp"),
             digest=new_id("sha"),
             as_of=found.as_of - timedelta(days=days),
@@ -126,6 +127,10 @@ def test_the_plan_before_is_that_of_about_a_week_before(lab: Lab) -> None:
         lab.store.jobs.finish(job, JobStatus.succeeded, document="{}\n", result=result)
         return job
 
+    foreign = planned(7, currency="EUR")
+    answer = lab.client.post("/v1/reports", json={"plan": lab.plan, "before": foreign})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"pointer": "/before", "detail": "is in EUR, not in USD"}]
     for days in (0, 1, 4.9, 9.1, 14):
         planned(days)
     assert plan_before(lab.store, first) is None
