@@ -68,7 +68,7 @@ def walk(visit: Visiting) -> Response:
     newest = visit.newest_snapshot()
     if newest is None:
         raise NotFound("snapshot", "newest")
-    asked = BacktestRequest(snapshot=need_snapshot(visit.mine, newest.id))
+    asked = BacktestRequest.model_validate({"snapshot": need_snapshot(visit.mine, newest.id)})
     job = ask(visit, "backtest", asked.model_dump(exclude={"snapshot"}), newest.id)
     return visit.go(f"/jobs/{job.id}", "The backtest was asked for.")
 
