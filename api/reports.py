@@ -42,7 +42,7 @@ def report_job(task: Task) -> Answer:
         before=None if before is None else _document(mine, before.id),
         advice=advice_of(mine, planned.id),
         earlier=earlier,
-        name=one_line(task.tenant_name),
+        name=case.settings.name or one_line(task.tenant_name),
     )
     if task.stopped():
         raise Stopped("the report was stopped; half of one is none")

@@ -19,7 +19,7 @@ from api.store import SERVICE, JobStatus
 from api.store.database import new_id, now
 from api.store.models import Snapshot
 
-from .conftest import Lab, Service
+from .conftest import TINY, Lab, Service
 
 WAIT = {"Prefer": "wait=30"}
 
@@ -313,3 +313,16 @@ def test_a_broken_file_of_destinations_is_the_operators(
     answer = lab.client.get("/v1/destinations")
     assert answer.status_code == 500
     assert "GPUOPT_DESTINATIONS" in answer.json()["detail"]
+
+
+def test_a_report_is_titled_by_the_name_of_the_case(service: Service, lab: Lab) -> None:
+    """Else by the tenant; the name is text like any other."""
+    assert lab.reported()["result"]["title"] == f"Weekly commitment report: {lab.name}"
+    other = service.lab()
+    case = (TINY / "case.toml").read_text("utf-8")
+    other.snapshot = other.upload(case=f'name = "Frontier <b>Lab</b>"\n{case}')
+    made = other.reported()
+    assert made["result"]["title"] == "Weekly commitment report: Frontier <b>Lab</b>"
+    page = other.client.get(f"/v1/reports/{made['id']}/report.html").text
+    assert "Frontier &lt;b&gt;Lab&lt;/b&gt;" in page
+    assert "<b>Lab</b>" not in page
