@@ -44,7 +44,10 @@ def alert_job(task: Task) -> Answer:
     fresh = [event for event in findings.anomalies if not _known(_row(event), seen)]
     over = [one for one, row in budgets if not _known(row, seen)]
     report = alert_document(
-        case, replace(findings, anomalies=tuple(fresh)), over, one_line(task.tenant_name)
+        case,
+        replace(findings, anomalies=tuple(fresh)),
+        over,
+        case.settings.name or one_line(task.tenant_name),
     )
     texts = renderings(report)
     document = texts.pop(JSON)

@@ -52,7 +52,10 @@ def register(app: typer.Typer, terminal: Terminal) -> None:
             typer.Option("-o", "--output", metavar="FILE", help="write it here; csv: a folder"),
         ] = None,
         name: Annotated[
-            str, typer.Option("--name", help="whose report it is; default: the case's folder")
+            str,
+            typer.Option(
+                "--name", help="whose report it is; default: the case's name, else its folder"
+            ),
         ] = "",
         deliver: Annotated[
             list[str] | None,

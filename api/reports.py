@@ -42,7 +42,7 @@ def report_job(task: Task) -> Answer:
         before=None if before is None else _document(mine, before.id),
         advice=advice_of(mine, planned.id),
         earlier=earlier,
-        name=one_line(task.tenant_name),
+        name=case.settings.name or one_line(task.tenant_name),
     )
     if task.stopped():
         raise Stopped("the report was stopped; half of one is none")
@@ -94,8 +94,8 @@ def _horizon(mine: TenantStore, job: str) -> dict[str, Any]:
 def plan_before(mine: TenantStore, plan: Job) -> str | None:
     """The plan that a plan's report compares with: that of about a week before.
 
-    Of the plans whose data are 5 to 9 days older, those made with the same settings come first,
-    then those nearest to 7 days, then the newest.
+    Of the plans in the same currency whose data are 5 to 9 days older, those made with the same
+    settings come first, then those nearest to 7 days, then the newest.
     """
     moments: dict[str, datetime] = {}
 
@@ -105,12 +105,13 @@ def plan_before(mine: TenantStore, plan: Job) -> str | None:
             moments[name] = mine.snapshots.get(name).as_of
         return moments[name]
 
-    now = as_of(plan)
+    now, currency = as_of(plan), currency_of(mine, plan)
     found = [
         job
         for job in mine.jobs.page("plan", _LOOKED_AT, status=JobStatus.succeeded)
         if job.id != plan.id
         and (job.result or {}).get("plan_status") != "infeasible"
+        and currency_of(mine, job) == currency
         and LEAST <= now - as_of(job) <= MOST
     ]
     wanted = plan.request.get("settings")
@@ -125,6 +126,12 @@ def plan_before(mine: TenantStore, plan: Job) -> str | None:
         default=None,
     )
     return None if best is None else best.id
+
+
+def currency_of(mine: TenantStore, plan: Job) -> str:
+    """Return the currency of a plan: of its answer, else of what it is made from."""
+    told = (plan.result or {}).get("currency")
+    return str(told or mine.snapshots.get(str(plan.snapshot)).currency)
 
 
 def _case(mine: TenantStore, plan: Job) -> Case:

@@ -7,6 +7,7 @@ settings of its own, in its ``case.toml``.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,6 +45,11 @@ class ServiceSettings(BaseSettings):
         pattern=r"^https?://[^/\s]+$",
         description="where browsers reach the service, as https://gpuopt.example.com; needed "
         "behind a proxy",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="addresses or networks of the proxies in front, commas between them: what "
+        "they say in `X-Forwarded-For` is whose failed sign-ins are counted; default: nobody's",
     )
     session_hours: int = Field(
         default=12, ge=1, le=720, description="hours after which the pages ask to sign in again"
@@ -181,10 +187,19 @@ class ServiceSettings(BaseSettings):
         default=("RS256", "ES256"), description="signatures that are accepted; commas between them"
     )
 
-    @field_validator("oidc_algorithms", mode="before")
+    @field_validator("oidc_algorithms", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            ip_network(text, strict=False)
+        return value
 
     @property
     def url(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 
 from api.access import KEY, Caller, Unauthenticated, check_key
+from api.http.address import address_of, networks_of
 from api.http.limits import Rates
 from api.http.problems import ProblemError
 from api.settings import ServiceSettings
@@ -27,6 +28,7 @@ class Gate:
         self._secret = secret
         self._callers = Rates(settings.requests_per_minute)
         self._strangers = Rates(settings.requests_per_minute)
+        self._proxies = networks_of(settings.trusted_proxies)
         self.oidc: Oidc | None = None
         if settings.oidc_issuer:
             from api.oidc import Oidc
@@ -54,7 +56,7 @@ class Gate:
 
     def let_in(self, request: Request, find: Callable[[], Caller]) -> Caller:
         """Return who ``find`` says asks, at a bearable rate, as :meth:`admit` does."""
-        address = request.client.host if request.client else ""
+        address = address_of(request, self._proxies)
         self._refuse_often(self._strangers.empty(address))
         try:
             caller = find()

@@ -27,6 +27,7 @@ FORMULAE = {
     "effective_savings_rate_on_demand": "1 − total ÷ (all usage at the contract's prices)",
     "effective_savings_rate_list_price": "1 − total ÷ (all usage at list prices)",
     "unused_cost": "amortised cost of what is committed and not used",
+    "net_savings": "covered usage at on-demand prices − amortised cost of all commitments",
     "remaining_commitment": "amortised cost of what is held and bought, after as_of",
     "savings": "baseline − total: the horizon's bill with what is held, less the plan's",
     "realised": "the bill without the purchases − the bill with them, replayed on what ran",

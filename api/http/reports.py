@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from api.deliver.parcel import MARKDOWN, MEDIA, PAGE, TABLES
 from api.http.deliveries import need_destination, state_of
 from api.http.plans import Id
-from api.http.problems import responses
+from api.http.problems import ProblemError, responses
 from api.http.route import By, Mine, scope_of
 from api.http.shapes import JobView, ReportView
 from api.http.solves import (
@@ -27,7 +27,7 @@ from api.http.solves import (
     view,
     wait_for,
 )
-from api.reports import plan_before
+from api.reports import currency_of, plan_before
 from api.store import Job, JobStatus, NotFound, Refused, TenantStore
 
 # A report holds names that others chose. They are escaped; and were one not, nothing could run.
@@ -67,7 +67,15 @@ def _prepare(_: Request, mine: TenantStore, asked: ReportRequest) -> Asked:
     planned = _finished(mine, asked.plan, "/plan")
     before = plan_before(mine, planned) if asked.before is None else asked.before
     if asked.before is not None:
-        _finished(mine, asked.before, "/before")
+        earlier = _finished(mine, asked.before, "/before")
+        was, now = currency_of(mine, earlier), currency_of(mine, planned)
+        if was != now:
+            raise ProblemError(
+                "invalid",
+                f"/before: {asked.before} is in {was}, and {planned.id} in {now}. "
+                "To mend it: name an earlier plan of the same currency",
+                errors=[{"pointer": "/before", "detail": f"is in {was}, not in {now}"}],
+            )
     return Asked({"plan": planned.id, "before": before}, planned.snapshot)
 
 

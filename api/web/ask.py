@@ -10,7 +10,10 @@ from api.store import Job
 from api.web.visit import Visit
 
 # Where the answer of a kind of job is shown, and which scope reading its jobs needs.
-ANSWERS = {"plan": "/plans/{}", "what_if": "/what-if/{}", "report": "/reports/{}"}
+ANSWERS = {
+    "plan": "/plans/{}", "what_if": "/what-if/{}", "report": "/reports/{}",
+    "backtest": "/backtests/{}",
+}  # fmt: skip
 READS = {
     "pull": "snapshots:read",
     "report": "reports:read",

@@ -54,6 +54,8 @@ def strip(document: Mapping[str, Any]) -> list[Shown]:
         share("effective_savings_rate_list_price", "Savings rate over list"),
         share("coverage", "Coverage"),
         share("utilization", "Utilization"),
+        *([Shown("Net savings", money(plan["net_savings"]), money(today.get("net_savings")),
+                 FORMULAE["net_savings"])] if "net_savings" in plan else []),
         Shown("Unused commitments", money(plan.get("unused_cost")),
               money(today.get("unused_cost")), FORMULAE["unused_cost"]),
         Shown("Commitment remaining", money(document["kpis"].get("remaining_commitment")),

@@ -294,6 +294,7 @@ def _figures(bill: Bill) -> dict[str, Any]:
         "effective_savings_rate_on_demand": bill.savings_rate("on_demand"),
         "effective_savings_rate_list_price": bill.savings_rate("list_price"),
         "unused_cost": bill.unused_cost.quantize(_PLACES),
+        "net_savings": (bill.covered_at_on_demand - bill.commitment_cost).quantize(_PLACES),
     }
 
 

@@ -67,7 +67,7 @@ def weekly_report(
     earlier
         The case of an earlier plan, for the prices of the week before.
     name
-        What the report calls the company; that of the case's folder if empty.
+        What the report calls the company; if empty as ``case.toml`` does, else the case's folder.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def weekly_report(
         *_budgets(case, week),
         basis_section(plan, week),
     ]
-    title = f"Weekly commitment report: {name or case.path.resolve().name}"
+    title = f"Weekly commitment report: {name or case.settings.name or case.path.resolve().name}"
     return Document(
         "weekly", title, currency, headline(plan, week, actions), tuple(sections), facts(plan, week)
     )

@@ -19,6 +19,7 @@ from optimizer.tables.money import decimal_string, is_currency
 FILE = "case.toml"
 FORECASTERS = ("weeks", "seasonal", "statsforecast")
 DEFAULT_SCENARIOS = 20
+_LONGEST = 100  # characters of a name
 SHARING_MODES = ("organization", "prioritized", "restricted", "off")
 
 
@@ -98,6 +99,8 @@ class Settings:
         ``tail`` or ``prorata``.
     sharing
         By provider, the rules in the order of their dates.
+    name
+        Whose case it is, as reports are titled by; ``""`` without one.
     """
 
     currency: str
@@ -111,6 +114,7 @@ class Settings:
     demand: Demand = Demand()
     solve: Solve = Solve()
     ladder: Ladder = Ladder()
+    name: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return all settings in the shape of ``case.toml``, ready for JSON.
@@ -118,6 +122,7 @@ class Settings:
         Money and rates are decimal strings, the hour is text, absent limits are left out.
         """
         return {
+            **({"name": self.name} if self.name else {}),
             "currency": self.currency,
             "as_of": format_hour(self.as_of),
             "horizon_hours": self.horizon_hours,
@@ -168,6 +173,7 @@ def parse_settings(text: str) -> Settings:
     demand, ladder = top.section("demand"), top.section("ladder")
     forecaster = demand.choice("forecaster", FORECASTERS)
     settings = Settings(
+        name=top.line("name"),
         currency=top.currency(),
         as_of=top.hour("as_of"),
         horizon_hours=top.integer("horizon_hours", 8760, least=1),
@@ -268,6 +274,15 @@ class _Section:
             raise self.error(key, "is missing", mend)
         if not isinstance(value, str):
             raise self.error(key, f"is {value!r}, not a text in quotes", mend)
+        return value
+
+    def line(self, key: str) -> str:
+        if self.get(key) is None:
+            return ""
+        mend = f"write {key} as a text in quotes, of one line and at most {_LONGEST} characters"
+        value = self.text(key, mend).strip()
+        if not value.isprintable() or len(value) > _LONGEST:
+            raise self.error(key, "is longer, or has a character that is not printed", mend)
         return value
 
     def currency(self) -> str:

@@ -470,13 +470,3 @@ def test_help_does_not_load_altair():
         "sys.exit(any(name in sys.modules for name in ('altair', 'vl_convert')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_sparkline():
-    line = charts.sparkline([1.0, 2.0, None, 4.0, 3.0], "The bill of five weeks")
-    root = ET.fromstring(line)
-    assert root.get("aria-label") == "The bill of five weeks"
-    assert line.count("M") == 2
-    assert charts.sparkline([1.0], "one") == ""
-    assert charts.sparkline([float("nan"), None], "none") == ""
-    assert "nan" not in charts.sparkline([2.0, 2.0, 2.0], "flat")

@@ -130,3 +130,16 @@ def test_refused(text: str, column: str | None) -> None:
     assert caught.value.file == "case.toml"
     assert caught.value.column == column
     assert caught.value.mend
+
+
+def test_a_case_may_have_a_name():
+    stated = 'currency = "USD"\nas_of = "2026-01-01T00:00:00Z"\n'
+    assert parse_settings(stated).name == ""
+    assert "name" not in parse_settings(stated).as_dict()
+    named = parse_settings(f'{stated}name = " Über & Söhne 🚀 "\n')
+    assert named.name == "Über & Söhne 🚀"
+    assert named.as_dict()["name"] == "Über & Söhne 🚀"
+    for bad in ("7", '"a\\nb"', f'"{"x" * 101}"', '"\\u202e"'):
+        with pytest.raises(DataError) as error:
+            parse_settings(f"{stated}name = {bad}\n")
+        assert error.value.column == "name"

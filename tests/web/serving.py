@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from api.access import add_tenant, service_secret
 from api.settings import ServiceSettings
 from api.store import Actor, JobStatus, Store
 from api.store.database import now
@@ -51,13 +52,13 @@ class Served:
             answer.raise_for_status()
             return str(answer.json()["key"])
 
-    def upload(self, files: Mapping[str, bytes]) -> str:
+    def upload(self, files: Mapping[str, bytes], key: str | None = None) -> str:
         """Upload a case; return its snapshot."""
         stream = io.BytesIO()
         with zipfile.ZipFile(stream, "w") as archive:
             for name, content in files.items():
                 archive.writestr(name, content)
-        with self.client() as client:
+        with self.client(key) as client:
             answer = client.post(
                 "/v1/snapshots",
                 content=stream.getvalue(),
@@ -65,6 +66,15 @@ class Served:
             )
             answer.raise_for_status()
             return str(answer.json()["id"])
+
+    def neighbour(self, name: str) -> str:
+        """Add a tenant; return its admin key."""
+        settings = ServiceSettings(data_dir=self.folder)
+        store = Store(settings.url, self.folder)
+        try:
+            return add_tenant(store, settings, service_secret(settings), name)
+        finally:
+            store.close()
 
     def advise(self) -> list[str]:
         """Put the plan forward once more, as a new one; return what waits for a decision.
@@ -88,9 +98,9 @@ class Served:
         finally:
             store.close()
 
-    def planned(self, snapshot: str) -> str:
+    def planned(self, snapshot: str, key: str | None = None) -> str:
         """Plan a snapshot, wait for it, and put it forward."""
-        with self.client() as client:
+        with self.client(key) as client:
             ask: dict[str, Any] = {"snapshot": snapshot}
             answer = client.post("/v1/plans", json=ask, headers={"Prefer": "wait=60"})
             answer.raise_for_status()

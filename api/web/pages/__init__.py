@@ -4,6 +4,7 @@
 from api.web.base import Pages
 from api.web.pages import (
     anomalies,
+    backtests,
     budgets,
     commitments,
     jobs,
@@ -29,5 +30,6 @@ MODULES: tuple[Pages, ...] = (
     commitments.pages,
     reports.pages,
     jobs.pages,
+    backtests.pages,
     sessions.pages,
 )

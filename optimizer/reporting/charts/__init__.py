@@ -11,7 +11,6 @@ from optimizer.reporting.charts.lock_in import lock_in_chart
 from optimizer.reporting.charts.ranges import ranges_chart
 from optimizer.reporting.charts.render import chart_html, javascript, png, stylesheet, svg
 from optimizer.reporting.charts.routes import routes_chart
-from optimizer.reporting.charts.sparkline import sparkline
 from optimizer.reporting.charts.waterfall import waterfall_chart
 from optimizer.reporting.charts.weeks import spend_chart, weekly_bill_chart
 
@@ -28,7 +27,6 @@ __all__ = [
     "png",
     "ranges_chart",
     "routes_chart",
-    "sparkline",
     "spend_chart",
     "stylesheet",
     "svg",

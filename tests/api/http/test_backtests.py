@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import threading
 import time
 from pathlib import Path
@@ -11,12 +13,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from api.access import Role
 from api.cli import app as cli
 from api.store import SERVICE, JobStatus
 from api.work import run_job
 
 from ...planning.markets import write_case
 from .conftest import Lab, zipped
+from .visitor import signed_in, words
 
 WAIT = {"Prefer": "wait=60"}
 ASKED = {"starts": 1, "backwards": False}
@@ -95,3 +99,34 @@ def test_one_that_is_stopped_has_no_answer(solved: Lab, history: str) -> None:
     assert jobs.get(unwanted).status == JobStatus.cancelled
     assert not jobs.has_document(late)
     assert not jobs.has_document(unwanted)
+
+
+def test_the_page_of_a_backtest(solved: Lab, history: str) -> None:
+    answer = solved.client.post("/v1/backtests", json={"snapshot": history, **ASKED}, headers=WAIT)
+    job = answer.json()["id"]
+    visitor = signed_in(solved.service.app, solved.key)
+    page = visitor.page(f"/backtests/{job}")
+    assert 'data-chart="backtest"' in page
+    told = csv.DictReader(io.StringIO(visitor.get(f"/backtests/{job}?csv=rules").text))
+    document = solved.client.get(f"/v1/backtests/{job}/document").json()
+    assert {row["rule"]: float(row["cost"]) for row in told} == {
+        row["rule"]: pytest.approx(float(row["cost"])) for row in document["rules"]
+    }
+    assert f"/backtests/{job}" in visitor.page("/backtests")
+    assert f'href="/backtests/{job}"' in visitor.page(f"/jobs/{job}")
+
+
+def test_a_backtest_is_asked_for_on_its_page(lab: Lab, case: Path) -> None:
+    visitor = signed_in(lab.service.app, lab.key)
+    assert "Nothing was walked yet" in words(visitor.page("/backtests"))
+    assert visitor.post("/backtests").status_code == 404
+    lab.upload()
+    place = visitor.post("/backtests", "/backtests").headers["location"]
+    job = lab.store.jobs.page("backtest", 1)[0]
+    assert place == f"/jobs/{job.id}"
+    assert job.request["starts"] == 3
+    reader = signed_in(lab.service.app, lab.key_of(Role.viewer))
+    assert reader.post("/backtests").status_code == 403
+    waiting = lab.store.jobs.add("backtest", {}, SERVICE)
+    answer = visitor.get(f"/backtests/{waiting.id}")
+    assert answer.headers["location"] == f"/jobs/{waiting.id}"

@@ -53,7 +53,7 @@ def test_every_setting_is_documented() -> None:
     expected = {}
     for name, entry in ServiceSettings.model_fields.items():
         default = entry.default
-        shown = ",".join(default) if isinstance(default, tuple) else str(default)
+        shown = (",".join(default) or "–") if isinstance(default, tuple) else str(default)
         expected[f"GPUOPT_{name.upper()}"] = "–" if default is None else shown
         assert entry.description
     assert {name: cells[0] for name, cells in documented.items()} == expected

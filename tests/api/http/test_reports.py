@@ -19,7 +19,7 @@ from api.store import SERVICE, JobStatus
 from api.store.database import new_id, now
 from api.store.models import Snapshot
 
-from .conftest import Lab, Service
+from .conftest import TINY, Lab, Service
 
 WAIT = {"Prefer": "wait=30"}
 
@@ -105,14 +105,15 @@ def test_the_plan_before_is_that_of_about_a_week_before(lab: Lab) -> None:
     assert plan_before(lab.store, first) is None
     found = lab.store.snapshots.get(str(first.snapshot))
 
-    def planned(days: float, **settings: Any) -> str:
+    def planned(days: float, currency: str = "USD", **settings: Any) -> str:
         """A plan of data that are so much older."""
         row = Snapshot(
             **{
                 column.name: getattr(found, column.name)
                 for column in Snapshot.__table__.columns
-                if column.name not in {"id", "digest", "as_of"}
+                if column.name not in {"id", "digest", "as_of", "currency"}
             },
+            currency=currency,
             id=new_id("snp"),
             digest=new_id("sha"),
             as_of=found.as_of - timedelta(days=days),
@@ -126,6 +127,10 @@ def test_the_plan_before_is_that_of_about_a_week_before(lab: Lab) -> None:
         lab.store.jobs.finish(job, JobStatus.succeeded, document="{}\n", result=result)
         return job
 
+    foreign = planned(7, currency="EUR")
+    answer = lab.client.post("/v1/reports", json={"plan": lab.plan, "before": foreign})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"pointer": "/before", "detail": "is in EUR, not in USD"}]
     for days in (0, 1, 4.9, 9.1, 14):
         planned(days)
     assert plan_before(lab.store, first) is None
@@ -308,3 +313,16 @@ def test_a_broken_file_of_destinations_is_the_operators(
     answer = lab.client.get("/v1/destinations")
     assert answer.status_code == 500
     assert "GPUOPT_DESTINATIONS" in answer.json()["detail"]
+
+
+def test_a_report_is_titled_by_the_name_of_the_case(service: Service, lab: Lab) -> None:
+    """Else by the tenant; the name is text like any other."""
+    assert lab.reported()["result"]["title"] == f"Weekly commitment report: {lab.name}"
+    other = service.lab()
+    case = (TINY / "case.toml").read_text("utf-8")
+    other.snapshot = other.upload(case=f'name = "Frontier <b>Lab</b>"\n{case}')
+    made = other.reported()
+    assert made["result"]["title"] == "Weekly commitment report: Frontier <b>Lab</b>"
+    page = other.client.get(f"/v1/reports/{made['id']}/report.html").text
+    assert "Frontier &lt;b&gt;Lab&lt;/b&gt;" in page
+    assert "<b>Lab</b>" not in page
