@@ -193,7 +193,8 @@ def rows(case: Case, table: str) -> Iterable[dict[str, Any]]:
     """The rows of a table as dictionaries, with the data row's number under ``row``."""
     frame = case.table(table)
     names = list(frame.columns)
-    for number, values in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
+    # Not itertuples, which cuts the frame into its columns first: tables are wide and short.
+    for number, values in zip(frame.index, frame.to_numpy(dtype=object).tolist(), strict=True):
         yield {**dict(zip(names, values, strict=True)), "row": int(number)}
 
 

@@ -280,14 +280,12 @@ def frame_of(store: Store, loaded: Loaded) -> pd.DataFrame:
     rows = store.rows(sql)
     values = list(zip(*rows, strict=True)) if rows else [()] * len(chosen)
     found = dict(zip([*given, *(name for name, _ in loaded.extras)], values, strict=True))
-    data: dict[str, pd.Series[Any]] = {}
-    for name in [*columns, *(name for name, _ in loaded.extras)]:
-        cells = _cells(columns.get(name), found.get(name, (None,) * len(rows)))
-        array = np.empty(len(rows), dtype=object)  # keeps a tuple in a cell one value
-        for i, cell in enumerate(cells):
-            array[i] = cell
-        data[name] = pd.Series(array, index=_index(len(rows)), dtype=object)
-    return pd.DataFrame(data, index=_index(len(rows)))
+    names = [*columns, *(name for name, _ in loaded.extras)]
+    data = np.empty((len(rows), len(names)), dtype=object)  # keeps a tuple in a cell one value
+    for i, name in enumerate(names):
+        for row, cell in enumerate(_cells(columns.get(name), found.get(name, (None,) * len(rows)))):
+            data[row, i] = cell
+    return pd.DataFrame(data, index=_index(len(rows)), columns=names, dtype=object)
 
 
 def _cells(column: Column | None, values: tuple[Any, ...]) -> list[Any]:

@@ -81,6 +81,11 @@ def _at(store: Store, table: str, row: int, column: str, problem: str, mend: str
     return DataError(problem, mend=mend, file=store.tables[table].file, row=row, column=column)
 
 
+def _given(store: Store, table: str, *columns: str) -> bool:
+    """Whether the case has the table and the table has these columns: else none is filled."""
+    return table in store.tables and store.tables[table].given.issuperset(columns)
+
+
 def _duplicate(store: Store, table: str, key: list[str], shown: tuple[str, ...]) -> None:
     columns = ", ".join(f'"{name}"' for name in key)
     found = store.rows(
@@ -176,7 +181,7 @@ def _reference(store: Store, table: str, column: str, other: str, key: str, wher
 def check_spans(store: Store, settings: Settings) -> None:
     """Refuse a time that ends before, or when, it starts."""
     for table, start, end in SPANS:
-        if table not in store.tables:
+        if not _given(store, table, start, end):
             continue
         found = store.rows(
             f'SELECT _row, "{start}", "{end}" FROM "{table}" WHERE "{end}" <= "{start}"'
@@ -191,6 +196,8 @@ def check_spans(store: Store, settings: Settings) -> None:
 
 def check_currency(store: Store, settings: Settings) -> None:
     """Refuse a meter whose prices are in another currency than the case's."""
+    if not _given(store, "meters", "currency"):
+        return
     found = store.rows(
         "SELECT _row, meter, currency FROM meters WHERE currency <> ? ORDER BY _row LIMIT 1",
         [settings.currency],
@@ -230,7 +237,7 @@ def check_offer_coverage(store: Store, settings: Settings) -> None:
 
 def check_offer_amounts(store: Store, settings: Settings) -> None:
     """Refuse an offer whose maximum is below its minimum."""
-    if "offers" not in store.tables:
+    if not _given(store, "offers", "minimum", "maximum"):
         return
     low, high = (f"CAST({name} AS DOUBLE)" for name in ("minimum", "maximum"))
     found = store.rows(
@@ -272,7 +279,7 @@ def check_usage_quantity(store: Store, settings: Settings) -> None:
 
 def check_usage_days(store: Store, settings: Settings) -> None:
     """Refuse a daily usage row that does not begin at midnight."""
-    if "usage" not in store.tables:
+    if not _given(store, "usage", "grain"):
         return
     found = store.rows(
         "SELECT _row, hour FROM usage WHERE grain = 'day' AND hour % 24 <> 0 ORDER BY _row LIMIT 1"
