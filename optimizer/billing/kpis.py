@@ -121,7 +121,7 @@ def _waterfall(bill: Bill, provider: str) -> Waterfall | None:
 
 
 def _break_even(bill: Bill) -> float | None:
-    """Utilisation at which the commitments cost what on-demand would: 1 − their discount."""
+    """Utilization at which the commitments cost what on-demand would: 1 − their discount."""
     used = bill.commitment_cost - bill.unused_cost
     worth = bill.covered_at_on_demand
     return float(used / worth) if worth else None

@@ -34,7 +34,7 @@ def break_even_hours(plan: Plan, name: str) -> float | None:
     """Hours of full use after which a purchase has paid for its whole term.
 
     Whole-term cost ÷ what an hour of full use avoids at the on-demand prices of the usage
-    that the plan covers with it: term × (1 − saving) (``facts``: break-even utilisation =
+    that the plan covers with it: term × (1 − saving) (``facts``: break-even utilization =
     1 − discount).  ``None`` if it covers nothing.
     """
     offer = plan.catalogue.offers[name]

@@ -137,7 +137,7 @@ def markdown(document: Document) -> str:
     lines: list[str] = []
     for rows in walks(document):
         lines += [f"### {_heading(rows)}", ""]
-        lines += ["| rule | cost | ÷ optimum | regret | savings rate | coverage | utilisation |"]
+        lines += ["| rule | cost | ÷ optimum | regret | savings rate | coverage | utilization |"]
         lines += ["|---|---:|---:|---:|---:|---:|---:|"]
         lines += ["| " + " | ".join(_cells(row)) + " |" for row in rows]
         lines.append("")
@@ -159,7 +159,7 @@ def _cells(row: Document) -> list[str]:
 
 def _table(rows: Sequence[Document]) -> RenderableType:
     table = make_table(
-        "rule", ">cost", ">÷ optimum", ">regret", ">savings rate", ">coverage", ">utilisation",
+        "rule", ">cost", ">÷ optimum", ">regret", ">savings rate", ">coverage", ">utilization",
         "regret, drawn",
     )  # fmt: skip
     most = max(float(row["regret"]) for row in rows)

@@ -79,7 +79,7 @@ def bill_page(document: Document, *, detail: bool = False) -> RenderableType:
         _bill_table(document),
         Text(),
         Text(
-            f"Coverage {percent(document['coverage'])} · utilisation "
+            f"Coverage {percent(document['coverage'])} · utilization "
             f"{percent(document['utilization'])} · effective savings rate "
             f"{percent(rates['on_demand'])} over contract, {percent(rates['list_price'])} over list"
         ),
@@ -184,7 +184,7 @@ def _figures(document: Document) -> Table:
     then, now = kpis["plan"], kpis.get("today", {})
     for label, key in (
         ("coverage", "coverage"),
-        ("utilisation", "utilization"),
+        ("utilization", "utilization"),
         ("savings rate over contract", "effective_savings_rate_on_demand"),
         ("savings rate over list", "effective_savings_rate_list_price"),
     ):

@@ -105,7 +105,7 @@ def usage_cells(store: Store, as_of: int) -> UsageCells:
         f"SELECT {ranked}, * FROM (SELECT _series, coalesce(grain = 'day', false) AS of_day,"
         f" {chosen} FROM {held.labelled} WHERE {IS_USAGE})"
     ).fetchnumpy()
-    code = np.full(store.rows(f"SELECT count(*) FROM {held.series}")[0][0], -1, dtype=np.int32)
+    code = np.full(held.count, -1, dtype=np.int32)
     code[found["_series"]] = found["s"]
     daily = np.zeros(len(code), dtype=np.bool_)
     daily[found["_series"]] = found["of_day"]

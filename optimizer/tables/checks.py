@@ -125,7 +125,7 @@ def check_usage_keys(store: Store, settings: Settings) -> None:
     given = [name for name in USAGE_KEY if name in usage.given]
     tags = [(name, inner) for name, inner in usage.extras if name.startswith("tag_")]
     columns = [*given, *(inner for _, inner in tags)]
-    if not _surely_unique(store, columns):
+    if not store.usage.long or not _surely_unique(store, columns):
         shown = (*given, *(name for name, _ in tags))
         _duplicate(store, "usage", columns, shown)
 
@@ -138,7 +138,7 @@ def _surely_unique(store: Store, columns: list[str]) -> bool:
         f"SELECT CAST(dense_rank() OVER (ORDER BY {labels}) AS BIGINT) AS place FROM {held.series}"
         " ORDER BY _series"
     ).fetchnumpy()["place"]
-    if store.rows(f"SELECT count(*) FROM {held.rows}")[0][0] > MOST_IN_MEMORY:
+    if held.length > MOST_IN_MEMORY:
         return False
     rows = store.run(f"SELECT _series, hour FROM {held.rows}").fetchnumpy()
     hour = np.asarray(rows["hour"])

@@ -19,6 +19,7 @@ from optimizer.tables.schema import Table
 Run = Callable[..., Any]
 
 TAG = "tag_"
+MANY_ROWS = 50_000  # below, fewer questions to DuckDB take less time than less work in each
 # What says who used what and on which terms; all else differs from row to row.
 LABELS = frozenset(
     {
@@ -73,13 +74,21 @@ class Held:
     """The names in SQL of what usage is held in.
 
     ``rows``: ``_row``, ``_series`` and the columns that are no labels. ``series``: ``_series``
-    from 0 in the order of their labels, and these.
+    from 0 in the order of their labels, and these. ``length`` and ``count`` say how many rows
+    and how many series there are.
     """
 
     schema: str
     rows: str
     series: str
     labels: tuple[str, ...]
+    length: int
+    count: int
+
+    @property
+    def long(self) -> bool:
+        """Whether more questions to DuckDB that are less work each take less time."""
+        return self.length >= MANY_ROWS
 
     @property
     def labelled(self) -> str:
@@ -129,13 +138,15 @@ def hold(
         same = _same(run, words, labels)
         others = [column for column in columns if not column.label]
         values = "".join(f", {column.value} AS {quoted(column.name)}" for column in others)
-        run(
+        length = run(
             f"CREATE TABLE {rows} AS SELECT CAST({source.row} AS BIGINT) AS _row, _series{values}"
             f" FROM {source.joined or source.relation}"
             f" JOIN (SELECT _series, {groups} FROM {words}) ON {same}",
             source.parameters,
-        )
-        run(f"CREATE TABLE {series} AS SELECT DISTINCT _series, {names} FROM {words}")
+        ).fetchone()[0]
+        count = run(
+            f"CREATE TABLE {series} AS SELECT DISTINCT _series, {names} FROM {words}"
+        ).fetchone()[0]
     finally:
         run(f"DROP TABLE {words}")
     every = shown(table, {column.name: quoted(column.name) for column in columns})
@@ -143,7 +154,7 @@ def hold(
         f"CREATE OR REPLACE VIEW {schema}.usage AS SELECT _row, {every}"
         f" FROM {rows} JOIN {series} USING (_series)"
     )
-    return Held(schema, rows, series, tuple(column.name for column in labels))
+    return Held(schema, rows, series, tuple(column.name for column in labels), length, count)
 
 
 def _same(run: Run, words: str, labels: Sequence[Kept]) -> str:

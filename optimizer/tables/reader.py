@@ -157,12 +157,12 @@ class Store:
         names = csvfile.header(path)
         columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
         try:
-            self.run(
+            made = self.run(
                 "CREATE TABLE raw AS SELECT * FROM read_csv(?, auto_detect=false, header=true,"
                 " delim=',', quote='\"', escape='\"', strict_mode=true, null_padding=false,"
                 f" max_line_size=16777216, columns={{{columns}}})",
                 [_literal(path)],
-            )
+            ).fetchall()
         except duckdb.OutOfMemoryException:
             raise
         except duckdb.Error as error:
@@ -172,8 +172,8 @@ class Store:
                 mend="write it again as a comma-separated file in UTF-8",
                 file=path.name,
             ) from error
-        rows = self.rows("SELECT count(*) FROM raw")[0][0]
         # DuckDB takes no offence at one comma too many at the end of a row.
+        rows = made[0][0]
         if csvfile.may_be_ragged(path, len(names), rows):
             csvfile.diagnose(path, len(names))
         chosen = ", ".join(f"c{i}" for i in range(len(names)))

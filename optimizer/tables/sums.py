@@ -56,7 +56,7 @@ class Sums:
 
 def sums_of(store: Store, lines: Lines, first: int, shape: tuple[int, int]) -> dict[bool, Sums]:
     """Return the sums of hourly rows (``False``) and of daily rows (``True``)."""
-    found = whole_sums(store, lines, first, shape)
+    found = whole_sums(store, lines, first, shape) if store.usage.long else None
     return decimal_sums(store, lines, first, shape) if found is None else found
 
 
@@ -100,7 +100,7 @@ def whole_sums(
     series = store.run(*lines).fetchnumpy()
     if not len(series["_series"]):
         return {}
-    count = store.rows(f"SELECT count(*) FROM {store.usage.series}")[0][0]
+    count = store.usage.count
     line = np.full(count, -1, dtype=np.int64)
     line[series["_series"]] = series["line"]
     of_day = np.zeros(count, dtype=np.bool_)

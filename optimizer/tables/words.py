@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from optimizer.tables import held
 from optimizer.tables.columns import Sql
 
 Run = Callable[..., Any]
 
-MANY_ROWS = 50_000  # below, one pass over all columns takes less than one for each
 MOST_WORDS = 200_000
 LEAST_REPEATS = 8  # of a word, on average
 
@@ -100,7 +100,7 @@ def _repeating(
 ) -> list[str]:
     """The columns of text of which a long relation repeats few words."""
     names = [name for name, sql in values.items() if sql.raw in texts]
-    if rows < MANY_ROWS or not names:
+    if rows < held.MANY_ROWS or not names:
         return []
     counts = ", ".join(f"approx_count_distinct({values[name].raw})" for name in names)
     found = run(f"SELECT {counts} FROM {relation}").fetchone()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.tables import words
+from optimizer.tables import held, words
 
 TOML = 'currency = "USD"\nas_of = "2026-11-21T00:00:00Z"\n'
 
@@ -48,7 +48,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def judged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Judge values as those of a short table are judged, and as those of a long one."""
     if request.param == "by words":
-        monkeypatch.setattr(words, "MANY_ROWS", 0)
+        monkeypatch.setattr(held, "MANY_ROWS", 0)
         monkeypatch.setattr(words, "LEAST_REPEATS", 1)
     return str(request.param)
 

@@ -88,7 +88,7 @@ def _figures(week: Weekly) -> tuple[Figure, ...]:
             FORMULAE[f"{rate}_on_demand"],
         ),
         figure("coverage", "Coverage", Kind.share, up, FORMULAE["coverage"]),
-        figure("utilization", "Utilisation", Kind.share, up, FORMULAE["utilization"]),
+        figure("utilization", "Utilization", Kind.share, up, FORMULAE["utilization"]),
         figure("waste", "Waste", Kind.money, down, FORMULAE["waste"]),
     ]  # fmt: skip
     remaining = Figure(
