@@ -41,6 +41,11 @@ class Case:
         What ``case.toml`` states.
     snapshot
         ``sha256:<hex>`` of the names and bytes of ``case.toml`` and all tables.
+
+    Attributes
+    ----------
+    kept
+        What the floors above make of the tables and nobody changes, by name: made once.
     """
 
     path: Path
@@ -50,6 +55,7 @@ class Case:
     _files: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     _store: Store = field(default_factory=Store, repr=False, compare=False)
     _lines: list[UsageLines] = field(default_factory=list, repr=False, compare=False)
+    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def tables(self) -> tuple[str, ...]:
