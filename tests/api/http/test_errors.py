@@ -46,6 +46,7 @@ NOWHERE = {
         "snapshot": "snp",
         "recommendation": "rec",
         "key": "key",
+        "session": "ses",
         **{path: PREFIXES[kind] for kind, path in PATHS.items()},
     }.items()
 } | {"schedule": f"a{'0' * 28}", "table": f"a{'0' * 28}"}
