@@ -23,8 +23,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## plan the demonstration company
 	$(BIN)/gpuopt demo
 
+# In the order of the folders: the last files to be shared out are small ones.
 test: setup ## run the tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-postgres: setup ## run the service's tests on PostgreSQL, installing it where that may be done
 	$(BIN)/python tests/with_postgres.py || { code=$$?; test $$code -eq 77 || exit $$code; }

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SKIPPED = 77
-TESTS = ["tests/api/http"]
+TESTS = ["-n", "auto", "--dist", "loadfile", "tests/api/http"]
 
 
 def find() -> Path | None:

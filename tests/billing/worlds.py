@@ -31,10 +31,12 @@ def meter(name: str, provider: str, on_demand: Decimal, size: float) -> Row:
 def frame(name: str, rows: tuple[Row, ...]) -> pd.DataFrame:
     """Rows as :meth:`Case.table` gives them, absent columns included."""
     absent = {column.name: ABSENT.get(column.kind) for column in table(name).columns}
+    data = np.empty((len(rows), len(absent)), dtype=object)
+    for i, row in enumerate(rows):
+        assert row.keys() <= absent.keys()
+        data[i] = list((absent | row).values())
     index = pd.RangeIndex(1, len(rows) + 1)
-    return pd.DataFrame(
-        [absent | row for row in rows], columns=list(absent), index=index, dtype=object
-    )
+    return pd.DataFrame(data, columns=list(absent), index=index, dtype=object)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ from .folders import Row, at
 
 ABSENT = {"id": "", "text": "", "enum": "", "number": float("nan"), "share": float("nan")}
 BASIC = ("meters", "usage", "offers", "covers", "commitments")
+USAGE = {
+    *("hour", "meter", "quantity", "account", "zone", "workload", "job"),
+    *("spot_tolerant", "lost_hours", "restart_cost", "unmet_penalty"),
+}
 Line = tuple[str, str, str, float, Decimal, bool, Decimal]
 
 
@@ -54,6 +58,11 @@ def memory_case(horizon: int, toml: str = "", **tables: list[Row]) -> RowCase:
     )
 
 
+def case_of(_: Path, horizon: int, toml: str = "", **tables: list[Row]) -> RowCase:
+    """``folders.case_of`` for what a plan is made of: nothing is written, nothing read."""
+    return memory_case(horizon, toml, **tables)
+
+
 def _frame(name: str, rows: list[Row]) -> pd.DataFrame:
     columns = {column.name: column for column in table(name).columns}
     data = np.empty((len(rows), len(columns)), dtype=object)
@@ -78,6 +87,7 @@ def _cell(column: Column, value: Any) -> Any:
 
 
 def _key(row: Row) -> Line:
+    assert row.keys() <= USAGE, row.keys() - USAGE  # of others nothing is known here
     penalty = str(row.get("unmet_penalty", ""))
     return (
         *(str(row.get(name, "")) for name in ("meter", "account", "zone")),

@@ -15,7 +15,8 @@ import pytest
 
 from optimizer.planning import Plan, make_plan, plan_document
 
-from .folders import Row, at, case_of, cover, meter, units, usage
+from .folders import Row, at, cover, meter, units, usage
+from .memory import case_of
 
 YEAR = 8760
 SHORT, LONG = 48, 144

@@ -26,7 +26,8 @@ from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
 from optimizer.tables import Case
 
-from .folders import case_of, cover, meter, money, units, usage
+from .folders import cover, meter, money, units, usage
+from .memory import case_of
 from .small import simple
 
 # Two pools; one source covers both; the second pool may also run on spot.

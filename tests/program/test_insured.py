@@ -12,7 +12,8 @@ from optimizer.billing import bill_case
 from optimizer.planning import Plan, make_plan, plan_document
 from optimizer.tables import Case
 
-from .folders import Row, at, case_of, cover, meter, units, usage
+from .folders import Row, at, cover, meter, units, usage
+from .memory import case_of
 
 HOURS = 24
 

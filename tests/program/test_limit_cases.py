@@ -15,7 +15,8 @@ from optimizer.planning import Plan, make_plan, plan_document, to_json
 from optimizer.planning.relax import InfeasibleCase
 from optimizer.tables import Case
 
-from .folders import Row, at, case_of, cover, meter, money, units, usage
+from .folders import Row, at, cover, meter, money, units, usage
+from .memory import case_of
 
 EXACT = '[solve]\nmethod = "reference"\ngap = 0\n'
 FOUR = [4, 4, 4, 4]

@@ -16,8 +16,8 @@ from optimizer.planning import InfeasibleCase, make_plan, plan_document, to_json
 from optimizer.program.blocks import Block, pack_jobs
 from optimizer.program.moves import Job
 
-from .folders import Row, at, case_of, cover, meter, random_rows, units, usage
-from .memory import memory_case
+from .folders import Row, at, cover, meter, random_rows, units, usage
+from .memory import case_of, memory_case
 from .small import simple
 
 EXACT = "[solve]\ngap = 0\n"

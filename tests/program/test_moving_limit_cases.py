@@ -12,7 +12,8 @@ import pytest
 
 from optimizer.planning import InfeasibleCase, make_plan, plan_document, to_json
 
-from .folders import Row, at, case_of, cover, meter, units, usage
+from .folders import Row, at, cover, meter, units, usage
+from .memory import case_of
 
 EXACT = "[solve]\ngap = 0\n"
 

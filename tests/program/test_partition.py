@@ -11,7 +11,8 @@ import pytest
 
 from optimizer.planning import Plan, make_plan, plan_document
 
-from .folders import Row, at, case_of, cover, meter, money, units, usage
+from .folders import Row, at, cover, meter, money, units, usage
+from .memory import case_of
 
 GAP = 0.002
 HOURS = 168

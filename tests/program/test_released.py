@@ -24,7 +24,8 @@ from optimizer.reporting.sections.ladder import ladder_section
 from optimizer.reporting.text import render
 from optimizer.tables import Case
 
-from .folders import Row, at, case_of, cover, meter, units, usage
+from .folders import Row, at, cover, meter, units, usage
+from .memory import case_of
 
 MONTH, YEAR = 730, 8760
 HALF = 6 * MONTH

@@ -20,7 +20,8 @@ from optimizer.planning import Plan, make_plan, plan_document
 from optimizer.program.purchases import open_columns
 from optimizer.program.renewal import last_resort_prices, renewals
 
-from .folders import Row, at, case_of, cover, meter, money, units, usage
+from .folders import Row, at, cover, meter, money, units, usage
+from .memory import case_of
 from .renewing import HORIZON, World
 
 YEAR = 8760

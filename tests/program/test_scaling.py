@@ -27,7 +27,8 @@ from optimizer.program.reference import solve_reference
 from optimizer.program.solution import ProgramSolution
 from optimizer.program.status import Status
 
-from .folders import case_of, cover, meter, money, units, usage
+from .folders import cover, meter, money, units, usage
+from .memory import case_of
 from .scaled import MPS, agree, newsvendor, one_pool, rescaled, routed, through
 from .small import brute_force, random_problem, simple
 

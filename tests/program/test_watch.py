@@ -26,7 +26,8 @@ from optimizer.program.status import Status
 from optimizer.program.watch import Progress, Watch
 from tests.benchmarks.instances import make_instance
 
-from .folders import Row, case_of, cover, meter, money, random_rows, units, usage
+from .folders import Row, cover, meter, money, random_rows, units, usage
+from .memory import case_of
 
 HOURS = 240
 GAP = 1e-3

@@ -13,7 +13,8 @@ import pytest
 from optimizer.errors import DataError, SolverError
 from optimizer.planning import Plan, make_plan
 
-from .folders import Row, at, case_of, cover, meter, money, units, usage
+from .folders import Row, at, cover, meter, money, units, usage
+from .memory import case_of
 
 YEAR = 8760
 PRORATA = '[finance]\nafter_horizon = "prorata"\n'
