@@ -68,7 +68,7 @@ def test_the_basis_saves_the_steps(number: int) -> None:
     learnt.scale(knots)
     steps, values = [], []
     for basis in (None, learnt.basis):
-        master = Master(problem, Levels.of(problem), learnt.cells, knots)
+        master = Master(problem, Levels.of(problem), learnt.cells, knots, idle=learnt.idle)
         values.append(master.solve(basis=basis).objective)
         assert master.solved is not None
         steps.append(master.solved.getInfo().simplex_iteration_count)
@@ -83,7 +83,13 @@ def test_its_own_problem_takes_no_steps() -> None:
     assert start.learnt is not None
     knots = Knots(balanced.problem)
     start.learnt.scale(knots)
-    master = Master(balanced.problem, Levels.of(balanced.problem), start.learnt.cells, knots)
+    master = Master(
+        balanced.problem,
+        Levels.of(balanced.problem),
+        start.learnt.cells,
+        knots,
+        idle=start.learnt.idle,
+    )
     assert master.solve(basis=start.learnt.basis).feasible
     assert master.solved is not None
     assert master.solved.getInfo().simplex_iteration_count == 0
