@@ -147,9 +147,8 @@ class _Run:
     def __init__(
         self, problem: Problem, gap: float, constant: float, watch: Watch, rounds: int = ROUNDS
     ) -> None:
-        self.rounds = rounds
         self.problem, self.gap, self.constant, self.watch = problem, gap, constant, watch
-        self.rounds = FUTURES_ROUNDS if len(problem.member_active) else ROUNDS
+        self.rounds = min(rounds, FUTURES_ROUNDS if len(problem.member_active) else ROUNDS)
         self.levels = Levels.of(problem)
         self.oracle = HourOracle(problem)
         self.cells = Refinement(problem, self.levels, self.oracle.chain, grain_of(problem, 0))
@@ -256,6 +255,8 @@ class _Run:
             self.whole_first = True
             self.cells.kept, self.cells.cells = list(learnt.kept), learnt.cells
             self.idle = learnt.idle & idle_sources(problem, self.relaxed)
+            if self.rounds < ROUNDS and not len(problem.member_active):
+                self.rounds = 1  # as fine as few rounds of coarse cells would not become
             return learnt.basis
         self._focus([self.relaxed], spread)
         return None

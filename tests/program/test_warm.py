@@ -168,3 +168,13 @@ def test_a_plan_starts_from_its_base() -> None:
     assert cold.parts[0].answer.work["rounds"] > 1
     assert float(warm.objective) == pytest.approx(float(cold.objective), rel=GAP)
     assert float(warm.lower_bound) <= float(cold.objective) * (1 + 1e-9)
+
+
+def test_few_rounds_are_few() -> None:
+    """A quick what-if: two rounds from an earlier plan's amounts, one from its last cells."""
+    other = used(0)
+    for learnt, rounds in ((False, 2), (True, 1)):
+        balanced, start = started(other, learnt=learnt)
+        found = solve_engine(replace(balanced.problem), gap=1e-7, start=start, rounds=2)
+        assert (found.rounds, found.nodes) == (rounds, 0)
+        assert found.bound <= found.free
