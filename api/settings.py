@@ -53,6 +53,11 @@ class ServiceSettings(BaseSettings):
         ge=1,
         description="age of a snapshot from which the pages grey what was planned of it",
     )
+    warm_up: bool = Field(
+        default=True,
+        description="whether a start makes ahead, in the background, what the first visitor of "
+        "the pages would wait for",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least that is logged"
     )

@@ -32,6 +32,7 @@ from api.http import (
     recommendations,
     reports,
     schedules,
+    sessions,
     shapes,
     snapshots,
     what_ifs,
@@ -45,6 +46,7 @@ from api.settings import ServiceSettings
 from api.store import Store
 from api.web.pages import MODULES
 from api.web.site import PAGES, Site, install
+from api.web.warm import WarmUp
 from api.work import JobRunner
 
 VERSION = "1.0"
@@ -64,6 +66,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     recommendations.router,
     kpis.router,
     keys.router,
+    sessions.router,
     health.router,
 )
 _ABOUT = (
@@ -85,7 +88,11 @@ def create_app(
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(runner.recover)  # both wait for databases and processes
+        app.state.warm = WarmUp(app.state.web, store)
+        if settings.warm_up:
+            app.state.warm.begin()
         yield
+        await run_in_threadpool(app.state.warm.end)
         await run_in_threadpool(runner.close)
 
     app = _with_routes(life)
@@ -181,6 +188,7 @@ _SHOWN: tuple[type[BaseModel], ...] = (
     shapes.JobView,
     shapes.KeyView,
     shapes.RecommendationView,
+    shapes.SessionView,
     shapes.SnapshotView,
 )
 

@@ -244,6 +244,36 @@ class KeyPage(BaseModel):
     next_page_token: str = NEXT
 
 
+class SessionView(BaseModel):
+    """Somebody who is signed in to the pages."""
+
+    model_config = example(
+        id="ses_019a9f3c58017c1f0a6b2e9d4c58",
+        name="oidc:ada",
+        role="approver",
+        key="",
+        begun_at="2026-11-21T09:00:00Z",
+        until="2026-11-21T21:00:00Z",
+        ended_at=None,
+        ended_by=None,
+    )
+    id: str
+    name: str = Field(description="the key, or `oidc:` and the person of the identity provider")
+    role: str
+    key: str = Field(description="first part of the API key that was used; empty: none was")
+    begun_at: datetime
+    until: datetime
+    ended_at: datetime | None
+    ended_by: str | None
+
+
+class SessionPage(BaseModel):
+    """Sessions, newest first."""
+
+    items: list[SessionView]
+    next_page_token: str = NEXT
+
+
 class AuditView(BaseModel):
     """One deed."""
 

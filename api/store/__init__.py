@@ -17,10 +17,11 @@ from api.store.errors import Changed, NotFound, Refused, TooMany
 from api.store.jobs import Jobs, unfinished
 from api.store.keys import Keys, NewKey, find_key
 from api.store.migrate import is_current, migrate
-from api.store.models import AdviceState, Job, JobStatus, Key, Snapshot, Tenant
+from api.store.models import AdviceState, Job, JobStatus, Key, PageSession, Snapshot, Tenant
 from api.store.once import Answers
 from api.store.recommendations import Recommendations
 from api.store.renderings import Renderings
+from api.store.sessions import Sessions, SignIn, find_session
 from api.store.snapshots import Snapshots
 from api.store.workers import Workers
 
@@ -34,7 +35,9 @@ __all__ = [
     "Key",
     "NewKey",
     "NotFound",
+    "PageSession",
     "Refused",
+    "SignIn",
     "Snapshot",
     "Store",
     "Tenant",
@@ -53,6 +56,7 @@ class TenantStore:
         self.renderings = Renderings(database, tenant)
         self.recommendations = Recommendations(database, tenant)
         self.keys = Keys(database, tenant)
+        self.sessions = Sessions(database, tenant)
         self.answers = Answers(database, tenant)
         self.audit = AuditTrail(database, tenant)
 
@@ -133,6 +137,10 @@ class Store:
     def find_key(self, prefix: str) -> Key | None:
         """Return the key of a prefix, whoever's it is."""
         return find_key(self.database, prefix)
+
+    def find_session(self, session: str) -> PageSession | None:
+        """Return the session of an id, whoever's it is."""
+        return find_session(self.database, session)
 
     def knows_key(self, prefix: str) -> bool:
         """Whether the key of a prefix is found without asking the database."""

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker, with_loader_criteria
 
-from api.store.kept import Documents, KnownKeys
+from api.store.kept import Documents, known_keys, known_sessions
 from api.store.models import Tenanted
 
 EVERYONE = "*"
@@ -67,7 +67,8 @@ class Database:
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         event.listen(self._sessions, "do_orm_execute", _only_of_tenant)
         event.listen(self._sessions, "before_flush", _written_by_tenant)
-        self.documents, self.known_keys = Documents(), KnownKeys()
+        self.documents = Documents()
+        self.known_keys, self.known_sessions = known_keys(), known_sessions()
 
     @contextmanager
     def read(self, tenant: str) -> Iterator[Session]:

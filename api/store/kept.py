@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a process keeps in memory of the database: documents, and keys for a moment.
 
-A document never changes, so that a copy is as good as the row. A key can be revoked: this
-process forgets all keys as soon as it changes one, and any other within ``KEY_SECONDS``.
+A document never changes, so that a copy is as good as the row. A key can be revoked and a
+session ended: this process forgets all of them as soon as it changes one, and what another
+process changed within ``KEY_SECONDS``.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from api.store.models import Document, Key
+from api.store.models import Document, Key, PageSession
 
 KEY_SECONDS = 2.0
 _MOST_KEYS = 1_000
 _MOST_CHARACTERS = 32 << 20
 
 Kept = TypeVar("Kept")
+Known = TypeVar("Known", Key, PageSession)
 
 
 class Recent(Generic[Kept]):
@@ -68,34 +70,45 @@ class Documents:
         self._recent.put(name, document, len(document.text) + 1_000)
 
 
-class KnownKeys:
-    """Rows of keys that were read within the last ``KEY_SECONDS``."""
+class Lately(Generic[Known]):
+    """Rows that were read within the last ``KEY_SECONDS``, by what finds them."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: Callable[[Known], str]) -> None:
+        self._name: Callable[[Known], str] = name
         self._lock = threading.Lock()
         self._change = 0
-        self._kept: dict[str, tuple[Key, float]] = {}
+        self._kept: dict[str, tuple[Known, float]] = {}
 
-    def get(self, prefix: str) -> Key | None:
-        """Return the row of a prefix if it was read a moment ago."""
-        found = self._kept.get(prefix)
+    def get(self, name: str) -> Known | None:
+        """Return the row of a name if it was read a moment ago."""
+        found = self._kept.get(name)
         return found[0] if found and time.monotonic() - found[1] < KEY_SECONDS else None
 
     def change(self) -> int:
-        """Say how often keys were changed here; to be asked before a row is read."""
+        """Say how often rows were changed here; to be asked before one is read."""
         return self._change
 
-    def put(self, row: Key, change: int, since: float) -> None:
-        """Keep a row that was read from the moment ``since`` on, unless a key changed."""
+    def put(self, row: Known, change: int, since: float) -> None:
+        """Keep a row that was read from the moment ``since`` on, unless one changed."""
         with self._lock:
             if change != self._change:
                 return
             if len(self._kept) >= _MOST_KEYS:
                 self._kept.clear()
-            self._kept[row.prefix] = (row, since)
+            self._kept[self._name(row)] = (row, since)
 
     def forget(self) -> None:
-        """Forget all: a key was changed."""
+        """Forget all: one was changed."""
         with self._lock:
             self._change += 1
             self._kept.clear()
+
+
+def known_keys() -> Lately[Key]:
+    """Return an empty memory of keys, by their first part."""
+    return Lately(lambda row: row.prefix)
+
+
+def known_sessions() -> Lately[PageSession]:
+    """Return an empty memory of sessions, by their id."""
+    return Lately(lambda row: row.id)

@@ -13,7 +13,8 @@ from sqlalchemy import select
 from api.store.audit import Actor, note
 from api.store.database import EVERYONE, Database, new_id, now
 from api.store.errors import NotFound, Refused
-from api.store.models import Key
+from api.store.models import Key, PageSession
+from api.store.sessions import end_in
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Keys:
         return row
 
     def revoke(self, key: str, actor: Actor) -> Key:
-        """End a key at once; a second time changes nothing."""
+        """End a key and its sessions at once; a second time changes nothing."""
         with self._database.write(self._tenant) as session:
             found = session.scalar(select(Key).where(Key.id == key).with_for_update())
             if found is None:
@@ -99,7 +100,9 @@ class Keys:
             if found.revoked_at is None:
                 found.revoked_at = now()
                 note(session, self._tenant, actor, "key.revoked", key)
+                end_in(session, self._tenant, PageSession.key == found.prefix, actor)
         self._database.known_keys.forget()
+        self._database.known_sessions.forget()
         return found
 
     def _row(self, new: NewKey, actor: Actor) -> Key:

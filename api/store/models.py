@@ -126,6 +126,23 @@ class Key(Tenanted, Base):
     rotated_to: Mapped[str | None]
 
 
+class PageSession(Tenanted, Base):
+    """Somebody who is signed in to the pages; ``key`` is empty with the identity provider.
+
+    The browser holds its id, signed: who reads this table cannot make such a cookie.
+    """
+
+    __tablename__ = "sessions"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    role: Mapped[str]
+    key: Mapped[str]
+    begun_at: Mapped[datetime]
+    until: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str | None]
+
+
 class Snapshot(Tenanted, Base):
     """A case in a folder that is never changed; ``name`` is the folder's."""
 

@@ -46,7 +46,7 @@ class Pages:
         self.entries: list[Entry] = []
 
     def page(
-        self, path: str, *, title: str, scope: str, template: str, nav: int | None = None
+        self, path: str, *, title: str, scope: str | None, template: str, nav: int | None = None
     ) -> Callable[[PageFunction], PageFunction]:
         """Declare a page: ``@pages.page("/plans", title=…, scope=…, template=…)``.
 
@@ -57,7 +57,8 @@ class Pages:
         title
             Of the window; a key ``title`` of what the function returns stands before it.
         scope
-            One of ``api.access.SCOPES``: who lacks it gets 403 and no entry.
+            One of ``api.access.SCOPES``: who lacks it gets 403 and no entry. ``None``: all who
+            are signed in may.
         template
             A file of api/web/templates that extends ``base.html``.
         nav
@@ -67,7 +68,7 @@ class Pages:
         template, or a response of its own. It runs in a thread, and may wait.
         """
         _known(scope)
-        if nav is not None:
+        if nav is not None and scope is not None:
             self.entries.append(Entry(title, path, scope, nav))
 
         def add(function: PageFunction) -> PageFunction:
@@ -88,7 +89,7 @@ class Pages:
 
         return add
 
-    def action(self, path: str, *, scope: str) -> Callable[[ActionFunction], ActionFunction]:
+    def action(self, path: str, *, scope: str | None) -> Callable[[ActionFunction], ActionFunction]:
         """Declare what a form does: ``@pages.action("/jobs/{job}/cancel", scope=…)``.
 
         The form's fields are in ``visit.form``; its token and origin were checked. The
@@ -102,7 +103,9 @@ class Pages:
 
         return add
 
-    def _route(self, path: str, endpoint: Callable[..., Response], method: str, scope: str) -> None:
+    def _route(
+        self, path: str, endpoint: Callable[..., Response], method: str, scope: str | None
+    ) -> None:
         self.router.add_api_route(
             path, endpoint, methods=[method], response_model=None, openapi_extra={_SCOPE: scope}
         )
@@ -124,7 +127,8 @@ class PageRoute(APIRoute):
                 cookies = request.app.state.web.cookies
                 refuse_strangers(request, cookies)
                 visit.form = await read_form(request, cookies.token(visit.session.id))
-            visit.need(scope)
+            if scope is not None:
+                visit.need(scope)
             return await handler(request)
 
         return run
@@ -149,6 +153,6 @@ def admit(request: Request) -> Visit:
     return Visit(request, caller, state.store.of(caller.tenant), session)
 
 
-def _known(scope: str) -> None:
-    if scope not in SCOPES:
+def _known(scope: str | None) -> None:
+    if scope is not None and scope not in SCOPES:
         raise ValueError(scope)

@@ -66,8 +66,9 @@ class Provider:
         Unauthenticated
             If it is not who was sent, the provider refused, or its token is not valid.
         """
+        whole = all(kept.get(name) for name in ("state", "nonce", "verifier"))
         state = str(kept.get("state", ""))
-        if not state or not hmac.compare_digest(state.encode(), given.get("state", "").encode()):
+        if not whole or not hmac.compare_digest(state.encode(), given.get("state", "").encode()):
             raise Unauthenticated(
                 "this sign-in was not begun in this browser, or too long ago. "
                 "To mend it: begin again"

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions of the pages: a signed cookie that says who signed in, and until when.
+"""Sessions of the pages: a signed cookie that names a row, which says who signed in.
 
-The cookie never holds an API key, only the part that finds its row: a session ends with the
-key. What a person of the identity provider may do is what its token said when they signed in.
+A session ends with its time, with its key, and when somebody ends its row: whoever holds a
+copy of the cookie is signed out too. What a person of the identity provider may do is what its
+token said when they signed in.
 """
 
 from __future__ import annotations
@@ -10,36 +11,30 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import secrets
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import Request, Response
-from itsdangerous import BadSignature, URLSafeSerializer
+from itsdangerous import BadData, URLSafeSerializer
 
 from api.access import Caller, Role, Unauthenticated, derived
 from api.settings import ServiceSettings
-from api.store import Store
+from api.store import SignIn, Store
 from api.store.database import now
+
+# What cookies of this version hold; one of another version is read as if it were not there.
+VERSION = 2
+_LATE = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Session:
-    """Who signed in.
-
-    ``key`` is the first part of an API key, or empty; then the rest is what the identity
-    provider said. ``until`` is in seconds since 1970; ``id`` is what CSRF tokens are made from.
-    """
+    """A session that a browser names; ``id`` is what CSRF tokens are made from too."""
 
     id: str
-    until: int
-    key: str = ""
-    tenant: str = ""
-    name: str = ""
-    role: str = ""
 
     def caller(self, store: Store) -> Caller:
         """Return who this is at this moment.
@@ -47,13 +42,14 @@ class Session:
         Raises
         ------
         Unauthenticated
-            If the session is over, or its key was revoked or has expired.
+            If the session is over or was ended, or its key was revoked or has expired.
         """
-        if self.until <= time.time():
+        found = store.find_session(self.id)
+        if found is None or found.ended_at is not None or found.until <= now():
             raise over()
-        if not self.key:
-            return Caller(self.tenant, self.name, Role(self.role))
-        row = store.find_key(self.key)
+        if not found.key:
+            return Caller(found.tenant, found.name, Role(found.role))
+        row = store.find_key(found.key)
         if row is None or row.revoked_at is not None or row.expires_at <= now():
             raise over()
         return Caller(row.tenant, row.id, Role(row.role), frozenset(row.scopes))
@@ -96,15 +92,17 @@ class Cookies:
         return urlsplit(self.origin(request)).scheme == "https"
 
     def read(self, request: Request, what: str) -> dict[str, Any] | None:
-        """Return what was kept, if it is there and nobody changed it."""
+        """Return what was kept, if it is there, of this version, and nobody changed it."""
         text = request.cookies.get(self._name(request, what))
         if not text:
             return None
         try:
             value = self._signers[what].loads(text)
-        except BadSignature:
+        except BadData:  # changed, cut off, of another secret or no JSON
             return None
-        return value if isinstance(value, dict) else None
+        if not isinstance(value, dict) or value.get("v") != VERSION:
+            return None
+        return value
 
     def write(
         self,
@@ -117,7 +115,7 @@ class Cookies:
         """Keep something in the browser for so long; by default until it is closed."""
         response.set_cookie(
             self._name(request, what),
-            str(self._signers[what].dumps(dict(value))),
+            str(self._signers[what].dumps({**value, "v": VERSION})),
             max_age=seconds,
             path="/",
             secure=self.secure(request),
@@ -137,16 +135,37 @@ class Cookies:
 
     def session(self, request: Request) -> Session | None:
         """Return the session of a request, whether it is in force or not."""
-        kept = self.read(request, "session")
-        return None if kept is None else Session(**kept)
+        name = self.name(request, "session")
+        return None if name is None else Session(name)
 
-    def begin(self, request: Request, response: Response, most: int, **who: str) -> Session:
-        """Begin a session that ends at ``most`` (seconds since 1970) at the latest."""
-        until = min(int(time.time()) + self._settings.session_hours * 3600, most)
-        session = Session(secrets.token_urlsafe(18), until, **who)
-        self.write(request, response, "session", asdict(session), until - int(time.time()))
+    def name(self, request: Request, what: str) -> str | None:
+        """Return the id that is kept, if one is."""
+        found = (self.read(request, what) or {}).get("id")
+        return found if isinstance(found, str) else None
+
+    def begin(
+        self,
+        request: Request,
+        response: Response,
+        caller: Caller,
+        most: datetime = _LATE,
+        key: str = "",
+    ) -> None:
+        """Begin a session that ends at ``most`` at the latest; this writes to the database.
+
+        Parameters
+        ----------
+        key
+            The first part of the API key that was used, if one was.
+        """
+        moment = now()
+        until = min(moment + timedelta(hours=self._settings.session_hours), most)
+        store: Store = request.app.state.store
+        who = SignIn(caller.name, str(caller.role), until, key)
+        row = store.of(caller.tenant).sessions.begin(who, str(request.scope["gpuopt.request_id"]))
+        seconds = int((until - moment).total_seconds())
+        self.write(request, response, "session", {"id": row.id}, seconds)
         self.forget(request, response, "before")
-        return session
 
     def token(self, session: str) -> str:
         """Return the CSRF token of a session's forms."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import secrets
-import sys
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
@@ -14,7 +14,9 @@ from starlette.concurrency import run_in_threadpool
 from api.access import KEY, Caller, Unauthenticated, check_key
 from api.http.gate import Gate
 from api.http.problems import ProblemError
+from api.store import Actor, Store
 from api.web.links import inside
+from api.web.session import Session, over
 from api.web.trust import field, read_form, refuse_strangers
 
 if TYPE_CHECKING:
@@ -44,15 +46,16 @@ async def sign_in(request: Request) -> Response:
     """Sign in with an API key, which is checked and not kept."""
     web = request.app.state.web
     refuse_strangers(request, web.cookies)
-    before = web.cookies.read(request, "before") or {}
-    form = await read_form(request, web.cookies.token(str(before.get("id", "-"))))
+    before = web.cookies.name(request, "before") or "-"
+    form = await read_form(request, web.cookies.token(before))
     key, after = form.get("key", "").strip(), form.get("next", "/")
     try:
         caller, until = await run_in_threadpool(_of_key, request, key)
     except Unauthenticated as error:
         return _form(request, after, str(error), status=401)
     response = RedirectResponse(inside(after), 303)
-    web.cookies.begin(request, response, until, key=key[4:16])
+    begin = web.cookies.begin
+    await run_in_threadpool(begin, request, response, caller, until, key[4:16])
     request.scope["gpuopt.caller"] = caller.name
     return response
 
@@ -90,8 +93,7 @@ async def from_provider(request: Request) -> Response:
         response = _form(request, after, str(error), status=401)
     else:
         response = RedirectResponse(inside(after), 303)
-        who = {"tenant": caller.tenant, "name": caller.name, "role": str(caller.role)}
-        cookies.begin(request, response, sys.maxsize, **who)
+        await run_in_threadpool(cookies.begin, request, response, caller)
         request.scope["gpuopt.caller"] = caller.name
     cookies.forget(request, response, "sign-in")
     return response
@@ -115,30 +117,48 @@ def _back(request: Request) -> str:
 
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
-    """Take the session out of the browser."""
+    """End the session, with ``everywhere`` all of the same key or person."""
     web = request.app.state.web
     refuse_strangers(request, web.cookies)
     session = web.cookies.session(request)
     if session is not None:
-        await read_form(request, web.cookies.token(session.id))
+        form = await read_form(request, web.cookies.token(session.id))
+        await run_in_threadpool(_end, request, session, everywhere="everywhere" in form)
     response = RedirectResponse("/sign-in", 303)
     web.cookies.forget(request, response, "session")
     return response
 
 
-def _of_key(request: Request, key: str) -> tuple[Caller, int]:
+def _end(request: Request, session: Session, *, everywhere: bool) -> None:
+    """End a session; one that is over already is none, and its others are not of a visitor."""
+    store: Store = request.app.state.store
+    try:
+        caller = session.caller(store)
+    except Unauthenticated:
+        return
+    actor = Actor(caller.name, str(request.scope["gpuopt.request_id"]))
+    sessions = store.of(caller.tenant).sessions
+    if everywhere:
+        sessions.end_of(caller.name, actor)
+    else:
+        sessions.end(session.id, actor)
+
+
+def _of_key(request: Request, key: str) -> tuple[Caller, datetime]:
     """Return whose key it is, and until when it is valid; counted as the API counts."""
     state = request.app.state
     gate: Gate = state.gate
     caller = gate.let_in(request, lambda: check_key(state.store, state.secret, key))
     match = KEY.fullmatch(key)
     row = state.store.find_key(match[1]) if match else None
-    return caller, int(row.expires_at.timestamp()) if row else 0
+    if row is None:  # removed in this moment
+        raise over()
+    return caller, row.expires_at
 
 
 def _form(request: Request, after: str, error: str = "", status: int = 200) -> Response:
     web = request.app.state.web
-    before = web.cookies.read(request, "before") or {"id": secrets.token_urlsafe(18)}
+    before = web.cookies.name(request, "before") or secrets.token_urlsafe(18)
     what, _, mend = error.partition(" To mend it: ")
     response: Response = web.render_bare(
         request,
@@ -148,10 +168,10 @@ def _form(request: Request, after: str, error: str = "", status: int = 200) -> R
             "after": inside(after),
             "error": what,
             "mend": mend,
-            "csrf_field": field(web.cookies.token(before["id"])),
+            "csrf_field": field(web.cookies.token(before)),
             "provider": web.provider is not None,
         },
         status,
     )
-    web.cookies.write(request, response, "before", before)
+    web.cookies.write(request, response, "before", {"id": before})
     return response

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from api.web.trust import field
 from api.web.visit import Visit
 from optimizer.errors import UsageError
 from optimizer.reporting.document import Kind
+from optimizer.reporting.pages.level import Level
 from optimizer.reporting.render.values import shown
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ class Site:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self.environment.globals.update(static=static.url, show=show, age=age)
+        self.environment.globals.update(
+            static=static.url, show=show, age=age, level_points=level_points
+        )
         self.environment.filters["soft"] = soft
 
     def render(self, visit: Visit, template: str, shown: Mapping[str, Any]) -> HTMLResponse:
@@ -160,6 +163,11 @@ def age(moment: datetime) -> str:
 def show(value: Any, kind: str, currency: str = "USD") -> str:
     """Format a value in a template: ``show(value, "money", currency)``."""
     return shown(value, Kind(kind), currency)
+
+
+def level_points(levels: Sequence[Level]) -> list[dict[str, Any]]:
+    """What the slider's script needs of the points of a commitment curve."""
+    return [level.as_dict() for level in levels]
 
 
 _TITLES = {

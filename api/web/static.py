@@ -8,8 +8,11 @@ a browser's memory names a file that is not there any more, and is answered with
 from __future__ import annotations
 
 import hashlib
+import logging
 import mimetypes
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import cached_property
 from importlib import resources
 from importlib.metadata import version
@@ -17,8 +20,11 @@ from importlib.metadata import version
 from fastapi import APIRouter, Request, Response
 
 from api.http.problems import ProblemError
+from api.web.bundle import bundle_apart
 from optimizer.reporting import charts
 
+_log = logging.getLogger("gpuopt.web")
+_AHEAD: Future[bytes] | None = None  # the script of charts, made or being made
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -37,14 +43,19 @@ class StaticFile:
         self.name = name
         self._make = make
         self._version = version
+        self._lock = threading.Lock()
+        self._content: bytes | None = None
         guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
         text = guessed.startswith("text/") or guessed.endswith(("javascript", "svg+xml"))
         self.media = f"{guessed}; charset=utf-8" if text else guessed
 
-    @cached_property
+    @property
     def content(self) -> bytes:
-        """The bytes."""
-        return self._make()
+        """The bytes; who asks for one file waits for no other."""
+        with self._lock:
+            if self._content is None:
+                self._content = self._make()
+            return self._content
 
     @cached_property
     def digest(self) -> str:
@@ -67,7 +78,33 @@ def _packaged() -> dict[str, StaticFile]:
 
 
 def _chart_script() -> bytes:
+    """The script that is made ahead, waited for; else made here, which holds the server up."""
+    if _AHEAD is not None:
+        try:
+            return _AHEAD.result()
+        except Exception:  # noqa: BLE001 (told, and made here)
+            _log.exception("the script of charts was not made ahead; it is made now")
     return charts.javascript().encode()
+
+
+def make_ahead() -> None:
+    """Make the script of charts in a process of its own; who asks meanwhile waits for it.
+
+    Raises
+    ------
+    EOFError, OSError, TimeoutError
+        If it could not be made there: then it is made where it is asked for.
+    """
+    global _AHEAD  # noqa: PLW0603 (one script of a process, as the files are)
+    if _AHEAD is not None and not (_AHEAD.done() and _AHEAD.exception()):
+        return
+    mine: Future[bytes] = Future()
+    _AHEAD = mine
+    try:
+        mine.set_result(bundle_apart())
+    except BaseException as error:
+        mine.set_exception(error)
+        raise
 
 
 def _chart_version() -> bytes:

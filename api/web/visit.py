@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse
-from markupsafe import Markup
 
 from api.access import SCOPES, Caller
 from api.http.problems import ProblemError
@@ -21,22 +20,13 @@ from api.store import Actor, JobStatus, NotFound, TenantStore
 from api.store.database import now
 from api.store.kept import Recent
 from api.store.models import Job, Snapshot
+from api.web.drawn import ChartView, drawn
 from api.web.session import Cookies, Session
 from api.web.tables import Links, Tables, TableView
 from api.work import JobRunner
-from optimizer.reporting import charts
 from optimizer.reporting.document import Chart, Table
 
-_CHARTS: Recent[ChartView] = Recent(16 << 20)  # characters of the pictures
 _PARSED: Recent[dict[str, Any]] = Recent(64 << 20)  # characters of the texts
-
-
-@dataclass(frozen=True)
-class ChartView:
-    """A chart, and its figure as HTML; see ``chart`` in ``parts.html``."""
-
-    chart: Chart
-    html: Markup
 
 
 @dataclass
@@ -106,13 +96,7 @@ class Visit:
         NotFound
             If there is no such job of this tenant, or it has no answer.
         """
-        found = self.mine.jobs.document(job)
-        name = (found.tenant, found.job)
-        known = _PARSED.get(name)
-        if known is None:
-            known = json.loads(found.text)
-            _PARSED.put(name, known, len(found.text) + 1_000)
-        return known
+        return parsed(self.mine, job)
 
     def newest_plan(self) -> Job | None:
         """The newest plan that succeeded, feasible or not."""
@@ -150,13 +134,7 @@ class Visit:
         Its page has ``charts.css`` and ``charts.js`` in its head (``chart_head`` of
         ``parts.html``), and shows its table beside it: ``visit.table(view.chart.table, …)``.
         """
-        key = (self.mine.tenant, job, name)
-        known = _CHARTS.get(key)
-        if known is None:
-            drawn = make()
-            known = ChartView(drawn, Markup(charts.chart_html(drawn)))  # noqa: S704 (escaped there)
-            _CHARTS.put(key, known, len(known.html) + 1_000)
-        return known
+        return drawn(self.mine.tenant, job, name, make)
 
     def go(
         self, path: str, notice: str = "", query: Mapping[str, str] | None = None
@@ -168,6 +146,17 @@ class Visit:
             cookies: Cookies = self.request.app.state.web.cookies
             cookies.write(self.request, response, "notice", {"text": notice[:500]}, 60)
         return response
+
+
+def parsed(mine: TenantStore, job: str) -> dict[str, Any]:
+    """Return the answer of a job, parsed and kept; as :meth:`Visit.document`."""
+    found = mine.jobs.document(job)
+    name = (found.tenant, found.job)
+    known = _PARSED.get(name)
+    if known is None:
+        known = json.loads(found.text)
+        _PARSED.put(name, known, len(found.text) + 1_000)
+    return known
 
 
 # Asynchronous, for FastAPI gives each that is not a thread of its own.

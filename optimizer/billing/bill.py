@@ -18,18 +18,21 @@ from numpy.typing import NDArray
 from optimizer.billing.catalogue import Catalogue, Holding, read_holdings
 from optimizer.billing.cost import amortised_cost, hourly_costs
 from optimizer.billing.fit import open_catalogue
-from optimizer.billing.lines import BillingLines, SharingModes, billing_lines
+from optimizer.billing.lines import BillingLines, SharingModes, billing_lines, row_sums
 from optimizer.billing.replay import Replay, capacity_of, replay
 from optimizer.billing.sustained import sustained_rates
 from optimizer.tables import Case, UsageLines, format_hour
 
 PLACES = Decimal("1e-12")
+_NOTHING = Decimal(0).quantize(PLACES)
 
 Pair = tuple[int, int]  # holding, line
 
 
 def exact(value: float) -> Decimal:
     """A float quantity as a decimal of twelve places."""
+    if value == 0:
+        return _NOTHING
     return Decimal(repr(float(value))).quantize(PLACES)
 
 
@@ -287,12 +290,14 @@ def price_replay(
     line_bills = []
     by_law = _units_by_law(holdings, outcome.covered, len(lines.meter))
     sustained = sustained_by_account(catalogue, lines, outcome, first)
+    units, on_spot, left = (
+        row_sums(array) for array in (lines.quantity, lines.spot, outcome.uncovered)
+    )
     for index, name in enumerate(lines.meter):
         meter = catalogue.meters[name]
-        quantity = exact(lines.quantity[index].sum())
-        ran_on_spot = exact(lines.spot[index].sum())
-        charged = lines.spot[index] - lines.spot_free[index]
-        uncovered = charged_units = exact(outcome.uncovered[index].sum())
+        quantity = exact(units[index])
+        ran_on_spot = exact(on_spot[index])
+        uncovered = charged_units = exact(left[index])
         price = spot_price = Decimal(0)
         if uncovered:
             price = meter.need_on_demand("some of its usage is covered by nothing")
@@ -304,7 +309,11 @@ def price_replay(
                 paid = paid * price_factor[index]
                 charged_units = exact(paid.sum())
             on_demand_by_hour += paid * float(price)
-        if exact(charged.sum()):
+        charged_spot = Decimal(0)
+        if on_spot[index]:
+            charged = lines.spot[index] - lines.spot_free[index]
+            charged_spot = exact(charged.sum())
+        if charged_spot:
             spot_price = meter.need_spot()
             spot_by_hour += charged * float(spot_price)
         line_bills.append(
@@ -317,7 +326,7 @@ def price_replay(
                 spot_quantity=ran_on_spot,
                 on_demand_quantity=uncovered,
                 on_demand=(charged_units * price).quantize(PLACES),
-                spot=(exact(charged.sum()) * spot_price).quantize(PLACES),
+                spot=(charged_spot * spot_price).quantize(PLACES),
                 daily=bool(usage.daily[index]),
                 covered_by=by_law[index],
             )

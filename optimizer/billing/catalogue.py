@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from optimizer.billing.laws import LAWS, law_of
@@ -139,14 +140,16 @@ class Holding:
 class Catalogue:
     """What can be billed and what can be bought, by name.
 
-    ``draws[offer][meter]`` is how much of the offer one unit of the meter uses.
+    ``draws[offer][meter]`` is how much of the offer one unit of the meter uses. ``orders`` are
+    those that :func:`~optimizer.billing.replay.orders_of` made last; nobody changes the rest.
     """
 
     meters: dict[str, Meter]
     offers: dict[str, Offer]
     draws: dict[str, dict[str, Decimal]]
+    orders: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @property
+    @cached_property
     def coverable(self) -> frozenset[str]:
         """The meters that some offer covers."""
         return frozenset(meter for row in self.draws.values() for meter in row)
@@ -190,7 +193,8 @@ def rows(case: Case, table: str) -> Iterable[dict[str, Any]]:
     """The rows of a table as dictionaries, with the data row's number under ``row``."""
     frame = case.table(table)
     names = list(frame.columns)
-    for number, values in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
+    # Not itertuples, which cuts the frame into its columns first: tables are wide and short.
+    for number, values in zip(frame.index, frame.to_numpy(dtype=object).tolist(), strict=True):
         yield {**dict(zip(names, values, strict=True)), "row": int(number)}
 
 

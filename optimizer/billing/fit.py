@@ -14,17 +14,21 @@ from optimizer.tables import Case
 
 # The sizes of a family are normalised to a few digits; their ratios agree to this.
 _RATIO = 1e-6
+_KEPT = "catalogue"
 
 
 def open_catalogue(case: Case) -> Catalogue:
     """Read the catalogue of a case, and refuse offers that do not fit their meters.
 
     What may be given back is an offer for each date, too
-    (:func:`~optimizer.billing.release.with_releases`).
+    (:func:`~optimizer.billing.release.with_releases`). It is read once.
     """
-    catalogue = read_catalogue(case)
-    check_fit(case, catalogue)
-    return with_releases(case, catalogue)
+    if _KEPT not in case.kept:
+        catalogue = read_catalogue(case)
+        check_fit(case, catalogue)
+        case.kept[_KEPT] = with_releases(case, catalogue)
+    kept: Catalogue = case.kept[_KEPT]
+    return kept
 
 
 def check_fit(case: Case, catalogue: Catalogue) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from optimizer.billing.catalogue import Catalogue, Holding, Offer
-from optimizer.billing.laws import Pair, law_of
+from optimizer.billing.laws import Pair, Rank, law_of
 from optimizer.billing.lines import BillingLines
 
 # What sharing lets a benefit reach: owner's own accounts, their group, everybody.
@@ -42,22 +42,32 @@ def ordered_pairs(
     MissingPrice
         If a law orders by saving and a line's meter has no on-demand price.
     """
-    ranked = []
+    ranked: list[tuple[Rank, tuple[str, int, str, str, str], OrderedPair]] = []
     by_meter: dict[str, list[int]] = {}
     for index, meter in enumerate(lines.meter):
         by_meter.setdefault(meter, []).append(index)
     for position, holding in enumerate(holdings):
         law = law_of(holding.offer.law)
+        known: dict[tuple[str, int], tuple[Rank, float]] = {}
         for meter in catalogue.draws[holding.offer.name]:
             for line in by_meter.get(meter, ()):
                 reach = reach_of(holding, lines, line, sharing)
                 if reach is None:
                     continue
-                pair = _pair(catalogue, holding, meter, reach)
+                if (meter, reach) not in known:
+                    pair = _pair(catalogue, holding, meter, reach)
+                    known[meter, reach] = law.rank(pair), float(pair.draw)
+                rank, draw = known[meter, reach]
                 tie = (meter, holding.end, holding.name, lines.account[line], lines.zone[line])
-                ranked.append((law.rank(pair), tie, OrderedPair(position, line, float(pair.draw))))
-    ranked.sort(key=lambda item: (item[0], item[1], item[2].line))
+                ranked.append((rank, tie, OrderedPair(position, line, draw)))
+    ranks = _places({rank for rank, _, _ in ranked})
+    ranked.sort(key=lambda item: (ranks[item[0]], item[1], item[2].line))
     return [pair for _, _, pair in ranked]
+
+
+def _places(ranks: set[Rank]) -> dict[Rank, int]:
+    """The place of each rank; fractions are compared slowly, and here once for equal ranks."""
+    return {rank: place for place, rank in enumerate(sorted(ranks))}
 
 
 def reach_of(

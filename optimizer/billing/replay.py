@@ -20,6 +20,8 @@ from optimizer.billing.order import OrderedPair, ordered_pairs
 
 # Share of a line's usage in an hour below which what is uncovered is a rounding error.
 DUST = 1e-10
+# Orders that a catalogue remembers: the same holdings are replayed over other hours.
+_ORDERS = 8
 # Called for every pair with holding, line and the units covered in each hour.
 Trace = Callable[[int, int, Array], None]
 
@@ -55,9 +57,25 @@ def capacity_of(holdings: Sequence[Holding], hours: NDArray[np.int64]) -> Array:
 
 def orders_of(
     catalogue: Catalogue, lines: BillingLines, holdings: Sequence[Holding], sharing: SharingModes
-) -> list[list[OrderedPair]]:
-    """The law's order of pairs in each group of hours that share one sharing mode."""
-    return [ordered_pairs(catalogue, lines, holdings, modes) for _, modes in sharing.groups]
+) -> list[tuple[OrderedPair, ...]]:
+    """The law's order of pairs in each group of hours that share one sharing mode.
+
+    It depends on neither hours nor amounts, so that the catalogue remembers the last ones.
+    """
+    places = lines.meter, lines.provider, lines.account, lines.zone, lines.idle
+    # As much of a holding as an order looks at.
+    held = tuple((each.name, each.offer, each.end, each.account, each.scope) for each in holdings)
+    orders = []
+    for _, modes in sharing.groups:
+        key = places, held, tuple(sorted(modes.items()))
+        order = catalogue.orders.get(key)
+        if order is None:
+            order = tuple(ordered_pairs(catalogue, lines, holdings, modes))
+            while len(catalogue.orders) >= _ORDERS:
+                catalogue.orders.pop(next(iter(catalogue.orders)), None)
+            catalogue.orders[key] = order
+        orders.append(order)
+    return orders
 
 
 def replay(
@@ -120,7 +138,8 @@ def replay(
             uncovered[:, index] = rest
             free[:, index] = left
     # What is short by the rounding of floats alone is covered: it must not ask for a price.
-    uncovered[uncovered <= DUST * lines.quantity] = 0.0
+    for rest, asked in zip(uncovered, lines.quantity, strict=True):  # rows stay in the cache
+        rest[rest <= DUST * asked] = 0.0
     return Replay(uncovered, capacity, capacity - free, covered)
 
 

@@ -156,11 +156,16 @@ class _Fill:
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         filled = np.zeros(self.given.shape)
+        if not values.any():
+            return filled
         if self.source is not None:
-            filled = values[:, self.source].copy()
-        ahead = np.zeros_like(filled)
-        ahead[:, self.inside] = values[:, self.position]
-        return np.where(self.given, ahead, filled)
+            filled = values[:, self.source]
+        if len(self.position):
+            given = self.given[:, self.inside]
+            filled[:, self.inside] = np.where(
+                given, values[:, self.position], filled[:, self.inside]
+            )
+        return filled
 
 
 def _history_hours(

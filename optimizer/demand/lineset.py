@@ -52,6 +52,8 @@ class LineSet:
     def usage(self) -> UsageLines:
         """All lines."""
         base, more = self.base, len(self.added)
+        if not more:
+            return base
 
         def extend(values: NDArray[Any]) -> NDArray[Any]:
             return np.concatenate([values, np.zeros((more, *values.shape[1:]), values.dtype)])

@@ -83,14 +83,14 @@ def play_plan(
         If the document has no routes and replicas by hour.
     """
     stress = stress or Stress()
-    profiles = _Profiles(case)
-    routes = _by_hour(document, "routes")
+    profiles = Profiles(case)
+    routes = by_hour_of(document, "routes")
     replicas = {
         (hour, row["deployment"]): float(row["replicas"])
-        for hour, rows in _by_hour(document, "replicas").items()
+        for hour, rows in by_hour_of(document, "replicas").items()
         for row in rows
     }
-    chosen = _sample(routes, hours, case.settings.solve.seed)
+    chosen = sample_of(routes, hours, case.settings.solve.seed)
     found: dict[str, list[Attained]] = defaultdict(list)
     for hour in chosen:
         pools: dict[str, list[Asked]] = defaultdict(list)
@@ -111,7 +111,8 @@ def play_plan(
     return Played(tuple(chosen), latency, tuple(_quality(profiles, routes, stress.errors)))
 
 
-def _by_hour(document: Document, key: str) -> dict[int, list[Mapping[str, Any]]]:
+def by_hour_of(document: Document, key: str) -> dict[int, list[Mapping[str, Any]]]:
+    """Rows of a document by hour; an error where it was written without its hours."""
     rows: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for row in document.get(key, ()):
         if "hour" not in row:
@@ -125,7 +126,9 @@ def _by_hour(document: Document, key: str) -> dict[int, list[Mapping[str, Any]]]
     return rows
 
 
-def _sample(routes: Mapping[int, Sequence[Mapping[str, Any]]], hours: int, seed: int) -> list[int]:
+def sample_of(
+    routes: Mapping[int, Sequence[Mapping[str, Any]]], hours: int, seed: int
+) -> list[int]:
     """Return the hour in which each class asks most, and others at random, in order."""
     busiest: dict[str, tuple[float, int]] = {}
     for hour, rows in routes.items():
@@ -158,7 +161,7 @@ def _latency(name: str, found: Sequence[Attained], percentile: float) -> dict[st
 
 
 def _quality(
-    profiles: _Profiles, routes: Mapping[int, Sequence[Mapping[str, Any]]], errors: float
+    profiles: Profiles, routes: Mapping[int, Sequence[Mapping[str, Any]]], errors: float
 ) -> list[dict[str, Any]]:
     """Return the mean quality of each class that has a target, hour by hour and in all."""
     scored: dict[str, dict[int, tuple[float, float]]] = defaultdict(dict)
@@ -188,7 +191,7 @@ def _quality(
     return told
 
 
-class _Profiles:
+class Profiles:
     """What the case says of classes, deployments and scores, looked up by name."""
 
     def __init__(self, case: Case) -> None:

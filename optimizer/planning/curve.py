@@ -41,8 +41,9 @@ def commitment_curve(plan: Plan) -> dict[str, Any] | None:
     -------
     dict or None
         ``demand``, the factors of demand; ``levels``, rows with ``level`` (1 is the plan),
-        ``commitment`` (dollars an hour of new commitments, amortised over the horizon) and
-        ``savings`` (dollars of the horizon at each factor of demand, over what is held); and
+        ``commitment`` (dollars an hour of new commitments, amortised over the horizon), and at
+        each factor of demand ``savings`` (dollars of the horizon, over what is held),
+        ``utilization`` and ``coverage`` (shares, of all that is held and bought); and
         ``advice``, such a row for the providers' advice where the case has any, without
         ``level``. ``None`` where nothing is bought, or the purchases cannot be replayed alone.
     """
@@ -110,10 +111,10 @@ def _row(
     ]
     whole = [*plan.holdings, *more]
     cost = sum((amortised_cost(each, as_of, end) for each in more), Decimal(0))
+    bills = [make_bill(plan.case, plan.catalogue, usage, whole) for usage in usages]
     return {
         "commitment": (cost / (end - as_of)).quantize(PLACES),
-        "savings": [
-            before - make_bill(plan.case, plan.catalogue, usage, whole).total
-            for before, usage in zip(held, usages, strict=True)
-        ],
+        "savings": [before - bill.total for before, bill in zip(held, bills, strict=True)],
+        "utilization": [bill.utilization for bill in bills],
+        "coverage": [bill.coverage for bill in bills],
     }

@@ -120,8 +120,8 @@ def horizon_hours(case: Case, plan: Mapping[str, Any]) -> Hourly:
     share = np.array([shares.get(line, 0.0) for line in lines])
     ahead = replace(
         usage,
-        spot=usage.quantity * share[:, None],
-        spot_taken=np.zeros_like(usage.quantity),
+        spot=usage.quantity * share[:, None] if share.any() else np.zeros(usage.quantity.shape),
+        spot_taken=np.zeros(usage.quantity.shape),
     )
     amounts = {
         offer: amount
@@ -179,14 +179,11 @@ def _hours(
 def _groups(case: Case) -> dict[str, tuple[str, str]]:
     """Meter → its provider and family, or what stands in the family's place."""
     frame = case.table("meters")
-    found = {}
-    for row in frame.to_dict("records"):
-        words = (row.get("family"), row.get("product"), row["meter"])
-        found[str(row["meter"])] = (
-            str(row["provider"]),
-            next(str(word) for word in words if isinstance(word, str) and word),
-        )
-    return found
+    columns = (frame[name] for name in ("provider", "family", "product", "meter"))
+    return {
+        str(meter): (str(provider), str(family or product or meter))
+        for provider, family, product, meter in zip(*columns, strict=True)
+    }
 
 
 def _capacities(

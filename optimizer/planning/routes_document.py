@@ -13,6 +13,7 @@ from optimizer.planning.hardware import hardware_of
 from optimizer.planning.part import Part, PartRoutes
 from optimizer.planning.plan import Plan
 from optimizer.planning.unserved import reasons
+from optimizer.planning.zones_document import zone_lines, zones_of_plan
 from optimizer.program.problem import Floats
 from optimizer.program.routing import Routing
 from optimizer.tables import format_hour
@@ -34,6 +35,7 @@ def routes_of_plan(plan: Plan, *, detail: bool) -> dict[str, Any]:
         "routes": route_rows(plan, routes, detail=detail),
         "replicas": replica_rows(plan, routes, detail=detail),
     }
+    document |= zones_of_plan(plan, routes, detail=detail)
     if plan.case.settings.risk.queueing != "off":
         document["attainment"] = attainment_of(plan, routes)
     barred = reasons(routes.routing.missed)
@@ -186,6 +188,15 @@ def routing_prices(plan: Plan) -> list[dict[str, Any]]:
                     "unit": "$ per 1,000 requests",
                 }
             )
+        for name, value in sorted(prices.zone.items()):
+            rows.append(
+                {
+                    "row": "route.zone",
+                    "name": name,
+                    "value": exact(value),
+                    "unit": "$ per replica-hour that stays when the zone is lost",
+                }
+            )
         for name, value in sorted(prices.committed.items()):
             rows.append(
                 {
@@ -209,6 +220,7 @@ def routing_lines(document: dict[str, Any]) -> list[str]:
             )
     for workload, parts in by_class.items():
         lines.append(f"Route {workload}: {', '.join(parts)}.")
+    lines += zone_lines(document)
     hours = document["horizon_hours"]
     for row in document.get("shadow_prices", []):
         if row["row"] == "route.quality" and row["value"] > 0:

@@ -25,8 +25,10 @@ from optimizer.program.problem import Floats, Ints
 from optimizer.program.purchases import advised_amounts, kinds_of
 from optimizer.program.renewal import renewals
 from optimizer.program.route_case import RouteCase, arriving_of
+from optimizer.program.route_check import check_routed
 from optimizer.program.route_hour import Hours
 from optimizer.program.route_joint import solve_routed
+from optimizer.program.route_zone_settle import no_losses
 from optimizer.program.routes import read_routing
 from optimizer.program.routing import Routed, Routing
 from optimizer.program.watch import Watch
@@ -226,6 +228,10 @@ def solve_routing_part(
     if asked.today is not None and not asked.today.requests[len(routing.routes) :].any():
         kept = replace(asked.today, requests=asked.today.requests[: len(routing.routes)])
         today = kept.take(window.repeats)
+        if routing.zones:
+            today = replace(today, losses=no_losses(routing, hours.number))
+            if not all(check.ok for check in check_routed(routing, hours, today)):
+                today = None  # it would not survive the loss of a zone
     advised = {name: advised_amounts(columns, amounts) for name, amounts in known.items()}
     found = solve_routed(
         whole,

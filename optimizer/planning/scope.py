@@ -8,8 +8,7 @@ from optimizer.demand.horizon import has_routing
 from optimizer.errors import DataError
 from optimizer.tables import Case, format_hour
 
-_LIMITS = ("survive_zone_loss",)
-_ROUTING_LIMITS = ("quality_average",)  # they ask for nothing without requests
+_ROUTING_LIMITS = ("quality_average", "survive_zone_loss")  # nothing without requests
 
 
 def refuse_unplanned(case: Case) -> None:
@@ -23,12 +22,12 @@ def refuse_unplanned(case: Case) -> None:
             file="case.toml",
             column="risk.queueing",
         )
-    for limit in _LIMITS if has_routing(case) else (*_LIMITS, *_ROUTING_LIMITS):
+    for limit in () if has_routing(case) else _ROUTING_LIMITS:
         value = getattr(settings.limits, limit)
         if value is not None and value is not False:
             raise DataError(
-                f"this version does not plan with limits.{limit} yet",
-                mend="take the key out of [limits]",
+                f"limits.{limit} is for requests, and the case has none",
+                mend="take the key out of [limits], or add workloads and deployments",
                 file="case.toml",
                 column=f"limits.{limit}",
             )

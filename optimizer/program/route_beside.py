@@ -16,6 +16,7 @@ from optimizer.program.prices import Prices
 from optimizer.program.problem import Counts, Floats, Ints, Problem
 from optimizer.program.route_hour import EVERYWHERE, Hours
 from optimizer.program.route_program import RouteProgram
+from optimizer.program.route_zone_limits import define_route_zone_limit
 from optimizer.program.routing import Routing
 
 Terms = dict[int, float]
@@ -165,6 +166,11 @@ def _write_hour(
             )
     _write_capacity(made, drawn, capacity, hour)
     _write_limits(made, market, on_spot, secured, hour)
+    running = [
+        add_terms((market[pool], 1.0), (on_spot[pool], 1.0), (secured[pool], 1.0))
+        for pool in range(len(problem.pools))
+    ]
+    define_route_zone_limit(made.written, problem, pool_of, hour, market, running, used)
 
 
 def _write_capacity(

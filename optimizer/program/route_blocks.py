@@ -234,7 +234,7 @@ def solve_blocks(
     if not len(parts.links):
         return _apart(parts, solve)
     if len(program.names) <= whole_columns:
-        return solve(program)
+        return _solver(method, gap, nodes, many=False)(program)
     if guide is None:
         relaxed = solve_linear(program, relaxed=True, interior=True)
         if relaxed.status is Status.INFEASIBLE or relaxed.duals is None:

@@ -22,6 +22,7 @@ from optimizer.program.route_prices import RoutePrices, route_prices
 from optimizer.program.route_program import RouteProgram, at_prices
 from optimizer.program.route_queue import roomier, tighter
 from optimizer.program.route_settle import settle
+from optimizer.program.route_zone_settle import settle_losses
 from optimizer.program.routing import Routed, Routing
 
 HOUR_NODES = 500
@@ -106,7 +107,8 @@ class RouteCase:
             found, routed = self._settled(write, hours, guide)
         best = routed if routed is not None else kept
         found = replace(found, bound=bound)
-        return found, None if best is None else roomier(self.routing, best)
+        able = None if best is None else roomier(self.routing, best)
+        return found, None if able is None else settle_losses(self.routing, self.hours, able)
 
     def _settled(
         self, write: Callable[[Hours], RouteProgram], at: Hours, guide: Guide | None
@@ -246,6 +248,8 @@ def arriving_of(routing: Routing, hours: Hours, pool_of: Ints, pools: int) -> Fl
             most = float(hours.requests[route.stream].sum())
         for line, units in route.draws:
             lines[line] += units * most
+    # What is expected to be drawn when zones are lost comes on top of what runs.
+    lines *= 1.0 + sum(zone.odds for zone in routing.zones)
     by_pool = np.zeros(pools)
     np.add.at(by_pool, pool_of, lines)
     return by_pool

@@ -14,6 +14,7 @@ import numpy as np
 from optimizer.program.check import Check
 from optimizer.program.problem import Floats
 from optimizer.program.route_hour import Hours
+from optimizer.program.route_zone_check import check_losses
 from optimizer.program.routing import Routed, Routing
 
 TOLERANCE = 1e-6
@@ -31,6 +32,7 @@ def check_routed(routing: Routing, hours: Hours, routed: Routed) -> list[Check]:
         *_quality(routing, x),
         *_average(routing, hours, x),
         *_starts(routing, hours, routed),
+        *check_losses(routing, routed),
     ]
 
 

@@ -105,6 +105,22 @@ class Hours:
 
 
 @dataclass
+class LossVariables:
+    """The numbers of the variables of an hour for one zone that may be lost.
+
+    ``lost`` by stream: its routes that are lost; ``moved`` and ``late`` by route: the share of
+    the stream's scale that what runs takes over, or replicas that are started, whose ``steps``
+    are by deployment.
+    """
+
+    zone: int
+    lost: dict[int, list[int]] = field(default_factory=dict)
+    moved: dict[int, int] = field(default_factory=dict)
+    late: dict[int, int] = field(default_factory=dict)
+    steps: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
 class HourVariables:
     """The numbers of an hour's variables.
 
@@ -118,6 +134,7 @@ class HourVariables:
     started: dict[int, int] = field(default_factory=dict)
     fallback: list[tuple[int, float, int]] = field(default_factory=list)
     """(line, units, variable) of expected usage when a zone is lost."""
+    losses: list[LossVariables] = field(default_factory=list)
 
 
 @dataclass
@@ -180,8 +197,6 @@ def most_steps(routing: Routing, hours: Hours, deployment: int, hour: int) -> fl
     steps = max(steps, float(of.replicas_for(np.array([load]))[0]) / of.step)
     if of.minimum and steps:
         steps = max(steps, float(np.ceil(of.minimum / of.step - 1e-9)))
-    if routing.survive:
-        steps *= 2.0  # replicas that stand by for a zone's
     return min(steps, float(np.floor(of.maximum / of.step + 1e-9)))
 
 

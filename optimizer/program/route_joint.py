@@ -27,6 +27,7 @@ from optimizer.program.problem import Floats, Ints, Problem
 from optimizer.program.route_blocks import Guide
 from optimizer.program.route_case import MANY_HOURS, MOST_HOURS, RouteCase
 from optimizer.program.route_check import check_routed
+from optimizer.program.route_zone_check import Running, check_loss_limits
 from optimizer.program.routing import Routed
 from optimizer.program.search import on_step
 from optimizer.program.solve import Answer, solve
@@ -193,6 +194,8 @@ class _Search:
             if self.best is None:
                 self.best = RoutedAnswer(answer, routed, placed, law)
             return None
+        if not all(check.ok for check in self.losses(answer, routed, placed)):
+            return None  # its purchases leave too little for the fallback
         if not name.startswith("joint"):
             self.alternatives[name] = answer.objective
         self.free = min(self.free, answer.free)
@@ -201,6 +204,13 @@ class _Search:
             self.best = RoutedAnswer(answer, routed, placed, law)
         self.watch.report(f"{name}: {answer.objective + self.constant:,.2f}")
         return answer
+
+    def losses(self, answer: Answer, routed: Routed, placed: Problem) -> list[Check]:
+        """Whether what the loss of a zone draws can be had beside these purchases."""
+        if not self.case.routing.zones:
+            return []
+        runs = Running.of(placed, answer.outcome, self.pool_of_line)
+        return check_loss_limits(placed, self.case.routing, routed, self.case.pool_of, runs)
 
     def note(self, name: str, routed: Routed, quantity: Floats) -> None:
         """The objective of a routing with these purchases, without a solve."""
@@ -232,6 +242,7 @@ class _Search:
         checks = [
             *best.answer.checks,
             *check_routed(self.case.routing, self.case.hours, best.routed),
+            *self.losses(best.answer, best.routed, best.problem),
             *check_bound(self.bound, {**self.alternatives, "plan": self.value}),
         ]
         failed = [check for check in checks if not check.ok]

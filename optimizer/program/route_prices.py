@@ -31,12 +31,16 @@ class RoutePrices:
         By class: of one more request, on average over its requests.
     committed
         By source: of one more unit of its measure for an hour, on average.
+    zone
+        By ``deployment, zone``: of one more replica-hour of what stays when the zone is lost,
+        on average; none where it is worth nothing.
     """
 
     quality: dict[str, float]
     average: float
     request: dict[str, float]
     committed: dict[str, float]
+    zone: dict[str, float]
 
 
 def route_prices(
@@ -74,4 +78,21 @@ def route_prices(
             for name, value in zip(problem.sources, committed, strict=True)
             if value > 0
         },
+        _zone_prices(routing, hours, duals, total),
     )
+
+
+def _zone_prices(
+    routing: Routing, hours: Hours, duals: Mapping[str, float], total: float
+) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for zone in routing.zones:
+        for deployment in routing.deployments:
+            name = f"{deployment.name},{zone.name}"
+            value = sum(
+                max(0.0, -duals.get(f"route.zone[{name},{hour}]", 0.0))
+                for hour in np.flatnonzero(~hours.tail)
+            )
+            if value > 0:
+                found[name.replace(",", ", ")] = value / total
+    return found

@@ -30,6 +30,8 @@ from optimizer.program.route_open import define_route_open, define_route_open_un
 from optimizer.program.route_quality import define_route_quality, define_route_quality_average
 from optimizer.program.route_start import define_route_start
 from optimizer.program.route_throughput import define_route_throughput
+from optimizer.program.route_zone_settle import read_losses
+from optimizer.program.route_zones import define_route_zones
 from optimizer.program.routing import Routed, Routing
 
 
@@ -58,6 +60,7 @@ class RouteProgram:
             define_route_quality(program, routing, hours, variables)
             define_route_throughput(program, routing, hours, variables, whole)
             define_route_open(program, routing, hours, variables, whole)
+            define_route_zones(program, routing, hours, variables, whole)
             every.append(variables)
         by_hour = dict(enumerate(every))
         define_route_start(program, routing, hours, by_hour)
@@ -87,7 +90,9 @@ class RouteProgram:
             self._read_shares(values, variables, requests)
             for line, units, column in variables.fallback:
                 fallback[line, hour] += units * max(0.0, float(values[column]))
-        return Routed(requests, replicas, started_in(routing, hours, replicas), fallback)
+        started = started_in(routing, hours, replicas)
+        losses = read_losses(routing, hours, self.every, values)
+        return Routed(requests, replicas, started, fallback, losses)
 
     def _read_shares(self, values: Floats, variables: HourVariables, requests: Floats) -> None:
         """Shares as requests; of a stream that may not wait they add up to its requests."""

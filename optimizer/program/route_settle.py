@@ -8,10 +8,13 @@ that are as good and have room, or to one step of replicas more.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from optimizer.program.problem import Floats
 from optimizer.program.route_hour import Hours
+from optimizer.program.route_zone_settle import settle_losses
 from optimizer.program.routing import Routed, Routing
 
 HAIR = 5e-7  # of a replica, relative: half of what the check lets pass
@@ -34,7 +37,8 @@ def settle(routing: Routing, hours: Hours, routed: Routed) -> Routed:
         if deployment.kind == "replica" and deployment.start_hours > 0:
             for chain in hours.chains:
                 started[number, chain[1:]] = np.maximum(np.diff(replicas[number, chain]), 0.0)
-    return Routed(requests, replicas, started, routed.fallback)
+    made = replace(routed, requests=requests, replicas=replicas, started=started)
+    return settle_losses(routing, hours, made)
 
 
 def _unload(

@@ -21,6 +21,7 @@ from optimizer.program.quality import Pair, score_pairs
 from optimizer.program.route_asking import TIMES, Served, asking
 from optimizer.program.route_queue import all_with_headroom
 from optimizer.program.routing import SECONDS, Deployment, Missed, Route, Routing, Stream
+from optimizer.program.zones import Zone, zones_of
 from optimizer.tables import Case
 
 # Shares of a class's lengths are decimals, rounded: their sum may be off by this.
@@ -100,9 +101,27 @@ def read_routing(case: Case, catalogue: Catalogue, requests: Requests) -> Routin
         meters=tuple(meter for meter, _ in lines),
         spot_lines=tuple(spot for _, spot in lines),
         average=math.nan if limits.quality_average is None else limits.quality_average,
-        survive=limits.survive_zone_loss,
+        zones=_zones(case, profiles, deployments, streams, routes),
         barred=tuple(barred),
         missed=tuple(dict.fromkeys(missed)),
+    )
+
+
+def _zones(
+    case: Case,
+    profiles: dict[str, list[_Profile]],
+    deployments: tuple[Deployment, ...],
+    streams: list[Stream],
+    routes: list[Route],
+) -> tuple[Zone, ...]:
+    """Zones whose loss has to be survived, if that is asked for."""
+    if not case.settings.limits.survive_zone_loss:
+        return ()
+    return zones_of(
+        case,
+        [{row["meter"] for p in profiles[d.name] for row in p.rows} for d in deployments],
+        [d.spot for d in deployments],
+        [route.deployment for route in routes if streams[route.stream].critical],
     )
 
 
@@ -153,6 +172,7 @@ def _streams(case: Case, requests: Requests, profiles: dict[str, list[_Profile]]
                 wait=int(asks.number("deferrable_hours", 0.0)),
                 critical=asks.facts["ttft_ms"] is not None or asks.facts["tpot_ms"] is not None,
                 judged=average or floor is not None or target is not None,
+                percentile=asks.number("percentile", 0.95),
             )
 
         own = lengths.get(asks.name)
@@ -208,7 +228,6 @@ def _deployment(
     draws = []
     for meter, units in sorted(drawn.items()):
         draws.append((lines.setdefault((meter, spot), len(lines)), units))
-    zones = {catalogue.meters[row["meter"]].zone for row in every}
     return Deployment(
         name=name,
         model=first["model"],
@@ -219,7 +238,6 @@ def _deployment(
         maximum=_number(every, "maximum_replicas", math.inf),
         start_hours=_number(every, "start_minutes", 0.0) / 60.0,
         spot=spot,
-        zone=zones.pop() if len(zones) == 1 else "",
         tier=next((row["tier"] for row in every if row["tier"]), ""),
     )
 

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from optimizer.program.problem import Floats
+from optimizer.program.zones import Loss, Zone
 
 SECONDS = 3600.0
 # Loads below this part of a replica leave the program (docs/program.md, "Scaling").
@@ -42,6 +43,8 @@ class Stream:
         Whether the class states a latency target.
     judged
         Whether the class counts in the average quality of all traffic.
+    percentile
+        The share of requests that keeps the latency.
     """
 
     workload: str
@@ -53,6 +56,7 @@ class Stream:
     wait: int = 0
     critical: bool = False
     judged: bool = False
+    percentile: float = 0.95
 
     @property
     def name(self) -> str:
@@ -76,8 +80,8 @@ class Deployment:
         Replicas or units: none, or a multiple of step within [minimum, maximum].
     start_hours
         How long a new replica draws its meters before it answers.
-    spot, zone
-        Whether its replicas run on spot, and the zone that they would be lost with.
+    spot
+        Whether its replicas run on spot.
     headroom
         1 − ρ: the share of a replica that latency keeps free, in the largest pool.
     utilisation
@@ -93,7 +97,6 @@ class Deployment:
     maximum: float = float("inf")
     start_hours: float = 0.0
     spot: bool = False
-    zone: str = ""
     tier: str = ""
     headroom: float = 0.0
     utilisation: tuple[float, ...] = ()
@@ -168,8 +171,9 @@ class Routing:
         Lines whose units may run on spot.
     average
         Q̄: the least quality of all judged traffic, weighted; nan without.
-    survive
-        Whether critical classes survive the loss of any zone.
+    zones
+        Zones of which critical classes survive the loss of any one; none where that is not
+        asked for.
     barred
         Routes that miss a limit: no plan takes them, but today's routing may.
     missed
@@ -182,7 +186,7 @@ class Routing:
     meters: tuple[str, ...]
     spot_lines: tuple[bool, ...]
     average: float = float("nan")
-    survive: bool = False
+    zones: tuple[Zone, ...] = ()
     barred: tuple[Route, ...] = ()
     missed: tuple[Missed, ...] = ()
 
@@ -248,13 +252,15 @@ class Routed:
 
     ``requests`` (routes, N) requests answered; ``replicas`` (deployments, N) replicas or
     units that run, ``started`` (deployments, N) those among them that were started;
-    ``fallback`` (lines, N) units that are expected to be drawn when a zone is lost.
+    ``fallback`` (lines, N) units that are expected to be drawn when a zone is lost;
+    ``losses`` what is done then, by zone.
     """
 
     requests: Floats
     replicas: Floats
     started: Floats
     fallback: Floats
+    losses: tuple[Loss, ...] = ()
 
     def usage(self, routing: Routing) -> Floats:
         """(lines, N) units of the meters: replicas, their starts, and requests."""
@@ -275,4 +281,5 @@ class Routed:
             self.replicas[:, hours],
             self.started[:, hours],
             self.fallback[:, hours],
+            tuple(loss.take(hours) for loss in self.losses),
         )

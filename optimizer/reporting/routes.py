@@ -14,7 +14,9 @@ from optimizer.reporting.layout import cents, dollars, percent, section, table
 Document = Mapping[str, Any]
 
 _SHOWN = 12  # hours, and deployments that may not answer, that are shown
-_ROWS = ("route.quality", "route.quality_average", "route.demand", "coverage.draw")
+_ROWS = (
+    "route.quality", "route.quality_average", "route.demand", "route.zone", "coverage.draw",
+)  # fmt: skip
 
 
 def routing_sections(document: Document) -> Iterator[RenderableType]:
@@ -26,6 +28,9 @@ def routing_sections(document: Document) -> Iterator[RenderableType]:
     if document["replicas"]:
         yield section("Run replicas")
         yield _replicas(document["replicas"])
+    if document.get("zones"):
+        yield section("When a zone is lost")
+        yield _zones(document["zones"])
     prices = [row for row in document.get("shadow_prices", []) if row["row"] in _ROWS]
     if prices:
         yield section("What a router needs to know")
@@ -66,6 +71,24 @@ def _routes(rows: list[Document]) -> RenderableType:
             row["workload"], row["deployment"], percent(row["share"]), f"{row['requests']:,.0f}"
         )
     return shares
+
+
+def _zones(rows: list[Document]) -> RenderableType:
+    lost = table("zone", ">chance an hour", "class", "taken over by", ">share", ">started",
+                 ">expected cost")  # fmt: skip
+    for row in rows:
+        parts = row["fallback"] or [None]
+        for number, part in enumerate(parts):
+            told = ("", "nothing is lost", "", "") if part is None else (
+                part["workload"], part["deployment"], percent(part["share"]),
+                f"{part['started']:,g}" if part["started"] else "",
+            )  # fmt: skip
+            first = number == 0
+            lost.add_row(
+                row["zone"] if first else "", f"{row['odds']:.3%}" if first else "", *told,
+                cents(row["expected_cost"]) if first else "",
+            )  # fmt: skip
+    return lost
 
 
 def _replicas(rows: list[Document]) -> RenderableType:

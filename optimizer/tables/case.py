@@ -41,6 +41,11 @@ class Case:
         What ``case.toml`` states.
     snapshot
         ``sha256:<hex>`` of the names and bytes of ``case.toml`` and all tables.
+
+    Attributes
+    ----------
+    kept
+        What the floors above make of the tables and nobody changes, by name: made once.
     """
 
     path: Path
@@ -50,6 +55,7 @@ class Case:
     _files: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     _store: Store = field(default_factory=Store, repr=False, compare=False)
     _lines: list[UsageLines] = field(default_factory=list, repr=False, compare=False)
+    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -274,14 +280,12 @@ def frame_of(store: Store, loaded: Loaded) -> pd.DataFrame:
     rows = store.rows(sql)
     values = list(zip(*rows, strict=True)) if rows else [()] * len(chosen)
     found = dict(zip([*given, *(name for name, _ in loaded.extras)], values, strict=True))
-    data: dict[str, pd.Series[Any]] = {}
-    for name in [*columns, *(name for name, _ in loaded.extras)]:
-        cells = _cells(columns.get(name), found.get(name, (None,) * len(rows)))
-        array = np.empty(len(rows), dtype=object)  # keeps a tuple in a cell one value
-        for i, cell in enumerate(cells):
-            array[i] = cell
-        data[name] = pd.Series(array, index=_index(len(rows)), dtype=object)
-    return pd.DataFrame(data, index=_index(len(rows)))
+    names = [*columns, *(name for name, _ in loaded.extras)]
+    data = np.empty((len(rows), len(names)), dtype=object)  # keeps a tuple in a cell one value
+    for i, name in enumerate(names):
+        for row, cell in enumerate(_cells(columns.get(name), found.get(name, (None,) * len(rows)))):
+            data[row, i] = cell
+    return pd.DataFrame(data, index=_index(len(rows)), columns=names, dtype=object)
 
 
 def _cells(column: Column | None, values: tuple[Any, ...]) -> list[Any]:

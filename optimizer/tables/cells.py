@@ -23,9 +23,7 @@ Integers = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
 TAG = "tag_"
-OF_LINES = ("meter", "account", "zone")
-COLUMNS = (*OF_LINES, "workload", "deployment", "job")
-_DAY = 24
+COLUMNS = ("meter", "account", "zone", "workload", "deployment", "job")
 
 
 @dataclass(frozen=True)
@@ -95,54 +93,77 @@ def usage_cells(store: Store, as_of: int) -> UsageCells:
     if hours is None:
         return _empty(as_of)
     first, last = hours
-    loaded = store.tables["usage"]
+    loaded, held = store.tables["usage"], store.usage
     columns = {name: f'"{name}"' for name in COLUMNS if name in loaded.given}
     columns |= {name: inner for name, inner in loaded.extras if name.startswith(TAG)}
     keys = {f"t{i}": text for i, text in enumerate(LINE_TEXTS)}
     keys |= {f"k{i}": f"coalesce({inner}, '')" for i, inner in enumerate(columns.values())}
-    twice = {f"k{i}" for i, name in enumerate(columns) if name in OF_LINES}
     chosen = ", ".join(f"{sql} AS {name}" for name, sql in keys.items())
-    cursor = store.run(
-        "CREATE OR REPLACE TEMP TABLE series AS"
-        f" SELECT CAST(row_number() OVER (ORDER BY {', '.join(keys)}) - 1 AS INTEGER) AS s, *"
-        f" FROM (SELECT DISTINCT {chosen} FROM usage WHERE {IS_USAGE})"
-    )
-    try:
-        found = cursor.execute("SELECT * FROM series ORDER BY s").fetchnumpy()
-        spot = "coalesce(spot_share, 0)" if "spot_share" in loaded.given else "0"
-        taken = "interrupted" if "interrupted" in loaded.given else "false"
-        # What is the same in all rows needs no comparing, and is most of it.
-        differing = [
-            name
-            for name in keys
-            if name not in twice and len(np.unique(np.asarray(found[name], object))) > 1
-        ]
-        same = " AND ".join(f"{keys[name]} = series.{name}" for name in differing) or "true"
-        # Only charges make several rows of one series and hour.
-        charged = ", quantity, spot, taken" if "charge_id" in loaded.given else ""
-        rows = cursor.execute(
-            "SELECT s, CAST(hour - ? AS INTEGER) AS hour, quantity,"
-            f" CAST(quantity * {spot} AS DOUBLE) AS spot,"
-            f" CAST(CASE WHEN {taken} THEN quantity * {spot} ELSE 0 END AS DOUBLE) AS taken,"
-            " coalesce(grain = 'day', false) AS of_day"
-            f" FROM usage JOIN series ON {same} WHERE {IS_USAGE}"
-            f" ORDER BY hour, s{charged}",
-            [first],
-        ).fetchnumpy()
-    finally:
-        cursor.execute("DROP TABLE IF EXISTS series")
+    # Series that differ in what is no label here (the grain, the kind of charge) are one.
+    ranked = f"dense_rank() OVER (ORDER BY {', '.join(keys)}) - 1 AS s"
+    found = store.run(
+        f"SELECT {ranked}, * FROM (SELECT _series, coalesce(grain = 'day', false) AS of_day,"
+        f" {chosen} FROM {held.labelled} WHERE {IS_USAGE})"
+    ).fetchnumpy()
+    code = np.full(store.rows(f"SELECT count(*) FROM {held.series}")[0][0], -1, dtype=np.int32)
+    code[found["_series"]] = found["s"]
+    daily = np.zeros(len(code), dtype=np.bool_)
+    daily[found["_series"]] = found["of_day"]
+    _, first_of = np.unique(found["s"], return_index=True)
+    texts = {name: np.asarray(found[name])[first_of] for name in keys}
+    rows = _rows(store, first, code, daily, "charge_id" in loaded.given)
     return UsageCells(
-        labels={name: _labels(found, f"k{i}") for i, name in enumerate(columns)},
-        line=_lines(store, found),
+        labels={name: _labels(texts, f"k{i}") for i, name in enumerate(columns)},
+        line=_lines(store, texts),
         first_hour=first,
         hours=last - first + 1,
-        series=_plain(rows["s"], np.int32),
+        series=_plain(rows["series"], np.int32),
         hour=_plain(rows["hour"], np.int32),
         quantity=_plain(rows["quantity"], np.float64),
         spot=_plain(rows["spot"], np.float64),
         spot_taken=_plain(rows["taken"], np.float64),
         of_day=_plain(rows["of_day"], np.bool_),
     )
+
+
+def _rows(
+    store: Store, first: int, code: Integers, daily: Flags, charged: bool
+) -> dict[str, NDArray[Any]]:
+    """The rows of usage by hour and series; of charges that share both, by their amounts."""
+    given = store.tables["usage"].given
+    chosen = f"_series, CAST(hour - {first} AS INTEGER) AS hour, quantity"
+    if "spot_share" in given:
+        taken = "interrupted" if "interrupted" in given else "false"
+        chosen += (
+            ", CAST(quantity * coalesce(spot_share, 0) AS DOUBLE) AS spot, CAST(CASE WHEN"
+            f" {taken} THEN quantity * coalesce(spot_share, 0) ELSE 0 END AS DOUBLE) AS taken"
+        )
+    found = store.run(f"SELECT {chosen} FROM {store.usage.rows}").fetchnumpy()
+    rows = {name: np.ma.getdata(values) for name, values in found.items()}
+    held = rows.pop("_series")
+    rows["series"], rows["of_day"] = code[held], daily[held]
+    if (code < 0).any():
+        mine = rows["series"] >= 0
+        rows = {name: values[mine] for name, values in rows.items()}
+    if charged:
+        amounts = [rows[name] for name in ("taken", "spot", "quantity") if name in rows]
+        order = np.lexsort((*amounts, rows["series"], rows["hour"]))
+    else:
+        order = _order(rows["hour"].astype(np.int64) * len(code) + rows["series"])
+    rows = {name: values[order] for name, values in rows.items()}
+    none = np.zeros(len(order))
+    return {"spot": none, "taken": none, **rows}
+
+
+def _order(key: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the order of keys that are no less than 0, and each there once."""
+    bits = len(key).bit_length()
+    if not len(key) or int(key.max()).bit_length() + bits > 62:
+        return np.argsort(key)
+    # Numbers are sorted several times as fast as places.
+    packed = (key << bits) | np.arange(len(key))
+    packed.sort()
+    return packed & ((1 << bits) - 1)
 
 
 def _labels(found: Mapping[str, Any], name: str) -> Labels:

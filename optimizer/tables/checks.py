@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from optimizer.errors import DataError
 from optimizer.tables import routing_checks
 from optimizer.tables.hours import format_hour
@@ -72,10 +74,16 @@ SPANS = (
 
 MOST_QUANTITY = 1e12
 MOST_USAGE_HOURS = 30 * 8784
+MOST_IN_MEMORY = 50_000_000  # rows of which hours and series are compared outside of DuckDB
 
 
 def _at(store: Store, table: str, row: int, column: str, problem: str, mend: str) -> DataError:
     return DataError(problem, mend=mend, file=store.tables[table].file, row=row, column=column)
+
+
+def _given(store: Store, table: str, *columns: str) -> bool:
+    """Whether the case has the table and the table has these columns: else none is filled."""
+    return table in store.tables and store.tables[table].given.issuperset(columns)
 
 
 def _duplicate(store: Store, table: str, key: list[str], shown: tuple[str, ...]) -> None:
@@ -116,8 +124,33 @@ def check_usage_keys(store: Store, settings: Settings) -> None:
     usage = store.tables["usage"]
     given = [name for name in USAGE_KEY if name in usage.given]
     tags = [(name, inner) for name, inner in usage.extras if name.startswith("tag_")]
-    shown = (*given, *(name for name, _ in tags))
-    _duplicate(store, "usage", [*given, *(inner for _, inner in tags)], shown)
+    columns = [*given, *(inner for _, inner in tags)]
+    if not _surely_unique(store, columns):
+        shown = (*given, *(name for name, _ in tags))
+        _duplicate(store, "usage", columns, shown)
+
+
+def _surely_unique(store: Store, columns: list[str]) -> bool:
+    """Whether no two rows have one hour and one series, however these columns tell them apart."""
+    held = store.usage
+    labels = ", ".join(f'"{name}"' for name in held.labels if name in columns)
+    places = store.run(
+        f"SELECT CAST(dense_rank() OVER (ORDER BY {labels}) AS BIGINT) AS place FROM {held.series}"
+        " ORDER BY _series"
+    ).fetchnumpy()["place"]
+    if store.rows(f"SELECT count(*) FROM {held.rows}")[0][0] > MOST_IN_MEMORY:
+        return False
+    rows = store.run(f"SELECT _series, hour FROM {held.rows}").fetchnumpy()
+    hour = np.asarray(rows["hour"])
+    if not len(hour):
+        return True
+    key = np.asarray(places)[rows["_series"]]
+    if int(key.max()) * (int(np.ptp(hour)) + 1) >= 1 << 62:
+        return False
+    key *= int(np.ptp(hour)) + 1
+    key += hour - hour.min()
+    key.sort()
+    return not bool((key[1:] == key[:-1]).any())
 
 
 def check_references(store: Store, settings: Settings) -> None:
@@ -148,7 +181,7 @@ def _reference(store: Store, table: str, column: str, other: str, key: str, wher
 def check_spans(store: Store, settings: Settings) -> None:
     """Refuse a time that ends before, or when, it starts."""
     for table, start, end in SPANS:
-        if table not in store.tables:
+        if not _given(store, table, start, end):
             continue
         found = store.rows(
             f'SELECT _row, "{start}", "{end}" FROM "{table}" WHERE "{end}" <= "{start}"'
@@ -163,6 +196,8 @@ def check_spans(store: Store, settings: Settings) -> None:
 
 def check_currency(store: Store, settings: Settings) -> None:
     """Refuse a meter whose prices are in another currency than the case's."""
+    if not _given(store, "meters", "currency"):
+        return
     found = store.rows(
         "SELECT _row, meter, currency FROM meters WHERE currency <> ? ORDER BY _row LIMIT 1",
         [settings.currency],
@@ -202,7 +237,7 @@ def check_offer_coverage(store: Store, settings: Settings) -> None:
 
 def check_offer_amounts(store: Store, settings: Settings) -> None:
     """Refuse an offer whose maximum is below its minimum."""
-    if "offers" not in store.tables:
+    if not _given(store, "offers", "minimum", "maximum"):
         return
     low, high = (f"CAST({name} AS DOUBLE)" for name in ("minimum", "maximum"))
     found = store.rows(
@@ -233,7 +268,8 @@ def check_usage_quantity(store: Store, settings: Settings) -> None:
     if "usage" not in store.tables:
         return
     found = store.rows(
-        f"SELECT _row, quantity FROM usage WHERE quantity >= {MOST_QUANTITY} ORDER BY _row LIMIT 1"
+        f"SELECT _row, quantity FROM {store.usage.rows} WHERE quantity >= {MOST_QUANTITY}"
+        " ORDER BY _row LIMIT 1"
     )
     if found:
         row, quantity = found[0]
@@ -243,7 +279,7 @@ def check_usage_quantity(store: Store, settings: Settings) -> None:
 
 def check_usage_days(store: Store, settings: Settings) -> None:
     """Refuse a daily usage row that does not begin at midnight."""
-    if "usage" not in store.tables:
+    if not _given(store, "usage", "grain"):
         return
     found = store.rows(
         "SELECT _row, hour FROM usage WHERE grain = 'day' AND hour % 24 <> 0 ORDER BY _row LIMIT 1"
@@ -258,8 +294,9 @@ def check_usage_span(store: Store, settings: Settings) -> None:
     """Refuse usage over more than thirty years: one mistyped year would fill the memory."""
     if "usage" not in store.tables:
         return
+    rows = store.usage.rows
     found = store.rows(
-        "SELECT _row, hour FROM usage WHERE (SELECT max(hour) - min(hour) FROM usage) >"
+        f"SELECT _row, hour FROM {rows} WHERE (SELECT max(hour) - min(hour) FROM {rows}) >"
         f" {MOST_USAGE_HOURS} ORDER BY abs(hour - {settings.as_of}) DESC, _row LIMIT 1"
     )
     if found:

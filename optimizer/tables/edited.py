@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from optimizer.tables import checks
 from optimizer.tables.case import Case, frame_of
+from optimizer.tables.columns import quoted, sql_type
+from optimizer.tables.held import Kept, Source
 from optimizer.tables.money import decimal_string
 from optimizer.tables.reader import Loaded, Store
 from optimizer.tables.schema import table
@@ -92,8 +95,8 @@ def edited_case(
         for table_name, frame in frames.items():
             store.load(table_name, write_table(table_name, frame, Path(folder)))
             files.setdefault(table_name, f"{table_name}.csv")
-    for number, change in enumerate(usage):
-        _change_usage(case, store, change, number)
+    for change in usage:
+        _change_usage(case, store, change)
     checks.check_all(store, settings)
     made = {table_name: frame_of(store, store.tables[table_name]) for table_name in frames}
     digest = hashlib.sha256(f"{case.snapshot}\n{name}".encode()).hexdigest()
@@ -108,7 +111,7 @@ def edited_case(
     )
 
 
-def _change_usage(case: Case, store: Store, change: UsageChange, number: int) -> None:
+def _change_usage(case: Case, store: Store, change: UsageChange) -> None:
     if isinstance(change, UsageRows):
         _add_usage(store, change)
         return
@@ -120,37 +123,42 @@ def _change_usage(case: Case, store: Store, change: UsageChange, number: int) ->
         values += list(allowed)
     test = " AND ".join(tests) or "true"
     factor = f"CAST('{decimal_string(change.factor)}' AS DOUBLE)"
-    # A table in a table's place: the first change copies, the next ones replace the copy.
-    store.run(
-        f"CREATE TABLE changed_{number} AS SELECT * REPLACE (CASE WHEN {test}"
-        f" THEN quantity * {factor} ELSE quantity END AS quantity) FROM usage",
-        values,
+    changed = (
+        f"(SELECT * REPLACE (CASE WHEN {test} THEN quantity * {factor} ELSE quantity END"
+        " AS quantity) FROM usage)"
     )
-    store.replace("usage", f"changed_{number}")
+    _keep(store, store.tables["usage"], changed, values)
 
 
 def _add_usage(store: Store, rows: UsageRows) -> None:
-    if "usage" not in store.tables:
-        kinds = {"hour": "BIGINT", "integer": "BIGINT", "number": "DOUBLE", "share": "DOUBLE"}
-        kinds["boolean"] = "BOOLEAN"
-        typed = ", ".join(
-            f'"{c.name}" {kinds.get(c.kind, "VARCHAR")}' for c in table("usage").columns
-        )
-        store.run(f"CREATE TABLE usage (_row BIGINT, {typed})")
-        store.tables["usage"] = Loaded(table("usage"), "usage.csv", frozenset(), ())
-    loaded = store.tables["usage"]
-    store.tables["usage"] = replace(
-        loaded, given=loaded.given | {"hour", "quantity"} | set(rows.texts)
+    none = Loaded(table("usage"), "usage.csv", frozenset({"meter"}), ())
+    loaded = store.tables.get("usage", none)
+    loaded = replace(loaded, given=loaded.given | {"hour", "quantity"} | set(rows.texts))
+    declared = {column.name: sql_type(column) for column in loaded.table.columns}
+    last, those = "0", ""
+    if "usage" in store.tables:
+        last, those = "(SELECT coalesce(max(_row), 0) FROM usage)", "SELECT * FROM usage UNION ALL"
+    else:
+        absent = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(c)}" for c, kind in declared.items())
+        those = f"SELECT CAST(0 AS BIGINT) AS _row, {absent} WHERE false UNION ALL"
+    holes = "".join(f', CAST(? AS {declared[name]}) AS "{name}"' for name in rows.texts)
+    added = (
+        f"({those} BY NAME SELECT {last} + row_number() OVER () AS _row,"
+        f" unnest(range(?, ?)) AS hour, CAST(? AS DOUBLE) AS quantity{holes})"
     )
-    store.run("CREATE TABLE more AS SELECT * FROM usage")
-    holes = ", ".join(f'? AS "{name}"' for name in rows.texts)
-    store.run(
-        "INSERT INTO more BY NAME SELECT"
-        " (SELECT coalesce(max(_row), 0) FROM usage) + row_number() OVER () AS _row,"
-        f" unnest(range(?, ?)) AS hour, CAST(? AS DOUBLE) AS quantity, {holes}",
-        [rows.start, rows.end, decimal_string(rows.quantity), *rows.texts.values()],
-    )
-    store.replace("usage", "more")
+    values = [rows.start, rows.end, decimal_string(rows.quantity), *rows.texts.values()]
+    _keep(store, loaded, added, values)
+
+
+def _keep(store: Store, loaded: Loaded, relation: str, values: Sequence[Any]) -> None:
+    """Hold usage in the place of that of the store, as it is held of a file."""
+    columns = [
+        Kept(column.name, quoted(column.name), quoted(column.name))
+        for column in loaded.table.columns
+        if column.name in loaded.given
+    ]
+    columns += [Kept(inner, inner, inner, extra) for extra, inner in loaded.extras]
+    store.keep_usage(loaded, columns, Source(relation, "_row", parameters=tuple(values)))
 
 
 def _inner(case: Case, column: str) -> str | None:

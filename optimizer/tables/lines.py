@@ -13,26 +13,12 @@ from numpy.typing import NDArray
 
 from optimizer.tables.money import decimal_string
 from optimizer.tables.reader import Store
+from optimizer.tables.sums import DAY, SUMMED, sums_of
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 DEFAULT_LOST_HOURS = 0.5
-
-_DAY = 24
-# A double below 1000 times 10^12 still rounds to the decimal that was written; of larger
-# ones the shortest text is taken, which is slower.
-_QUANTITY = (
-    "CASE WHEN quantity < 1000 THEN CAST(quantity AS DECIMAL(24, 12))"
-    " ELSE CAST(CAST(quantity AS VARCHAR) AS DECIMAL(24, 12)) END"
-)
-_SHARE = "CAST(coalesce({}, 0) AS DECIMAL(14, 12))"
-# A decimal of 12 places below 9000 is a whole number below 2^53 over 10^12, of which
-# DuckDB finds the nearest double; of larger ones its cast may be off by one bit.
-_DOUBLE = (
-    "CASE WHEN {0} < 9000 THEN CAST({0} AS DOUBLE) ELSE CAST(CAST({0} AS VARCHAR) AS DOUBLE) END"
-)
-
 
 # Taxes, credits and their like are charges, not usage: they are reconciled, not replayed.
 IS_USAGE = "coalesce(lower(charge_category), 'usage') = 'usage'"
@@ -91,43 +77,41 @@ def usage_hours(store: Store) -> tuple[int, int] | None:
     """Return the first and the last usage hour, or ``None`` without usage."""
     if "usage" not in store.tables:
         return None
-    first, last = store.rows(
-        f"SELECT min(hour), max(CASE WHEN grain = 'day' THEN hour + {_DAY - 1} ELSE hour END)"
-        f" FROM usage WHERE {IS_USAGE}"
-    )[0]
-    return None if first is None else (first, last)
+    held = store.usage
+    last, of_usage = "hour", held.rows
+    if {"grain", "charge_category"} & set(held.labels):
+        last = f"CASE WHEN grain = 'day' THEN hour + {DAY - 1} ELSE hour END"
+        of_usage = f"{held.rows} JOIN {held.labelled} USING (_series) WHERE {IS_USAGE}"
+    found = store.rows(f"SELECT min(hour), max({last}) FROM {of_usage}")[0]
+    return None if found[0] is None else (found[0], found[1])
 
 
 def usage_lines(store: Store, as_of: int, only: Mapping[str, str] | None = None) -> UsageLines:
     """Aggregate the usage of a store; without any usage L and T are 0 from ``as_of``.
 
-    ``only`` takes the rows with these values of some columns (``""``: absent); lines and
-    hours are those of all usage, so that parts and the whole have one shape.
+    ``only`` takes the rows with these labels (``""``: absent); lines and hours are those of all
+    usage, so that parts and the whole have one shape.
     """
     keys = line_keys(store)
     first, last = usage_hours(store) or (as_of, as_of - 1)
     shape = (len(keys), last - first + 1)
     daily = np.zeros(shape[0], dtype=np.bool_)
     present = np.zeros(shape, dtype=np.bool_)
-    sums = {name: np.zeros(shape) for name in ("quantity", "spot", "spot_taken", "tolerant")}
-    found = _sums(store, keys, only or {})
-    line = np.asarray(found["line"], dtype=np.int64)
-    hour = np.asarray(found["hour"], dtype=np.int64) - first
-    of_day = np.asarray(found["of_day"], dtype=np.bool_)
-    for is_day in (False, True):
-        rows = of_day == is_day
-        # Each (line, hour) occurs once among the rows of a grain, so += meets no twice.
-        for k in range(_DAY if is_day else 1):
-            cell = (line[rows], hour[rows] + k)
-            present[cell] = True
-            for name, array in sums.items():
-                values = np.asarray(found[name], dtype=np.float64)[rows]
-                array[cell] += values / _DAY if is_day else values
-    daily[line[of_day]] = True
+    arrays = {name: np.zeros(shape) for name in SUMMED}
+    if keys:
+        lines = _lines_of_series(store, keys, only or {})
+        for is_day, sums in sums_of(store, lines, first, shape).items():
+            # Each cell occurs once among the rows of a grain, so += meets no twice.
+            for k in range(DAY if is_day else 1):
+                present.reshape(-1)[sums.cell + k] = True
+                for name, values in sums.values.items():
+                    arrays[name].reshape(-1)[sums.cell + k] += values / DAY if is_day else values
+            if is_day:
+                daily[sums.cell // shape[1]] = True
     lost = np.array([key[3] for key in keys], dtype=np.float64)
-    arrays: tuple[NDArray[Any], ...] = (lost, daily, present, *sums.values())
-    for fixed in arrays:
-        fixed.flags.writeable = False
+    fixed: tuple[NDArray[Any], ...] = (lost, daily, present, *arrays.values())
+    for array in fixed:
+        array.flags.writeable = False
     return UsageLines(
         meter=tuple(key[0] for key in keys),
         account=tuple(key[1] for key in keys),
@@ -138,7 +122,7 @@ def usage_lines(store: Store, as_of: int, only: Mapping[str, str] | None = None)
         first_hour=first,
         present=present,
         daily=daily,
-        **sums,
+        **arrays,
     )
 
 
@@ -160,7 +144,10 @@ def line_keys(store: Store) -> dict[Key, list[tuple[Any, ...]]]:
     if "usage" not in store.tables:
         return {}
     found: dict[Key, list[tuple[Any, ...]]] = {}
-    for texts in store.rows(f"SELECT DISTINCT {', '.join(LINE_TEXTS)} FROM usage WHERE {IS_USAGE}"):
+    labelled = store.usage.labelled
+    for texts in store.rows(
+        f"SELECT DISTINCT {', '.join(LINE_TEXTS)} FROM {labelled} WHERE {IS_USAGE}"
+    ):
         penalty = Decimal(texts[5]) if texts[5] else None
         key = (*texts[:4], _plain(Decimal(texts[4])), None if penalty is None else _plain(penalty))
         found.setdefault(key, []).append(texts)
@@ -174,41 +161,17 @@ def _plain(amount: Decimal) -> Decimal:
     return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
-def _sums(
-    store: Store, keys: dict[Key, list[tuple[Any, ...]]], only: Mapping[str, str]
-) -> dict[str, Any]:
-    """Sum exactly in decimals, by line, hour and grain; turn each sum into a float once."""
-    if not keys:
-        return {name: [] for name in ("line", "hour", "of_day", "quantity", "spot")} | {
-            "spot_taken": [],
-            "tolerant": [],
-        }
+def _lines_of_series(
+    store: Store, keys: Mapping[Key, list[tuple[Any, ...]]], only: Mapping[str, str]
+) -> tuple[str, list[Any]]:
+    """The SQL of ``_series, line, of_day`` for the series that are wanted, and its parameters."""
     rows = [(i, *texts) for i, group in enumerate(keys.values()) for texts in group]
     types = ("INTEGER", "VARCHAR", "VARCHAR", "VARCHAR", "DOUBLE", "VARCHAR", "VARCHAR")
     lists = ", ".join(f"unnest(?::{kind}[]) AS k{i}" for i, kind in enumerate(types))
     same = " AND ".join(f"{text} = k{i + 1}" for i, text in enumerate(LINE_TEXTS))
-    given = store.tables["usage"].given
     chosen = "".join(f" AND coalesce({column}, '') = ?" for column in only)
-    spot = _part("spot_share") if "spot_share" in given else "0"
-    taken = f"CASE WHEN interrupted THEN {spot} ELSE 0 END" if "interrupted" in given else "0"
-    tolerant = _part("spot_tolerant") if "spot_tolerant" in given else "0"
-    result = store.run(
-        "SELECT line, hour, of_day, "
-        + ", ".join(
-            f"{_DOUBLE.format(f'sum({name})')} AS {name}"
-            for name in ("quantity", "spot", "spot_taken", "tolerant")
-        )
-        + " FROM (SELECT k0 AS line, hour, coalesce(grain = 'day', false) AS of_day,"
-        f" {_QUANTITY} AS quantity, CAST({spot} AS DECIMAL(38, 12)) AS spot,"
-        f" CAST({taken} AS DECIMAL(38, 12)) AS spot_taken,"
-        f" CAST({tolerant} AS DECIMAL(38, 12)) AS tolerant"
-        f" FROM usage JOIN (SELECT {lists}) AS keys ON {same}"
-        f" WHERE {IS_USAGE}{chosen}) GROUP BY ALL",
-        [*(list(column) for column in zip(*rows, strict=True)), *only.values()],
-    )
-    return dict(result.fetchnumpy())
-
-
-def _part(share: str) -> str:
-    """Return the SQL of the part of the quantity that a share states; absent is none."""
-    return f"CAST({_QUANTITY} * {_SHARE.format(share)} AS DECIMAL(38, 12))"
+    return (
+        "SELECT _series, k0 AS line, coalesce(grain = 'day', false) AS of_day"
+        f" FROM {store.usage.labelled} JOIN (SELECT {lists}) AS keys ON {same}"
+        f" WHERE {IS_USAGE}{chosen}"
+    ), [*(list(column) for column in zip(*rows, strict=True)), *only.values()]

@@ -5,6 +5,7 @@ A CSV is read as text and judged by SQL, so that a decimal never passes through 
 float and a usage table may be larger than memory.  A Parquet column is taken in its
 own type.  Inside DuckDB a read table holds hours, integers, shares and numbers as
 numbers, decimals and everything else as text, and ``_row`` (the first data row is 1).
+Usage is a view of that form; ``held`` says what it is made of.
 """
 
 from __future__ import annotations
@@ -18,23 +19,16 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 
 from optimizer.errors import DataError
-from optimizer.tables import csvfile, schema
-from optimizer.tables.hours import HOUR_PATTERN, hour_problem
-from optimizer.tables.schema import NUMERIC, Column, Table
-
-PLAIN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)"
-# Programs write small shares as 1e-05; a decimal of money has to be plain.
-PATTERNS = {
-    "decimal": PLAIN,
-    "number": PLAIN + "([eE][+-]?[0-9]+)?",
-    "share": PLAIN + "([eE][+-]?[0-9]+)?",
-    "integer": r"[+-]?[0-9]{1,15}(\.0*)?",
-}
+from optimizer.tables import csvfile, held, schema
+from optimizer.tables.columns import Sql, accepted, explain, expressions, family_of, quoted
+from optimizer.tables.held import LABELS, Held, Kept, Source
+from optimizer.tables.schema import Column, Table
+from optimizer.tables.words import Words
 
 
 @dataclass(frozen=True)
@@ -59,12 +53,16 @@ class Loaded:
     extras: tuple[tuple[str, str], ...]
 
 
-class _Sql(NamedTuple):
-    """SQL of one column: as it was read, whether it is refused, as it is kept."""
+@dataclass(frozen=True)
+class _File:
+    """A file as a relation of ``c0``, ``c1``, … and ``place``, the place of a row from 0.
 
-    raw: str
-    refused: str
-    value: str
+    ``columns`` are (name, type) of each; ``rows`` says how many rows there are.
+    """
+
+    relation: str
+    columns: list[tuple[str, str]]
+    rows: int
 
 
 class Store:
@@ -76,6 +74,14 @@ class Store:
         self._connection = duckdb.connect(config={"temp_directory": str(spill)})
         self._layers: tuple[str, ...] = ()
         self.tables: dict[str, Loaded] = {}
+        self._usage: Held | None = None
+
+    @property
+    def usage(self) -> Held:
+        """What the usage is held in; ``KeyError`` without usage."""
+        if self._usage is None:
+            raise KeyError("usage")
+        return self._usage
 
     def derived(self) -> Store:
         """Return a store with the same tables, of which those made in it hide the others'.
@@ -93,11 +99,14 @@ class Store:
         self._layers = (layer, *self._layers)
         weakref.finalize(self, _drop, self._connection, layer)
 
-    def replace(self, name: str, by: str) -> None:
-        """Put a table of this derived store in the place of another one of its own, or hide it."""
-        layer = self._layers[0]
-        self.run(f"DROP TABLE IF EXISTS {layer}.{_quoted(name)}")
-        self.run(f"ALTER TABLE {layer}.{_quoted(by)} RENAME TO {_quoted(name)}")
+    def keep_usage(self, loaded: Loaded, columns: Sequence[Kept], source: Source) -> None:
+        """Hold a relation as the usage, in the place of any other of this store."""
+        before, mine = self._usage, (*self._layers, "main")[0]
+        self._usage = held.hold(self.run, mine, loaded.table, columns, source)
+        self.tables["usage"] = loaded
+        if before is not None and before.schema == mine:
+            self.run(f"DROP TABLE {before.rows}")
+            self.run(f"DROP TABLE {before.series}")
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
         """Run a statement on a cursor of its own, so that threads do not meet."""
@@ -121,9 +130,8 @@ class Store:
         """
         table = schema.table(name)
         try:
-            copy = self._copy_csv if path.suffix == ".csv" else self._copy_parquet
-            columns = copy(path)
-            loaded = self._type(table, path.name, columns)
+            read = self._load_csv if path.suffix == ".csv" else self._load_parquet
+            loaded = read(table, path)
         finally:
             self.run("DROP TABLE IF EXISTS raw")
         self.tables[name] = loaded
@@ -135,17 +143,17 @@ class Store:
         chosen = []
         for column in loaded.table.columns:
             if column.name in loaded.given:
-                quoted = _quoted(column.name)
-                hours = f"make_timestamp({quoted} * 3600000000) AS {quoted}"
-                chosen.append(hours if column.kind == "hour" else quoted)
-        chosen += [f"{inner} AS {_quoted(extra)}" for extra, inner in loaded.extras]
+                name_ = quoted(column.name)
+                hours = f"make_timestamp({name_} * 3600000000) AS {name_}"
+                chosen.append(hours if column.kind == "hour" else name_)
+        chosen += [f"{inner} AS {quoted(extra)}" for extra, inner in loaded.extras]
         self.run(
-            f"COPY (SELECT {', '.join(chosen)} FROM {_quoted(name)} ORDER BY _row)"
-            f" TO '{str(path).replace(chr(39), chr(39) * 2)}' (FORMAT parquet)"
+            f"COPY (SELECT {', '.join(chosen)} FROM {quoted(name)} ORDER BY _row)"
+            f" TO {_text(str(path))} (FORMAT parquet)"
         )
 
-    def _copy_csv(self, path: Path) -> list[tuple[str, str]]:
-        """Copy a CSV as text into ``raw``; return (name, type) of its columns."""
+    def _load_csv(self, table: Table, path: Path) -> Loaded:
+        """Copy a CSV as text into ``raw``, and go on with that."""
         names = csvfile.header(path)
         columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
         try:
@@ -164,21 +172,32 @@ class Store:
                 mend="write it again as a comma-separated file in UTF-8",
                 file=path.name,
             ) from error
+        rows = self.rows("SELECT count(*) FROM raw")[0][0]
         # DuckDB takes no offence at one comma too many at the end of a row.
-        if csvfile.may_be_ragged(path, len(names), self.rows("SELECT count(*) FROM raw")[0][0]):
+        if csvfile.may_be_ragged(path, len(names), rows):
             csvfile.diagnose(path, len(names))
-        return [(name, "VARCHAR") for name in names]
+        chosen = ", ".join(f"c{i}" for i in range(len(names)))
+        relation = f"(SELECT {chosen}, rowid AS place FROM raw)"
+        source = _File(relation, [(name, "VARCHAR") for name in names], rows)
+        return self._type(table, path.name, source)
 
-    def _copy_parquet(self, path: Path) -> list[tuple[str, str]]:
-        """Copy a Parquet file into ``raw``; return (name, type) of its columns."""
+    def _load_parquet(self, table: Table, path: Path) -> Loaded:
+        """Go on with the file itself: its pages know which values repeat, a copy would not."""
         if path.stat().st_size == 0:
             raise csvfile.empty(path)
         # A folder named a=b above the file must not become a column.
-        source = "read_parquet(?, hive_partitioning=false)"
+        file = f"read_parquet({_text(_literal(path))}, hive_partitioning=false"
         try:
-            found = self.rows(f"DESCRIBE SELECT * FROM {source}", [_literal(path)])
-            columns = ", ".join(f"{_quoted(row[0])} AS c{i}" for i, row in enumerate(found))
-            self.run(f"CREATE TABLE raw AS SELECT {columns} FROM {source}", [_literal(path)])
+            found = self.rows(f"DESCRIBE SELECT * FROM {file})")
+            chosen = ", ".join(f"{quoted(row[0])} AS c{i}" for i, row in enumerate(found))
+            numbered = f"{file}, file_row_number=true)"
+            relation = f"(SELECT {chosen}, file_row_number AS place FROM {numbered})"
+            if any(row[0].lower() == "file_row_number" for row in found):
+                self.run(f"CREATE TABLE raw AS SELECT {chosen} FROM {file})")
+                relation = "(SELECT *, rowid AS place FROM raw)"
+            rows = self.rows(f"SELECT count(*) FROM {relation}")[0][0]
+            source = _File(relation, [(row[0], row[1]) for row in found], rows)
+            return self._type(table, path.name, source)
         except duckdb.OutOfMemoryException:
             raise
         except duckdb.Error as error:
@@ -187,11 +206,10 @@ class Store:
                 mend="write or pull it again",
                 file=path.name,
             ) from error
-        return [(row[0], row[1]) for row in found]
 
-    def _type(self, table: Table, file: str, columns: list[tuple[str, str]]) -> Loaded:
-        """Check ``raw`` and turn it into the table of its own name."""
-        names = [name for name, _ in columns]
+    def _type(self, table: Table, file: str, source: _File) -> Loaded:
+        """Check a source and turn it into the table of its own name."""
+        names = [name for name, _ in source.columns]
         for name in names:
             if names.count(name) > 1:
                 raise DataError(
@@ -206,158 +224,66 @@ class Store:
                     file=file,
                     column=column.name,
                 )
-        values: dict[str, _Sql] = {}
+        values: dict[str, Sql] = {}
         extras = []
-        for i, (name, kind) in enumerate(columns):
+        for i, (name, kind) in enumerate(source.columns):
             if name in declared:
-                values[name] = self._expressions(declared[name], f"c{i}", kind, file)
+                values[name] = self._expressions(declared[name], f"c{i}", kind, file, source)
             else:
                 extras.append((name, f"x{i}"))
-        self._refuse(file, [declared[name] for name in values], values)
-        chosen = [f"{values[name].value} AS {_quoted(name)}" for name in values]
-        chosen += [
-            f"CAST(NULL AS {_sql_type(column)}) AS {_quoted(column.name)}"
-            for column in table.columns
-            if column.name not in values
-        ]
-        chosen += [f"CAST(c{internal[1:]} AS VARCHAR) AS {internal}" for _, internal in extras]
-        self.run(
-            f"CREATE TABLE {_quoted(table.name)} AS"
-            f" SELECT rowid + 1 AS _row, {', '.join(chosen)} FROM raw"
-        )
-        return Loaded(table, file, frozenset(values), tuple(extras))
+        texts = {f"c{i}" for i, (_, kind) in enumerate(source.columns) if kind == "VARCHAR"}
+        with Words(self.run, source.relation, source.rows, values, texts) as words:
+            if words.refused or self._refusing(words.apart, source.relation):
+                self._refuse(file, declared, values, source.relation)
+            loaded = Loaded(table, file, frozenset(values), tuple(extras))
+            added = {inner: f"CAST(c{inner[1:]} AS VARCHAR)" for _, inner in extras}
+            if table.name == "usage":
+                columns = [
+                    Kept(name, sql.raw, sql.value if name in LABELS else words.value(name))
+                    for name, sql in values.items()
+                ]
+                columns += [Kept(x, f"c{x[1:]}", added[x], extra) for extra, x in extras]
+                joined = words.joined(name for name in values if name not in LABELS)
+                self.keep_usage(loaded, columns, Source(source.relation, "place + 1", joined))
+            else:
+                chosen = held.shown(table, {name: words.value(name) for name in values} | added)
+                self.run(
+                    f"CREATE TABLE {quoted(table.name)} AS"
+                    f" SELECT place + 1 AS _row, {chosen} FROM {words.joined(values)}"
+                )
+        return loaded
 
-    def _expressions(self, column: Column, raw: str, kind: str, file: str) -> _Sql:
+    def _expressions(self, column: Column, raw: str, kind: str, file: str, source: _File) -> Sql:
         """Return the SQL of one column; refuse a Parquet type that its kind cannot take."""
-        family = _family(kind)
-        if family not in _accepted(column.kind):
-            if self.rows(f"SELECT count({raw}) FROM raw")[0][0]:
+        if family_of(kind) not in accepted(column.kind):
+            if self.rows(f"SELECT count({raw}) FROM {source.relation}")[0][0]:
                 raise DataError(
                     f"a column of type {kind} cannot be read as {column.kind}",
-                    mend=f"write it as {' or '.join(_accepted(column.kind))}",
+                    mend=f"write it as {' or '.join(accepted(column.kind))}",
                     file=file,
                     column=column.name,
                 )
-            raw, family = "CAST(NULL AS VARCHAR)", "text"  # a writer's type for "all absent"
-        fine, value = _judge(column, raw, family)
-        absent = f"{_present(raw, family)} IS NULL"
-        if column.required:
-            return _Sql(raw, f"({absent} OR NOT coalesce({fine}, false))", value)
-        return _Sql(raw, f"NOT ({absent} OR coalesce({fine}, false))", value)
+            raw, kind = "CAST(NULL AS VARCHAR)", "VARCHAR"  # a writer's type for "all absent"
+        return expressions(column, raw, kind)
 
-    def _refuse(self, file: str, columns: list[Column], values: dict[str, _Sql]) -> None:
-        """Raise for the first row with a refused value, if there is one; one pass."""
-        if not columns:
-            return
-        tests = ", ".join(f"min(rowid) FILTER (WHERE {values[c.name].refused})" for c in columns)
-        firsts = self.rows(f"SELECT {tests} FROM raw")[0]
-        hits = [(row, i) for i, row in enumerate(firsts) if row is not None]
-        if not hits:
-            return
-        row, i = min(hits)
-        raw = values[columns[i].name].raw
-        found = self.rows(f"SELECT CAST({raw} AS VARCHAR) FROM raw WHERE rowid = {row}")
-        problem, mend = explain(columns[i], (found[0][0] or "").strip())
-        raise DataError(problem, mend=mend, file=file, row=row + 1, column=columns[i].name)
-
-
-def explain(column: Column, text: str) -> tuple[str, str]:
-    """Say what is wrong with a refused value of a column, and how to mend it."""
-    if not text:
-        return f"{column.name} is empty", f"fill it in: {column.description}"
-    if column.kind == "hour":
-        return hour_problem(text)
-    if column.kind == "enum":
-        return f"'{text}' is not allowed", f"use one of {', '.join(column.choices)}"
-    if column.kind == "boolean":
-        return f"'{text}' is neither true nor false", "write true or false, or leave it empty"
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    mend = "write a plain number such as 12.5, without signs of currency or thousands"
-    if number in (float("inf"), float("-inf")) or text.lower() in ("nan", "-nan", "+nan"):
-        return f"'{text}' is not a finite number", "write a number, or leave it empty if absent"
-    if re.fullmatch(PATTERNS.get(column.kind, ".*"), text) is None:
-        if column.kind == "integer":
-            mend = "write a whole number such as 8760, without thousands separators"
-        kind = {"integer": "a whole number", "decimal": "a plain decimal"}
-        return f"'{text}' is not {kind.get(column.kind, 'a number')}", mend
-    if column.kind == "share":
-        return f"the share {text} is not in 0 to 1", "write a share, so 0.25 for 25 percent"
-    return (
-        f"{text} is not {column.bound} {column.limit}",
-        f"write a value {column.bound} {column.limit}",
-    )
-
-
-def _judge(column: Column, raw: str, family: str) -> tuple[str, str]:
-    """Return the SQL of (this value is fine, this value as it is kept)."""
-    value = _present(raw, family)
-    if column.kind in ("id", "text", "list"):
-        return "true", value
-    if column.kind == "enum":
-        return f"{value} IN ({', '.join(repr(choice) for choice in column.choices)})", value
-    if column.kind == "boolean":
-        if family == "boolean":
-            return "true", raw
-        return f"lower({value}) IN ('true', 'false')", f"(lower({value}) = 'true')"
-    if column.kind == "hour":
-        if family == "timestamp":
-            # epoch_us needs no time zone tables, a cast from TIMESTAMPTZ would.
-            return f"(isfinite({raw}) AND epoch_us({raw}) % 3600000000 = 0)", (
-                f"(epoch_us({raw}) // 3600000000)"
-            )
-        moment = f"TRY_CAST(rtrim({value}, 'Z') AS TIMESTAMP)"
-        return (
-            f"(regexp_full_match({value}, '{HOUR_PATTERN}') AND {moment} IS NOT NULL)",
-            f"(epoch_us({moment}) // 3600000000)",
+    def _refusing(self, values: Sequence[Sql], relation: str) -> bool:
+        """Whether a column refuses any of its values."""
+        tests = " OR ".join(sql.refused for sql in values)
+        return bool(tests) and bool(
+            self.rows(f"SELECT count(*) FILTER (WHERE {tests}) FROM {relation}")[0][0]
         )
-    number = f"TRY_CAST({value} AS DOUBLE)"
-    tests = [f"isfinite({number})"]
-    if family == "text":
-        tests.append(f"regexp_full_match({value}, '{PATTERNS[column.kind]}')")
-    if column.kind == "share":
-        tests.append(f"{number} BETWEEN 0 AND 1")
-    if column.bound:
-        tests.append(f"{number} {column.bound} {column.limit}")
-    if column.kind == "integer":
-        tests.append(f"{number} = floor({number}) AND abs({number}) < 1e15")
-        number = f"CAST({number} AS BIGINT)"
-    fine = f"({' AND '.join(tests)})"
-    return fine, value if column.kind == "decimal" else number
 
-
-def _present(raw: str, family: str) -> str:
-    """Return the SQL of the value, NULL if it is absent; a number as its shortest exact text."""
-    if family == "text":
-        return f"NULLIF(trim({raw}), '')"
-    if family in ("number", "integer"):
-        return f"CAST({raw} AS VARCHAR)"
-    return raw
-
-
-def _family(kind: str) -> str:
-    if kind == "VARCHAR":
-        return "text"
-    if kind in ("DOUBLE", "FLOAT") or kind.startswith("DECIMAL"):
-        return "number"
-    if re.fullmatch("U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?", kind):
-        return "integer"
-    if kind.startswith("TIMESTAMP"):
-        return "timestamp"
-    return kind.lower()
-
-
-def _accepted(kind: str) -> tuple[str, ...]:
-    if kind in NUMERIC:
-        return ("text", "number", "integer")
-    return {"hour": ("text", "timestamp"), "boolean": ("text", "boolean")}.get(kind, ("text",))
-
-
-def _sql_type(column: Column) -> str:
-    types = {"number": "DOUBLE", "share": "DOUBLE", "integer": "BIGINT", "hour": "BIGINT"}
-    return {**types, "boolean": "BOOLEAN"}.get(column.kind, "VARCHAR")
+    def _refuse(
+        self, file: str, columns: dict[str, Column], values: dict[str, Sql], relation: str
+    ) -> None:
+        """Raise for the first row with a refused value; of its values for the first column's."""
+        tests = ", ".join(f"min(place) FILTER (WHERE {sql.refused})" for sql in values.values())
+        firsts = self.rows(f"SELECT {tests} FROM {relation}")[0]
+        row, i = min((row, i) for i, row in enumerate(firsts) if row is not None)
+        name, sql = list(values.items())[i]
+        found = self.rows(f"SELECT CAST({sql.raw} AS VARCHAR) FROM {relation} WHERE place = {row}")
+        problem, mend = explain(columns[name], (found[0][0] or "").strip())
+        raise DataError(problem, mend=mend, file=file, row=row + 1, column=name)
 
 
 def _drop(connection: duckdb.DuckDBPyConnection, layer: str) -> None:
@@ -371,8 +297,9 @@ def _literal(path: Path) -> str:
     return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _text(value: str) -> str:
+    """A text as SQL takes it."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _first_line(error: Exception) -> str:

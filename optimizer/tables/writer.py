@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -88,9 +89,13 @@ def write_table(name: str, frame: pd.DataFrame, folder: Path) -> Path:
     declared = {column.name: column for column in schema.table(name).columns}
     file = folder / f"{name}.csv"
     columns: dict[str, list[str]] = {}
+    hours: dict[datetime, str] = {}  # every line of usage has the same ones
     for column in frame.columns:
         type_ = declared[column].kind if column in declared else "text"
-        texts = [_text(value, type_, file.name, column, i) for i, value in enumerate(frame[column])]
+        texts = [
+            value if type(value) is str else _text(value, type_, file.name, column, i, hours)
+            for i, value in enumerate(frame[column])
+        ]
         if any(texts) or column not in declared or declared[column].required:
             columns[str(column)] = texts
     with file.open("w", encoding="utf-8", newline="") as stream:
@@ -109,15 +114,21 @@ def _write(name: str, frame: pd.DataFrame, folder: Path, kind: str) -> None:
         file.unlink()
 
 
-def _text(value: Any, kind: str, file: str, column: str, position: int) -> str:
-    """Return a value as the CSV has it."""
+def _text(
+    value: Any, kind: str, file: str, column: str, position: int, hours: dict[datetime, str]
+) -> str:
+    """Return a value as the CSV has it; ``hours`` keeps the texts of moments."""
+    if type(value) is float and kind in ("number", "share"):
+        return "" if math.isnan(value) else repr(value)
     if isinstance(value, tuple | list):
         return ";".join(str(part) for part in value)
     if pd.isna(value):
         return ""
     try:
         if isinstance(value, datetime):
-            return format_hour(hour_of(value))
+            if value not in hours:
+                hours[value] = format_hour(hour_of(value))
+            return hours[value]
         if isinstance(value, str | date):
             return str(value)
         if kind == "hour":

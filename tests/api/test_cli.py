@@ -61,7 +61,7 @@ def run_process(
         check=False,
         cwd=cwd or ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
-        timeout=280,
+        timeout=900,
     )
 
 

@@ -23,7 +23,7 @@ import pandas as pd
 import pytest
 
 from optimizer.demand import History, Seasonal
-from optimizer.demand.anomalies import HourlySeries, Kind, judge
+from optimizer.demand.anomalies import Episode, HourlySeries, Kind, judge, judge_together
 
 WEEK, MONTH = 168, 730
 HALF = 13_140  # hours of the first half of three years
@@ -90,20 +90,20 @@ def regions() -> tuple[list[Trace], list[Trace]]:
     return parts, [Trace("regions 3, 4", rest, every), Trace("all regions", total, every)]
 
 
-def traffic() -> list[Trace]:
+def traffic() -> dict[str, list[Trace]]:
     """Requests and tokens of each model with two weeks of data."""
     frame = pd.read_csv(LLM)
-    found = []
+    found = {}
     for model, rows in frame.groupby("model"):
         if len(rows) < WEEK:
             continue
         table = rows.set_index("hour").reindex(range(int(frame["hour"].max()) + 1))
         known = table["req_per_s"].notna().to_numpy()
         requests = table["req_per_s"].fillna(0.0).to_numpy() * 3600
-        found.append(Trace(f"{model} requests", requests, known))
+        found[str(model)] = [Trace(f"{model} requests", requests, known)]
         for kind in ("input", "output"):
             tokens = requests * table[f"mean_{kind}_tokens"].fillna(0.0).to_numpy()
-            found.append(Trace(f"{model} {kind} tokens", tokens, known))
+            found[str(model)].append(Trace(f"{model} {kind} tokens", tokens, known))
     return found
 
 
@@ -204,15 +204,64 @@ def test_drops(capsys, factor: float):
         assert sum(s.found for s in scores) >= 0.9 * sum(s.injected for s in scores)
 
 
+def together(traces: Sequence[Trace], factors: Sequence[float]) -> list[list[Episode]]:
+    """Episodes of the measures of a class, each ``factors`` times what it was."""
+    values = [trace.hourly * factor for trace, factor in zip(traces, factors, strict=True)]
+    verdicts = judge_together([HourlySeries(0, v[None], traces[0].known) for v in values])
+    return [[e for e in verdict.episodes if e.line is not None] for verdict in verdicts]
+
+
+def scored_together(traces: Sequence[Trace]) -> tuple[list[Score], Score]:
+    """Spikes from every second hour on, after the first week: in one measure, and in all."""
+    hours = len(traces[0].hourly)
+    places = [
+        start
+        for start in range(WEEK, hours - LENGTH + 1, 2)
+        if traces[0].known[start : start + LENGTH].all()
+        and min(trace.hourly[start : start + LENGTH].min() for trace in traces) > 0
+    ]
+    found = np.zeros(len(traces) + 1, dtype=int)
+    for start in places:
+        spike = np.ones(hours)
+        spike[start : start + LENGTH] = FACTOR
+        for which in range(len(traces) + 1):
+            every = which == len(traces)
+            told = together(traces, [spike if every or m == which else 1.0 for m in range(3)])
+            mine = [e for one in told for e in one] if every else told[which]
+            hit = (e.kind in UP and start <= e.told < start + WITHIN for e in mine)
+            found[which] += any(hit)
+    alarms = together(traces, [1.0] * len(traces))
+    months = (hours - WEEK) / MONTH
+    scores = [
+        Score(
+            trace.name, trace.variation, months,
+            sum(e.kind in UP for e in alarms[m]), sum(e.kind in DOWN for e in alarms[m]),
+            sum(e.hours >= REAL for e in alarms[m]), sum(large(e) for e in alarms[m]),
+            int(found[m]), len(places),
+        )
+        for m, trace in enumerate(traces)
+    ]  # fmt: skip
+    name = traces[0].name.replace("requests", "all three")
+    sums = [sum(getattr(s, field) for s in scores) for field in ("up", "down", "lasting", "large")]
+    whole = Score(name, traces[0].variation, months, *sums, int(found[-1]), len(places))
+    return scores, whole
+
+
 @needs_llm
 def test_llm_traffic(capsys):
     """Two weeks of hours: the second is judged by the first alone."""
-    traces = traffic()
-    assert traces
+    models = traffic()
+    assert models
+    alone, wholes = [], []
+    for traces in models.values():
+        scores, whole = scored_together(traces)
+        alone += scores
+        wholes.append(whole)
     for wanted, title in ((True, "calm series"), (False, "the others")):
-        scores = [scored(trace, seeds=range(20)) for trace in calm(traces, wanted=wanted)]
-        if scores:
-            shown(capsys, f"LLM traffic, {title}", scores)
+        some = [s for s in alone if (s.variation < CALM) == wanted]
+        if some:
+            shown(capsys, f"LLM traffic, a spike in one measure, {title}", some)
+    shown(capsys, "LLM traffic, a spike in all measures (alarms: of all of them)", wholes)
 
 
 @needs_data

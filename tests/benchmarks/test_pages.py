@@ -78,10 +78,11 @@ def filled(folder: Path) -> tuple[str, str, str]:
 
 
 @contextmanager
-def serving(folder: Path):
-    """The service over a store, as a process of its own."""
+def serving(folder: Path, *, warm: bool = True):
+    """The service over a store, as a process of its own; with ``warm`` once it has warmed up."""
     command = [sys.executable, "-m", "api.cli", "serve", "--port", "0", "--data-dir", str(folder)]
-    environment = {**os.environ, "GPUOPT_WORKERS": "1", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "GPUOPT_WORKERS": "1", "PYTHONPATH": str(ROOT),
+                   "GPUOPT_WARM_UP": str(warm).lower()}  # fmt: skip
     log = folder / "server.log"
     with log.open("w") as told:
         server = subprocess.Popen(command, env=environment, stdout=told, stderr=told)
@@ -93,19 +94,51 @@ def serving(folder: Path):
                     break
                 time.sleep(0.1)
             assert found, log.read_text()
+            while warm and log.read_text().count("warm-up: ") < 2 and time.monotonic() < end + 60:
+                time.sleep(0.1)
             yield found[1]
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(30)
 
 
+def sign_in(client: httpx.Client, key: str) -> None:
+    form = client.get("/sign-in").text
+    token = re.search(r'name="csrf" value="([^"]+)"', form)
+    assert token is not None
+    client.post("/sign-in", data={"csrf": token[1], "key": key, "next": "/jobs"})
+
+
+def test_first_pages_after_a_start(tmp_path):
+    """Each server shows one page and its script to one visitor: cold, and warmed up."""
+    key, plan, _ = filled(tmp_path)
+    print("\n| first after a start | cold, ms | warmed up, ms |\n|---|---|---|")
+    for page in ("/", f"/plans/{plan}", "/recommendations", "/budgets"):
+        told = {}
+        for warm in (False, True):
+            with serving(tmp_path, warm=warm) as origin, httpx.Client(
+                base_url=origin, timeout=120
+            ) as client:  # fmt: skip
+                sign_in(client, key)
+                started = time.perf_counter()
+                answer = client.get(page)
+                told["page", warm] = 1000 * (time.perf_counter() - started)
+                script = re.search(r"/static/[0-9a-f]+/charts\.js", answer.text)
+                if script is not None:
+                    started = time.perf_counter()
+                    assert client.get(script[0]).status_code == 200
+                    told["script", warm] = 1000 * (time.perf_counter() - started)
+        for what in ("page", "script"):
+            if (what, True) in told:
+                name = page.replace(plan, "PLAN") + (" charts.js" if what == "script" else "")
+                print(f"| `{name}` | {told[what, False]:.0f} | {told[what, True]:.0f} |")
+        assert told["page", True] < told["page", False]
+
+
 def test_pages_of_the_company(tmp_path):
     key, plan, snapshot = filled(tmp_path)
     with serving(tmp_path) as origin, httpx.Client(base_url=origin, timeout=120) as client:
-        form = client.get("/sign-in").text
-        token = re.search(r'name="csrf" value="([^"]+)"', form)
-        assert token is not None
-        client.post("/sign-in", data={"csrf": token[1], "key": key, "next": "/jobs"})
+        sign_in(client, key)
         listed = client.get("/recommendations").text
         one = re.search(r"/recommendations/rec_[0-9a-f]+", listed)
         assert one is not None

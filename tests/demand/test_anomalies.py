@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optimizer.demand.anomalies import HourlySeries, Kind, judge
+from optimizer.demand.anomalies import HourlySeries, Kind, judge, judge_together
+from optimizer.demand.anomalies.series import filled
 
 WEEK, DAY = 168, 24
 HOURS = 10 * WEEK
@@ -148,3 +149,112 @@ def test_values_that_are_no_amounts_are_refused():
         series(np.array([[1.0, -1.0]]))
     with pytest.raises(ValueError, match="shape"):
         HourlySeries(0, np.zeros((1, 3)), np.ones(2, dtype=bool))
+
+
+def companions(
+    lines: int = 1, seed: int = 21, common: float = 0.15, own: float = 0.05
+) -> np.ndarray:
+    """Requests, input and output tokens that move together, (3, lines, hours)."""
+    requests = weekly(lines, noise=common, seed=seed)
+    shape = weekly(1, noise=0.0, level=1.0)
+    lengths = [weekly(lines, noise=own, seed=seed + i, level=1.0) / shape for i in (1, 2)]
+    return np.stack([requests, *(requests * length for length in lengths)])
+
+
+def together(values: np.ndarray) -> list[list]:
+    return [list(v.episodes) for v in judge_together([series(one) for one in values])]
+
+
+def test_what_one_measure_does_alone_is_found_where_it_drowns_in_its_own_noise():
+    """Tokens double while requests, that move by a third every few hours, do not."""
+    starts = np.random.default_rng(9).integers(3 * WEEK, HOURS - DAY, 20)
+    values = companions(20, common=0.2, own=0.03)
+    for line, start in enumerate(starts):
+        values[1, line, start : start + 4] *= 2
+    alone, beside = found(values[1]), together(values)[1]
+
+    def hits(episodes: list) -> int:
+        return sum(
+            any(
+                e.line == line and e.kind is Kind.spike and 0 <= e.told - FIRST - start <= 2
+                for e in episodes
+            )
+            for line, start in enumerate(starts)
+        )
+
+    assert hits(beside) >= 18
+    assert hits(beside) > hits(alone)
+    assert len(beside) <= 22  # hardly any other
+    assert len(alone) > 100
+
+
+def test_what_all_measures_do_is_told_once_of_the_first():
+    values = companions(own=0.02)
+    values[:, 0, 1000:1004] *= 3
+    requests, *tokens = (
+        [e for e in one if abs(e.start - FIRST - 1000) < DAY] for one in together(values)
+    )
+    (episode,) = requests
+    assert (episode.kind, episode.start, episode.hours) == (Kind.spike, FIRST + 1000, 4)
+    assert tokens == [[], []]
+
+
+def test_a_measure_that_stands_still_is_no_anomaly():
+    """Requests double and tokens do not: requests are the anomaly, tokens are not a drop."""
+    values = companions(own=0.02)
+    values[0, 0, 1000:1004] *= 2.5
+    told = [[e for e in one if abs(e.start - FIRST - 1000) < DAY] for one in together(values)]
+    assert [len(one) for one in told] == [1, 0, 0]
+
+
+def test_companions_that_are_never_used_change_nothing():
+    """A class without tokens is judged by its requests alone."""
+    values = np.concatenate([companions()[:1], np.zeros((2, 1, HOURS))])
+    values[0, 0, 1000:1004] *= 3
+    assert [(e.start, e.kind) for e in together(values)[0]] == [
+        (e.start, e.kind) for e in found(values[0])
+    ]
+
+
+def test_companions_of_a_prefix_and_of_the_last_week_have_the_same_episodes():
+    values = np.concatenate([companions(), companions(seed=33), companions(seed=44)], axis=2)
+    hours = values.shape[2]
+    values[1, 0, hours - 100 : hours - 96] *= 2
+    values[:, 0, hours - 40 :] *= 3
+    whole = [
+        [(e.told, e.kind, e.end) for e in one if e.end > FIRST + hours - WEEK]
+        for one in together(values)
+    ]
+    last = judge_together([series(one) for one in values], since=FIRST + hours - WEEK)
+    assert [[(e.told, e.kind, e.end) for e in one.episodes] for one in last] == whole
+    assert whole[0]
+    assert whole[1]
+    prefix = together(values[:, :, : hours - 30])
+    assert [[e.told for e in one if e.end > FIRST + hours - WEEK] for one in prefix] == [
+        [told for told, _, _ in one if told < FIRST + hours - 30] for one in whole
+    ]
+
+
+def test_series_of_other_hours_are_no_companions():
+    with pytest.raises(ValueError, match="shapes"):
+        judge_together([series(weekly(1)), series(weekly(2))])
+
+
+def test_a_gap_is_filled_on_the_level_of_now():
+    """A series that has doubled since the week before is no drop after a short gap."""
+    values = weekly(1, noise=0.01)
+    values[0, 1000:] *= 2.0
+    known = np.ones(HOURS, dtype=bool)
+    known[1100:1104] = False
+    values[0, 1104] *= 0.01  # the first hour after it is partly missing
+    filled_values = filled(series(values, known), np.zeros(1, dtype=np.int64))
+    usual = weekly(1, noise=0.0)[0, 1100:1105] * 2.0
+    assert filled_values[0, 1100:1105] == pytest.approx(usual, rel=0.1)
+
+
+def test_one_hour_partly_missing_does_not_hide_a_spike():
+    """Dropouts of single hours are no scale of what a series does."""
+    values = weekly(1, noise=0.02)
+    values[0, 200:1000:30] *= 0.01
+    values[0, 1010:1014] *= 2.0
+    assert [e.start - FIRST for e in found(values) if e.kind is Kind.spike] == [1010]

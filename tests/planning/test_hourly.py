@@ -72,6 +72,8 @@ def test_curve_is_the_plans_replay(tiny: Case):
     by_demand = {row["demand"]: row["savings"] for row in document["sensitivity"]}
     assert at[1.0]["savings"] == [by_demand[factor] for factor in curve["demand"]]
     assert at[0.0]["commitment"] == 0
+    for name in ("utilization", "coverage"):
+        assert at[1.0][name][1] == pytest.approx(document["kpis"]["plan"][name])
     bought = planned_holdings(plan.case, plan.catalogue, plan.bought)
     cost = sum(h.cost for h in plan.bill.holdings if h.commitment in {b.name for b in bought})
     assert at[1.0]["commitment"] == pytest.approx(cost / plan.bill.hours)

@@ -56,9 +56,9 @@ def memory_case(horizon: int, toml: str = "", **tables: list[Row]) -> RowCase:
 
 def _frame(name: str, rows: list[Row]) -> pd.DataFrame:
     columns = {column.name: column for column in table(name).columns}
-    data = [
-        {key: _cell(column, row.get(key, "")) for key, column in columns.items()} for row in rows
-    ]
+    data = np.empty((len(rows), len(columns)), dtype=object)
+    for i, row in enumerate(rows):
+        data[i] = [_cell(column, row.get(key, "")) for key, column in columns.items()]
     index = pd.RangeIndex(1, len(rows) + 1, name="row")
     return pd.DataFrame(data, columns=list(columns), index=index, dtype=object)
 

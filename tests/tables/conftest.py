@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.tables import words
+
 TOML = 'currency = "USD"\nas_of = "2026-11-21T00:00:00Z"\n'
 
 FILES = {
@@ -40,6 +42,15 @@ Make = Callable[..., Path]
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture(params=["by rows", "by words"])
+def judged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Judge values as those of a short table are judged, and as those of a long one."""
+    if request.param == "by words":
+        monkeypatch.setattr(words, "MANY_ROWS", 0)
+        monkeypatch.setattr(words, "LEAST_REPEATS", 1)
+    return str(request.param)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optimizer.tables import UsageLines, format_hour, parse_hour, read_case
+from optimizer.tables import UsageLines, format_hour, lines, parse_hour, read_case, sums
 
 from .conftest import FILES, Make
 
@@ -116,6 +116,64 @@ def test_the_order_of_rows_does_not_matter(make: Make, seed: int) -> None:
     for again in range(3):
         random.Random(again).shuffle(table)
         same(first, read_case(make(usage__csv=text(table))).usage_lines())
+
+
+@pytest.mark.parametrize(
+    ("quantities", "spot", "tolerant", "whole"),
+    [
+        # What is written with up to six decimals, or is below a thousand, is a whole number.
+        (("999.123456789012", "1e-12", "5e-13", "0.1", "1234.5", "2000000"), "", "1", True),
+        (("0.1", "0.2", "8999.999999", "9000.000001", "1e6"), "1", "", True),
+        (("0.1", "0.2", "1234.567891", "7"), "0.25", "0.333333", True),
+        # Longer ones, and sums beyond 64 bits, are added up as decimals.
+        (("1234.5678901234567", "1", "2"), "", "", False),
+        (("0.1234567", "1"), "0.3", "", False),
+        (("8e6", "8e6", "1"), "", "", False),
+        (("123456789012.5", "1e11"), "", "", False),
+    ],
+)
+def test_whole_numbers_add_up_as_decimals_do(
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    quantities: tuple[str, ...],
+    spot: str,
+    tolerant: str,
+    whole: bool,
+) -> None:
+    table = COLUMNS + "".join(
+        f"{format_hour(START + i % 2)},m1,{quantity},,,{tolerant},{spot},true,,,,,{i}\n"
+        for i, quantity in enumerate(quantities * 3)
+    )
+    folder = make(usage__csv=table)
+    case = read_case(folder)
+    asked = (case.store, lines._lines_of_series(case.store, lines.line_keys(case.store), {}))
+    found = sums.whole_sums(*asked, START, (1, 2))
+    assert (found is not None) is whole
+    exact = sums.decimal_sums(*asked, START, (1, 2))
+    for is_day, grain in (found or {}).items():
+        order = np.argsort(exact[is_day].cell)
+        assert grain.cell.tolist() == exact[is_day].cell[order].tolist()
+        for name, values in grain.values.items():
+            assert values.tolist() == exact[is_day].values[name][order].tolist(), name
+    first = case.usage_lines()
+    monkeypatch.setattr(lines, "sums_of", sums.decimal_sums)
+    same(first, read_case(folder).usage_lines())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_both_sums_are_the_same(make: Make, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    draw = random.Random(seed)
+    days = "".join(
+        f"{format_hour(START + 24 * (i % 3))},m2,{draw.randrange(10**6) / 10**3},,,"
+        f"{draw.choice(['', '0.5', '1'])},{draw.choice(['', '0.25', '1'])},"
+        f"{draw.choice(['', 'true'])},,,,{draw.choice(['', 'hour', 'day'])},d{i}\n"
+        for i in range(200)
+    )
+    folder = make(usage__csv=COLUMNS + days)
+    whole = read_case(folder).usage_lines()
+    assert isinstance(whole, UsageLines)
+    monkeypatch.setattr(lines, "sums_of", sums.decimal_sums)
+    same(whole, read_case(folder).usage_lines())
 
 
 def test_sums_are_the_nearest_doubles_of_exact_sums(make: Make) -> None:

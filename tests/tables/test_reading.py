@@ -109,7 +109,7 @@ def test_only_settings_and_meters_are_needed(make: Make) -> None:
     assert read_case(make(**nothing)).table("offers").empty
 
 
-def test_extras_spaces_lists_and_marks_are_read(make: Make) -> None:
+def test_extras_spaces_lists_and_marks_are_read(judged: str, make: Make) -> None:
     text = (
         "\ufeffworkload , hour,requests,allow_regions,deny_models,note,METER\r\n"
         ' w , 2026-11-21T00:00:00Z,1e3,a; b;,,"x, ""y""",7\r\n'
@@ -214,7 +214,13 @@ ROW = "2026-01-01T00:00:00Z"
     ],
 )  # fmt: skip
 def test_a_bad_csv(
-    make: Make, file: str, text: str | bytes, row: int | None, column: str | None, says: str
+    judged: str,
+    make: Make,
+    file: str,
+    text: str | bytes,
+    row: int | None,
+    column: str | None,
+    says: str,
 ) -> None:
     error = refused(make(**{f"{file}__csv": text}))
     assert (error.file, error.row, error.column) == (f"{file}.csv", row, column)
@@ -281,7 +287,9 @@ SELECT = f"SELECT TIMESTAMP '{H[:10]} 00:00:00' AS hour, 'm1' AS meter, "
         ("SELECT 'm1' AS meter, 1 AS quantity", None, "hour", "missing"),
     ],
 )  # fmt: skip
-def test_a_bad_parquet(make: Make, select: str, row: int, column: str, says: str) -> None:
+def test_a_bad_parquet(
+    judged: str, make: Make, select: str, row: int, column: str, says: str
+) -> None:
     error = refused(parquet(make(), "usage", select))
     assert (error.file, error.row, error.column) == ("usage.parquet", row, column)
     assert says in error.problem
@@ -304,7 +312,7 @@ def test_a_parquet_file_with_damaged_pages(make: Make) -> None:
 
 
 @pytest.mark.parametrize("kind", ["TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_NS", "VARCHAR"])
-def test_parquet_types_are_taken_natively(make: Make, kind: str) -> None:
+def test_parquet_types_are_taken_natively(judged: str, make: Make, kind: str) -> None:
     moment = f"'{H}'" if kind == "VARCHAR" else f"TIMESTAMP '2026-11-20 00:00:00'::{kind}"
     folder = parquet(
         make(),

@@ -185,10 +185,11 @@ def test_every_page_in_every_shape(open_page, served):
             "/usage?by=tag_team&and=meter&window=all",
             f"/reports/{served.report}",
             f"/jobs/{served.report}",
+            "/sessions",
             f"/recommendations/{first}",
             f"/what-if?plan={served.plan}&demand=x&more=nonsense",
         ]
-        assert {"/", "/recommendations", "/what-if", "/routes", "/usage", "/reports"} <= set(pages)
+        assert {"/", "/what-if", "/routes", "/usage", "/anomalies", "/budgets"} <= set(pages)
         wrong = []
         for page in pages:
             seen.go(page)
@@ -224,3 +225,35 @@ def test_on_a_phone(open_page, served, theme):
 SHAPES = [("desktop", "light"), ("desktop", "dark"), ("phone", "dark"), ("phone", "light")]
 ASKED = [("desktop", "light"), ("phone", "dark")]
 LIGHT_INK = "rgb(26, 31, 39)"
+
+
+def test_the_slider_of_the_commitment_curve(open_page, served):
+    """With the keyboard alone: every level is told, drawn and in the URL, and none is asked for."""
+    with open_page() as seen:
+        sign_in(seen, served.key, f"/plans/{served.plan}")
+        seen.page.wait_for_selector("[data-chart=commitment].chart-live", timeout=30_000)
+        slider = seen.page.get_by_role("slider", name="Commitment level")
+        rule = "[data-chart=commitment] .chart-place svg line[stroke-dasharray='5,3']"
+        assert seen.page.locator(rule).get_attribute("opacity") == "0"
+        values = seen.page.locator("[data-level-value]")
+        at_plan = values.all_inner_texts()
+        asked = []
+        seen.page.on("request", lambda request: asked.append(request.url))
+        slider.focus()
+        seen.page.keyboard.press("ArrowLeft")
+        seen.page.wait_for_selector(f"{rule}:not([opacity='0'])")
+        assert values.all_inner_texts() != at_plan
+        assert "level=0.9" in seen.page.url
+        assert "90% of the plan" in (slider.get_attribute("aria-valuetext") or "")
+        seen.page.keyboard.press("Home")
+        assert seen.page.inner_text("[data-level-name]") == "Today"
+        assert values.nth(2).inner_text() == "$0"
+        seen.page.click("[data-level-at]:has-text('The plan')")
+        assert values.all_inner_texts() == at_plan
+        assert seen.page.locator("[data-level-at][aria-current]").inner_text() == "The plan"
+        assert asked == []
+        seen.check_access()
+    with open_page(java_script_enabled=False) as seen:
+        sign_in(seen, served.key, f"/plans/{served.plan}?level=today")
+        assert seen.page.inner_text("[data-level-name]") == "Today"
+        assert seen.page.get_by_role("slider", name="Commitment level").count() == 0

@@ -3,6 +3,8 @@
 
 from api.web.base import Pages
 from api.web.pages import (
+    anomalies,
+    budgets,
     commitments,
     jobs,
     overview,
@@ -10,6 +12,7 @@ from api.web.pages import (
     recommendations,
     reports,
     routes,
+    sessions,
     usage,
     what_ifs,
 )
@@ -21,7 +24,10 @@ MODULES: tuple[Pages, ...] = (
     what_ifs.pages,
     routes.pages,
     usage.pages,
+    anomalies.pages,
+    budgets.pages,
     commitments.pages,
     reports.pages,
     jobs.pages,
+    sessions.pages,
 )

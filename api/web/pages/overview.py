@@ -13,7 +13,7 @@ from urllib.parse import quote
 from api.store import AdviceState, Job, JobStatus, Snapshot
 from api.web.base import Pages
 from api.web.kpis import Shown, strip
-from api.web.pages.plans import plan_charts
+from api.web.pages.plans import levels_shown, plan_charts
 from api.web.visit import Visit, Visiting
 from optimizer.reporting import plan_tables
 from optimizer.reporting.document import Kind, Row, Table
@@ -68,6 +68,7 @@ def overview(visit: Visiting) -> Mapping[str, Any]:
             (view, visit.table(view.chart.table, document["currency"]))
             for view in plan_charts(visit, job.id, document).values()
         ],
+        **levels_shown(visit, document),
         "figures": [*strip(document), *_realised(advice, document["currency"])],
         "actions": visit.table(
             _short(plan_tables.actions(document)),

@@ -15,12 +15,14 @@ from api.http.solves import JobId
 from api.store import JobStatus, NotFound
 from api.web.ask import ask_for_plan
 from api.web.base import Pages
+from api.web.drawn import ChartView, plan_charts_of
 from api.web.kpis import strip
-from api.web.visit import ChartView, Visit, Visiting
-from optimizer.reporting import charts, plan_tables
+from api.web.visit import Visit, Visiting
+from optimizer.reporting import plan_tables
 from optimizer.reporting.backtest import gate_lines
 from optimizer.reporting.document import Column, Kind, Row, Table
 from optimizer.reporting.ladder import triggers
+from optimizer.reporting.pages.level import PLAN, levels_of
 
 pages = Pages()
 _MOST = 200
@@ -130,6 +132,7 @@ def _tables(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, An
         "made": made,
         "beside": [visit.table(table, currency) for table in plan_tables.beside(document)],
         "charts": drawn,
+        **levels_shown(visit, document),
         "figures": strip(document),
         "closing": closing(document),
         "triggers": triggers(document.get("ladder", ())),
@@ -140,18 +143,15 @@ def _tables(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, An
 
 def plan_charts(visit: Visit, job: str, document: Mapping[str, Any]) -> dict[str, ChartView]:
     """Return the charts of a plan, those whose numbers it has."""
-    drawn = {}
-    if document.get("commitment_curve"):
-        drawn["commitment"] = visit.chart(
-            job, "commitment", lambda: charts.commitment_chart(document)
-        )
-    if "p10" in document:
-        drawn["ranges"] = visit.chart(job, "ranges", lambda: charts.ranges_chart(document))
-    if document.get("ladder"):
-        drawn["ladder"] = visit.chart(job, "ladder", lambda: charts.ladder_chart(document))
-    if document.get("lock_in"):
-        drawn["lock_in"] = visit.chart(job, "lock_in", lambda: charts.lock_in_chart(document))
-    return drawn
+    return plan_charts_of(visit.mine.tenant, job, document)
+
+
+def levels_shown(visit: Visit, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the points of the commitment curve, and which the URL asks for; else the plan's."""
+    levels = levels_of(document)
+    keys = [level.key for level in levels]
+    asked = visit.query.get("level", PLAN)
+    return {"levels": levels, "level": keys.index(asked if asked in keys else PLAN) if keys else 0}
 
 
 def closing(document: Mapping[str, Any]) -> str:

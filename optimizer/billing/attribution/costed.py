@@ -27,7 +27,7 @@ from optimizer.billing.bill import (
 from optimizer.billing.catalogue import Catalogue, Holding, read_holdings
 from optimizer.billing.cost import amortised_cost, hourly_costs
 from optimizer.billing.fit import open_catalogue
-from optimizer.billing.lines import BillingLines, SharingModes, billing_lines
+from optimizer.billing.lines import BillingLines, SharingModes, billing_lines, row_sums
 from optimizer.billing.order import OrderedPair
 from optimizer.billing.replay import capacity_of, orders_of, replay
 from optimizer.tables import Case
@@ -190,10 +190,11 @@ def window_totals(costed: CostedHours, first: int, last: int) -> WindowTotals:
     lines, catalogue = costed.lines, costed.catalogue
     cut = slice(first - costed.first_hour, last - costed.first_hour)
     on_demand, spot = [], []
-    for index, name in enumerate(lines.meter):
-        units = exact(costed.paid[index, cut].sum())
+    on_spot = lines.spot[:, cut]
+    charges = row_sums(on_spot - lines.spot_free[:, cut] if on_spot.any() else on_spot)
+    for index, paid in enumerate(row_sums(costed.paid[:, cut])):
+        name, units, charged = lines.meter[index], exact(paid), exact(charges[index])
         on_demand.append(pico_of((units * costed.price_or_zero(index)).quantize(PLACES)))
-        charged = exact((lines.spot[index, cut] - lines.spot_free[index, cut]).sum())
         price = catalogue.meters[name].need_spot() if charged else Decimal(0)
         spot.append(pico_of((charged * price).quantize(PLACES)))
     used, unused = [], []

@@ -174,8 +174,10 @@ def _weights(cells: UsageCells, cut: slice, per_unit: list[Floats]) -> _Weights:
     """Add up the rows of a window by series; a day's row counts by its hours within it."""
     sums = [np.zeros(cells.count) for _ in range(5)]
     length = cut.stop - cut.start
-    low = np.searchsorted(cells.hour, cut.start - _DAY + 1)
-    high = np.searchsorted(cells.hour, cut.stop)
+    # Of another type than the hours', the value would have all of them converted.
+    kind = cells.hour.dtype.type
+    low = np.searchsorted(cells.hour, kind(cut.start - _DAY + 1))
+    high = np.searchsorted(cells.hour, kind(cut.stop))
     running = None
     for begin in range(int(low), int(high), _CHUNK):
         rows = slice(begin, min(begin + _CHUNK, int(high)))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hours that are not what the weeks before them led to expect; see docs/anomalies.md."""
 
-from optimizer.demand.anomalies.detector import DEFAULT, Detector, Verdict, judge
+from optimizer.demand.anomalies.detector import Verdict, judge, judge_together
 from optimizer.demand.anomalies.episodes import Episode, Kind
+from optimizer.demand.anomalies.parameters import DEFAULT, Detector
 from optimizer.demand.anomalies.series import HourlySeries
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "Kind",
     "Verdict",
     "judge",
+    "judge_together",
 ]

@@ -5,9 +5,11 @@
 
 ``profile`` is the mean of two medians: of the same hour of the week in the four weeks before,
 and of the same hour of the day in the fourteen days before, each relative to the level around
-it, so that a level shift leaves the profile as it is.  c is a twentieth of the mean of the
-four weeks before: zero and next to nothing are alike.  Every number of an hour rests on hours
-before it, and on hours that are at least half a day older than those it is compared with.
+it, so that a level shift leaves the profile as it is.  While there are fewer than four weeks
+the week counts for less, in proportion: one Tuesday is no rule for the next.  c is a twentieth
+of the mean of the four weeks before: zero and next to nothing are alike.  Every number of an
+hour rests on hours before it, and on hours that are at least half a day older than those it is
+compared with.
 """
 
 from __future__ import annotations
@@ -85,7 +87,8 @@ def baseline_of(values: Floats) -> Baseline:
     around = _mean(total, np.maximum(now - DAY // 2, 0), np.minimum(now + DAY // 2, hours))
     shape = np.log((values + least) / (around + least))
     week = _median_of(shape, WEEK, WEEKS)
-    profile = (week + _median_of(shape, DAY, DAYS)) / 2.0
+    trust = np.minimum(now // WEEK, WEEKS) / WEEKS / 2.0
+    profile = trust * week + (1.0 - trust) * _median_of(shape, DAY, DAYS)
     return Baseline(least, mean, profile, week, np.log(values + least) - profile)
 
 

@@ -1,100 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Alarms: runs of hours that their baseline does not explain, hour by hour as data arrives.
 
-For the last k = 3 hours, of which o is the first:
-
-    normal   = median of y over the 14 hours before o
-    recent   = median of y over the 3 hours before o
-    expected = normal + φ·(recent − normal)
-    r        = mean of y over the k hours − expected
-
-An alarm is raised where r is above a threshold, the least of the k hours is too, and the k
-hours are above ``normal`` as well (a recovery is no spike); drops likewise, downwards.  The
-threshold is the larger of a ratio that is worth telling and of what the series itself did in
-the eight weeks before (a robust scale, of |r|).
+How far is too far says :mod:`optimizer.demand.anomalies.moves`, when an anomaly began and ended
+:mod:`optimizer.demand.anomalies.episodes`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optimizer.demand.anomalies.baseline import MONTH, Baseline, baseline_of, median_before
+from optimizer.demand.anomalies.baseline import Baseline, baseline_of
+from optimizer.demand.anomalies.companions import moves_beyond, shared
 from optimizer.demand.anomalies.episodes import Alarms, Episode, gap_episodes
+from optimizer.demand.anomalies.moves import Facts, Moves, facts_of, moves_of, raised
+from optimizer.demand.anomalies.parameters import DEFAULT, Detector
 from optimizer.demand.anomalies.series import HourlySeries, filled
-from optimizer.demand.horizon import DAY, WEEK
+from optimizer.demand.horizon import DAY
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Integers = NDArray[np.int64]
 
 _CHUNK = 64  # lines at once: windows of medians take 14 times the memory of the values
-
-
-@dataclass(frozen=True)
-class Detector:
-    """Parameters, the same for every series; logarithms are natural.
-
-    Chosen on the first half of two regions of the data of docs/anomalies.md.
-
-    Attributes
-    ----------
-    hours
-        Hours of data that make an alarm, k.
-    level, recent
-        Hours that ``normal`` and ``recent`` are medians of.
-    follow
-        φ.
-    rise, fall, doubt
-        Least r of a spike; least −r of a drop is ``fall`` + ``doubt`` × scale, where the scale
-        is the upper quartile of |r|.
-    each, noise
-        Every one of the k hours has to be ``each`` − ``noise`` × scale above, with the same
-        scale.
-    above
-        Least distance from ``normal``.
-    wild
-        Times the 90 % quantile of |r| that a threshold is at least.
-    record
-        Times the most of the four weeks before from which on ``wild`` is no excuse.
-    unknown
-        The scale that ``noise`` is reckoned with before there is one.
-    scale
-        Hours that scales are measured over.
-    material
-        Least distance in units, as a share of the mean of the four weeks before.
-    probation
-        Hours of its own that a series has before it is judged.
-    least
-        Hours that a series spans, before any of it is judged.
-    """
-
-    hours: int = 3
-    level: int = 14
-    recent: int = 3
-    follow: float = 0.85
-    rise: float = 0.52
-    fall: float = 0.58
-    doubt: float = 1.0
-    each: float = 0.7
-    noise: float = 2.5
-    above: float = 0.15
-    wild: float = 1.25
-    record: float = 1.15
-    unknown: float = 0.1
-    scale: int = 8 * WEEK
-    material: float = 0.2
-    probation: int = WEEK
-    least: int = 2 * WEEK
-
-    @property
-    def memory(self) -> int:
-        """Hours before an hour that its judgement rests on."""
-        return self.scale + 4 * WEEK + 2 * DAY
-
-
-DEFAULT = Detector()
 
 
 @dataclass(frozen=True)
@@ -113,7 +44,22 @@ class Verdict:
 
     episodes: tuple[Episode, ...]
     too_short: Flags
-    judged: NDArray[np.int64]
+    judged: Integers
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some lines of one measure, from a column on.
+
+    ``values`` (L, T) without gaps; ``own`` (L,) first column that is judged, ``ripe`` (L, T)
+    what may raise an alarm, ``alive`` (L,) lines that were ever used.
+    """
+
+    series: HourlySeries
+    values: Floats
+    own: Integers
+    ripe: Flags
+    alive: Flags
 
 
 def judge(series: HourlySeries, since: int | None = None, detector: Detector = DEFAULT) -> Verdict:
@@ -127,111 +73,120 @@ def judge(series: HourlySeries, since: int | None = None, detector: Detector = D
         Episodes that ended before this hour are left out; absent: all hours.  The rest is the
         same, and takes less time.
     """
-    born = series.born()
-    spans = series.hours - born
-    too_short = (spans > 0) & (spans < detector.least)
-    first = series.first_hour if since is None else max(since, series.first_hour)
+    return judge_together((series,), since, detector)[0]
+
+
+def judge_together(
+    measures: Sequence[HourlySeries], since: int | None = None, detector: Detector = DEFAULT
+) -> tuple[Verdict, ...]:
+    """Find the anomalies of series that move together, knowing only the hours before each.
+
+    Parameters
+    ----------
+    measures
+        M times L series of the same hours: line l of each measures one thing, such as the
+        requests, input and output tokens of a class.  What they do in common is told of the
+        first, what one does beyond the others of that one.
+    since
+        As in :func:`judge`.
+
+    Returns
+    -------
+    tuple of Verdict
+        One for each measure; gaps are in the first.
+    """
+    if any(one.values.shape != measures[0].values.shape for one in measures):
+        msg = f"series of different shapes: {[one.values.shape for one in measures]}"
+        raise ValueError(msg)
+    whole = measures[0]
+    first = whole.first_hour if since is None else max(since, whole.first_hour)
+    memory = detector.memory if len(measures) == 1 else detector.memory_together
     # Episodes that began a day before may still be on; scales are measured once a day.
-    start = max(0, (first - series.first_hour) - detector.memory - 2 * DAY) // DAY * DAY
-    whole = filled(series, born)
-    part = series.since(start)
-    own = np.maximum(born + detector.probation - start, 0)
-    ripe_from = np.where(too_short, part.hours, own)
-    judged_from = max(0, first - part.first_hour - 2 * DAY)
-    found: list[Episode] = []
-    for low in range(0, len(part.values), _CHUNK):
+    start = max(0, (first - whole.first_hour) - memory - 2 * DAY) // DAY * DAY
+    judged_from = max(0, first - whole.first_hour - start - 2 * DAY)
+    born = [series.born() for series in measures]
+    values = [filled(series, b)[:, start:] for series, b in zip(measures, born, strict=True)]
+    parts = [series.since(start) for series in measures]
+    too_short = [(whole.hours > b) & (whole.hours - b < detector.least) for b in born]
+    own = [np.maximum(b + detector.probation - start, 0) for b in born]
+    ripe_from = [
+        np.where(short, parts[0].hours, o) for short, o in zip(too_short, own, strict=True)
+    ]
+    columns = np.arange(parts[0].hours)
+    found: list[list[Episode]] = [[] for _ in measures]
+    for low in range(0, len(whole.values), _CHUNK):
         lines = slice(low, low + _CHUNK)
-        chunk = HourlySeries(part.first_hour, part.values[lines], part.known)
-        values = whole[lines, start:]
-        baseline = baseline_of(values)
-        up, down, normal = _alarms(values, part.known, own[lines], judged_from, baseline, detector)
-        ripe = np.arange(part.hours) >= np.maximum(ripe_from[lines, None], judged_from)
-        alarms = Alarms(
-            chunk, values, baseline, up & ripe, down & ripe, normal,
-            detector.hours, detector.level, detector.rise, low,
-        )  # fmt: skip
-        found += alarms.episodes()
-    found += gap_episodes(part)
+        chunk = [
+            _Part(
+                HourlySeries(part.first_hour, part.values[lines], part.known),
+                values[m][lines],
+                own[m][lines],
+                columns >= np.maximum(ripe_from[m][lines, None], judged_from),
+                born[m][lines] < whole.hours,
+            )
+            for m, part in enumerate(parts)
+        ]
+        for m, episodes in enumerate(_episodes(chunk, judged_from, low, detector)):
+            found[m] += episodes
+    found[0] += gap_episodes(parts[0])
+    return tuple(
+        _verdict(
+            found[m], since, too_short[m],
+            parts[m].hours - np.maximum(ripe_from[m], first - parts[m].first_hour),
+        )
+        for m in range(len(measures))
+    )  # fmt: skip
+
+
+def _verdict(found: list[Episode], since: int | None, too_short: Flags, open_: Integers) -> Verdict:
     kept = [e for e in found if since is None or e.end > since or e.ongoing]
     kept.sort(key=lambda e: (-1 if e.line is None else e.line, e.start, e.kind))
-    open_ = np.maximum(part.hours - np.maximum(ripe_from, first - part.first_hour), 0)
-    return Verdict(tuple(kept), too_short, open_.astype(np.int64))
+    return Verdict(tuple(kept), too_short, np.maximum(open_, 0).astype(np.int64))
 
 
-def _alarms(
-    values: Floats,
-    known: Flags,
-    own: NDArray[np.int64],
+def _episodes(
+    parts: list[_Part], start: int, first_line: int, detector: Detector
+) -> list[list[Episode]]:
+    """The episodes of some lines, of each measure."""
+    baselines = [baseline_of(part.values) for part in parts]
+    moves = [moves_of(baseline.rest, detector) for baseline in baselines]
+    facts = [
+        facts_of(part.values, part.series.known, part.own, start, baseline, move, detector)
+        for part, baseline, move in zip(parts, baselines, moves, strict=True)
+    ]
+    if len(parts) == 1:
+        alarms = [raised(moves[0], facts[0], detector)]
+    else:
+        alarms = _alarms_together(parts, baselines, moves, facts, start, detector)
+    return [
+        Alarms(
+            part.series, part.values, baselines[m], alarms[m][0] & part.ripe,
+            alarms[m][1] & part.ripe, moves[m].normal, detector.hours, detector.level,
+            detector.rise, first_line,
+        ).episodes()
+        for m, part in enumerate(parts)
+    ]  # fmt: skip
+
+
+def _alarms_together(
+    parts: list[_Part],
+    baselines: list[Baseline],
+    moves: list[Moves],
+    facts: list[Facts],
     start: int,
-    baseline: Baseline,
     detector: Detector,
-) -> tuple[Flags, Flags, Floats]:
-    """(L, T) alarms up and down at the hours whose data raise them, and ``normal``."""
-    k = detector.hours
-    rest = baseline.rest
-    normal = median_before(rest, detector.level, k)
-    recent = median_before(rest, detector.recent, k)
-    expected = normal + detector.follow * (recent - normal)
-    mean, least, most = _last(rest, k)
-    r = np.nan_to_num(mean - expected)
-    size = np.abs(r)
-    scale = _scales(size, own, start, detector)
-    ran = _last(values, k)[0]
-    wild = np.where(ran > detector.record * _records(ran), 0.0, detector.wild * scale[0])
-    rise = np.maximum(detector.rise, wild)
-    wilder = rise / detector.rise
-    each = np.clip(detector.each - detector.noise * scale[1], 0.2, 0.5) * wilder
-    above = detector.above * wilder
-    fall = detector.fall + detector.doubt * scale[1]
-    fall = np.maximum(fall, detector.wild * scale[0] * detector.fall / detector.rise)
-    usual = np.exp(np.nan_to_num(expected) + baseline.profile) - baseline.least
-    enough = np.abs(ran - usual) >= detector.material * baseline.mean
-    seen = _last(known[None].astype(float), k)[1] > 0
-    judged = enough & seen & np.isfinite(normal)
-    with np.errstate(invalid="ignore"):  # nan where nothing is judged
-        up = judged & (r > rise) & (least - expected > each) & (mean - normal > above)
-        down = judged & (r < -fall) & (most - expected < -each) & (mean - normal < -above)
-    return up, down, normal
-
-
-def _last(values: Floats, k: int) -> tuple[Floats, Floats, Floats]:
-    """Mean, least and most of the last k hours; of those there are at the beginning."""
-    padded = np.concatenate([np.repeat(values[:, :1], k - 1, axis=1), values], axis=1)
-    parts = [padded[:, j : j + values.shape[1]] for j in range(k)]
-    return (
-        np.asarray(sum(parts) / k),
-        np.minimum.reduce(parts),
-        np.maximum.reduce(parts),
-    )
-
-
-def _records(ran: Floats) -> Floats:
-    """(L, T) the most of the four weeks that ended with the day before; inf without them."""
-    lines, hours = ran.shape
-    days = -(-hours // DAY)
-    padded = np.pad(ran, ((0, 0), (0, days * DAY - hours)), constant_values=0.0)
-    daily = padded.reshape(lines, days, DAY).max(axis=2)
-    before = np.pad(daily[:, :-1], ((0, 0), (MONTH // DAY, 0)), constant_values=0.0)
-    most = np.lib.stride_tricks.sliding_window_view(before, MONTH // DAY, axis=1).max(axis=2)
-    most[:, 0] = np.inf
-    return np.repeat(most, DAY, axis=1)[:, :hours]
-
-
-def _scales(size: Floats, own: NDArray[np.int64], start: int, detector: Detector) -> Floats:
-    """(2, L, T) 90 % and 75 % quantile of |r| over the hours before, measured once a day.
-
-    A series' first hours, ``own`` of them, have no profile of its own to be measured by; days
-    before the column ``start`` are not measured.
-    """
-    hours = size.shape[1]
-    found = np.zeros((2, *size.shape))
-    found[1] = detector.unknown
-    for day in range(max(DAY, start // DAY * DAY), hours, DAY):
-        low = max(0, day - detector.scale)
-        old = own <= low
-        groups = [(old, low)] if old.any() else []
-        groups += [(own == at, int(at)) for at in np.unique(own[~old]) if day - at >= 2 * DAY]
-        for lines, first in groups:
-            quantiles = np.quantile(size[lines, first:day], (0.9, 0.75), axis=1)
-            found[:, lines, day : day + DAY] = quantiles[:, :, None]
-    return found
+) -> list[tuple[Flags, Flags]]:
+    """Alarms up and down of each measure: of the first also what all have in common."""
+    rests = np.stack([baseline.rest for baseline in baselines])
+    alarms = []
+    for m, beyond in enumerate(moves_beyond(rests, moves, start, detector)):
+        up, down = raised(beyond, facts[m], detector, by_record=False)
+        least = detector.moved * detector.rise
+        alarms.append((up & (moves[m].r > least), down & (moves[m].r < -least)))
+    common = shared(baselines, np.stack([part.alive for part in parts]))
+    move = moves_of(common.baseline.rest, detector)
+    known, own = parts[0].series.known, parts[0].own
+    fact = facts_of(common.values, known, own, start, common.baseline, move, detector)
+    up, down = raised(move, fact, detector)
+    alarms[0] = alarms[0][0] | up, alarms[0][1] | down
+    return alarms

@@ -14,6 +14,9 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
+LEVEL = 14  # hours that tell the level by which a gap is filled
+PARTLY = 0.2  # of what is usual, below which an hour after a gap is taken for partly missing
+
 
 @dataclass(frozen=True)
 class HourlySeries:
@@ -67,15 +70,21 @@ class HourlySeries:
 def filled(series: HourlySeries, born: Integers) -> Floats:
     """(L, T) values without gaps, and without the hours before a series was born.
 
-    Hours without data are those of a week before, or, in the first week, of the day before.
+    Hours without data are those of a week before, or, in the first week, of the day before,
+    on the level of the hours before the gap; so is an hour right after it with next to nothing.
     Hours before a series was born repeat its first week backwards, so that the weeks before
     its second are weeks of its own; in its first week it is not judged.
     """
     values = series.values.copy()
     gap = np.flatnonzero(~series.known)
     for hour in gap:
-        back = next((back for back in (WEEK, DAY, 1) if hour >= back), 0)
-        values[:, hour] = values[:, hour - back] if back else 0.0
+        values[:, hour] = _usual(values, int(hour))
+    # The first hour after a gap is often the rest of an hour.
+    for hour in gap + 1:
+        if hour < series.hours and series.known[hour]:
+            usual = _usual(values, int(hour))
+            partly = values[:, hour] < PARTLY * usual
+            values[partly, hour] = usual[partly]
     young = (born > 0) & (born < series.hours)
     for line in np.flatnonzero(young):
         first = int(born[line])
@@ -83,3 +92,17 @@ def filled(series: HourlySeries, born: Integers) -> Floats:
         earlier = np.arange(first) - first
         values[line, :first] = values[line, first + earlier % week]
     return values
+
+
+def _usual(values: Floats, hour: int) -> Floats:
+    """(L,) what an hour would have been by the week or the day before, on the level of now."""
+    back = next((back for back in (WEEK, DAY, 1) if hour >= back), 0)
+    if not back:
+        return np.zeros(len(values))
+    low = max(back, hour - LEVEL)
+    if low >= hour:
+        return values[:, hour - back]
+    now = np.median(values[:, low:hour], axis=1)
+    then = np.median(values[:, low - back : hour - back], axis=1)
+    ratio = np.divide(now, then, out=np.ones(len(now)), where=(then > 0) & (now > 0))
+    return np.asarray(values[:, hour - back] * ratio)

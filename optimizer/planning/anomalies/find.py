@@ -13,7 +13,15 @@ from optimizer.billing import read_holdings
 from optimizer.billing.bill import PLACES, exact
 from optimizer.billing.catalogue import Catalogue
 from optimizer.billing.fit import open_catalogue
-from optimizer.demand.anomalies import DEFAULT, Episode, HourlySeries, Kind, Verdict, judge
+from optimizer.demand.anomalies import (
+    DEFAULT,
+    Episode,
+    HourlySeries,
+    Kind,
+    Verdict,
+    judge,
+    judge_together,
+)
 from optimizer.demand.horizon import DAY, WEEK
 from optimizer.errors import MissingPrice
 from optimizer.planning.anomalies.anomaly import Anomaly, Carrier, Findings, Measure, series_name
@@ -77,7 +85,7 @@ def findings_of(
                 f"{unpriced} usage series have no on-demand or list price: they are judged in "
                 "units, and have no dollars"
             )
-    asked, more = _requests(case, first, start, end)
+    asked, more = _requests(case, start - DEFAULT.memory_together - WEEK, start, end)
     found += asked
     verdicts += more
     # What was told before the window is no news, unless it is still on.
@@ -298,9 +306,11 @@ def _requests(
     case: Case, first: int, start: int, end: int
 ) -> tuple[list[Anomaly], list[tuple[Judged, Verdict]]]:
     """Events of the classes of ``workloads``, requests and tokens of one class together."""
-    verdicts = [
-        (judged, judge(judged.series, start)) for judged in request_series(case, first, end)
-    ]
+    asked = request_series(case, first, end)
+    if not asked:
+        return [], []
+    together = judge_together([judged.series for judged in asked], start)
+    verdicts = list(zip(asked, together, strict=True))
     found: list[Anomaly] = []
     for judged, verdict in verdicts:
         for episode in verdict.episodes:

@@ -110,8 +110,8 @@ def _spot_share(usage: UsageLines, last: int) -> Floats:
 
 def _lines(usage: UsageLines, quantity: Floats, share: Floats, start: int, last: int) -> UsageLines:
     """The lines with the usage of a month; what ran on spot did, the rest does as lately."""
-    spot = quantity * share[:, None]
-    taken = np.zeros_like(spot)
+    spot = quantity * share[:, None] if share.any() else np.zeros(quantity.shape)
+    taken = np.zeros(quantity.shape)
     low, high = max(start, usage.first_hour), min(last, start + quantity.shape[1])
     if high > low:
         into = slice(low - start, high - start)
@@ -123,6 +123,6 @@ def _lines(usage: UsageLines, quantity: Floats, share: Floats, start: int, last:
         quantity=quantity,
         spot=np.minimum(spot, quantity),
         spot_taken=taken,
-        tolerant=np.zeros_like(quantity),
+        tolerant=np.zeros(quantity.shape),
         present=np.ones(quantity.shape, dtype=np.bool_),
     )

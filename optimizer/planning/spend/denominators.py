@@ -180,10 +180,10 @@ def _metered(
     cells = spend.divided(basis)
     label = cells.labels["meter"]
     frame = spend.case.table("meters")
+    tokens = frame[frame["product"] == "tokens"]
     units = {
-        row["meter"]: TOKEN_UNITS.get(row["unit"].lower())
-        for row in frame.to_dict("records")
-        if row["product"] == "tokens"
+        meter: TOKEN_UNITS.get(unit.lower())
+        for meter, unit in zip(tokens["meter"], tokens["unit"], strict=True)
     }
     strange = [name for name in label.values if name in units and units[name] is None]
     factor = np.array([float(units.get(name) or 0) for name in label.values])[label.code]

@@ -59,6 +59,7 @@ const show = async (figure) => {
     place.removeAttribute("aria-roledescription");
     place.querySelector("svg")?.setAttribute("aria-hidden", "true"); // one image, one text
     figure.classList.add("chart-live");
+    figure.dispatchEvent(new CustomEvent("chart-live", { bubbles: true }));
   } catch (error) {
     place.remove();
     console.error(`chart ${figure.dataset.chart}:`, error);

@@ -12,6 +12,7 @@ from optimizer.reporting.charts import parts, theme
 from optimizer.reporting.document import Chart, Column, Kind, Row, Table, Value
 
 TITLE = "Savings against risk over the commitment level"
+LEVEL = "level"  # parameter of the picture: new commitments an hour that are looked at
 _ADVICE = "provider's advice"
 
 
@@ -174,6 +175,17 @@ def _drawn(points: Sequence[_Point], marks: Sequence[_Point], at: int, currency:
             tooltip=[alt.Tooltip("mark:N"), *tooltip[1:]],
         ),
     ]  # fmt: skip
+    # Where a page's slider stands: its script sets the parameter, and nothing is seen before.
+    level = alt.param(name=LEVEL, value=-1)
+    layered.append(
+        parts.over([{"x": 0}])
+        .transform_calculate(x=f"max(0, {LEVEL})")
+        .mark_rule(color=theme.SERIES[1], strokeWidth=2, strokeDash=[5, 3])
+        .encode(
+            x=alt.X("x:Q"),
+            opacity=alt.condition(f"{LEVEL} >= 0", alt.value(1), alt.value(0)),
+        )
+    )
     middle = points[-1].commitment / 2
     for side, dx in (("left", 9), ("right", -9)):
         those = [
@@ -183,4 +195,4 @@ def _drawn(points: Sequence[_Point], marks: Sequence[_Point], at: int, currency:
         if those:
             words = parts.words(those, align=side, dx=dx, dy=-9, fontWeight=600)
             layered += [word.encode(alt.X("x:Q"), alt.Y("y:Q")) for word in words]
-    return alt.layer(*layered)
+    return alt.layer(*layered).add_params(level)

@@ -188,6 +188,7 @@ def make_settings(
         folder = tmp_path_factory.mktemp("data")
         given.setdefault("data_dir", folder)
         given.setdefault("requests_per_minute", 1_000_000)
+        given.setdefault("warm_up", False)
         if database_url is not None:
             given.setdefault("database_url", database_url)
         return ServiceSettings(**given)

@@ -19,7 +19,8 @@ from api.http.route import ANONYMOUS, Route
 from api.http.solves import PATHS
 from api.store import SERVICE, Store
 from api.store.database import now
-from api.store.kept import KnownKeys
+from api.store.kept import known_keys
+from api.store.sessions import SignIn
 
 from .conftest import SECRET, Lab, MakeSettings, Service
 
@@ -63,6 +64,8 @@ def objects(lab: Lab) -> dict[str, str]:
         "key": lab.client.get("/v1/keys").json()["items"][0]["id"],
     }
     known["schedule"] = "of-solved"
+    until = now() + timedelta(hours=1)
+    known["session"] = lab.store.sessions.begin(SignIn("oidc:ada", "viewer", until)).id
     known["table"] = "actions"
     for kind, path in PATHS.items():
         listed = lab.store.jobs.page(kind, 1)
@@ -238,7 +241,7 @@ def test_a_key_that_another_server_revoked_is_none_soon(
 
 
 def test_a_row_that_was_read_before_a_change_is_not_kept(lab: Lab) -> None:
-    known, key = KnownKeys(), lab.key_of(Role.viewer)
+    known, key = known_keys(), lab.key_of(Role.viewer)
     row = lab.service.store.find_key(key.split("_")[1])
     assert row is not None
     before = known.change()

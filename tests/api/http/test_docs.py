@@ -132,11 +132,14 @@ class Server:
                 stderr=errors,
                 text=True,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+                env={
+                    **os.environ, "PYTHONPATH": str(ROOT), "GPUOPT_WARM_UP": "false",
+                    **environment,
+                },
             )  # fmt: skip
 
     def url(self) -> str:
-        for _ in range(600):
+        for _ in range(1800):
             found = re.search(r"serving (http://\S+)", self.errors.read_text())
             if found and "startup complete" in self.errors.read_text():
                 return found[1]
@@ -147,7 +150,7 @@ class Server:
     def stop(self) -> str:
         """End it as an operator would; return what it said on stdout."""
         self.process.send_signal(signal.SIGINT)
-        out, _ = self.process.communicate(timeout=60)
+        out, _ = self.process.communicate(timeout=120)
         return out
 
 
@@ -164,7 +167,7 @@ def test_the_shell_lines_work_on_a_real_server(tmp_path: Path) -> None:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block("curl")],
             cwd=work, env={**os.environ, "URL": url, "KEY": key}, capture_output=True, text=True,
-            check=False, timeout=200,
+            check=False, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         shown = done.stdout.splitlines()
@@ -182,7 +185,7 @@ def test_the_shell_lines_work_on_a_real_server(tmp_path: Path) -> None:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", lines],
             cwd=work, env={**os.environ, "KEY": key}, capture_output=True, text=True,
-            check=False, timeout=200,
+            check=False, timeout=600,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "event: succeeded" in done.stdout
@@ -196,7 +199,7 @@ def test_the_shell_lines_work_on_a_real_server(tmp_path: Path) -> None:
     assert "gpk_" not in told
     lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
     asked = [line for line in lines if line["event"] == "request"]
-    assert len(asked) == 15
+    assert len(asked) == 16
     assert all(line["request_id"] and line["caller"].startswith("key_") for line in asked)
 
 

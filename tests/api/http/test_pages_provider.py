@@ -183,6 +183,17 @@ def test_what_comes_back_must_be_what_was_begun(
     assert visitor.get("/").status_code == 303
 
 
+def test_an_administrator_signs_a_person_out(people: Service, provider: Provider, lab: Lab) -> None:
+    (first, back), (second, again) = (begun(people, provider) for _ in range(2))
+    assert first.get(f"/sign-in/back?{urlencode(back)}").status_code == 303
+    assert second.get(f"/sign-in/back?{urlencode(again)}").status_code == 303
+    assert "oidc:ada" in first.page("/sessions")
+    ended = lab.client.delete("/v1/sessions", params={"name": "oidc:ada"}).json()["items"]
+    assert [row["role"] for row in ended] == ["approver", "approver"]
+    assert first.get("/").status_code == 303
+    assert second.get("/").status_code == 303
+
+
 def test_a_code_of_another_browser_signs_nobody_in(people: Service, provider: Provider) -> None:
     """Whoever makes a victim follow their link would have them work in a foreign tenant."""
     _, back = begun(people, provider)
