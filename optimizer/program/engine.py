@@ -21,6 +21,7 @@ from optimizer.program.cells import Refinement
 from optimizer.program.certificate import lower_bound, whole_box
 from optimizer.program.grains import grain_of
 from optimizer.program.hours import HourOracle, Hours
+from optimizer.program.idle import idle_sources
 from optimizer.program.levels import Levels
 from optimizer.program.master import Master, Proposal
 from optimizer.program.prices import Prices, zero_prices
@@ -54,6 +55,9 @@ UNPROVEN = 2
 SHARES = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0)
 # Share of what is left to gain that a round must gain, for its kind of cells to go on.
 SLOW = 0.25
+# How near a program's value must be to what its amounts cost, for its prices to be near those
+# of the next one.
+NEAR = 0.005
 # Pools up to which cells are split from the first round on; of more, labels by load are fewer.
 SPLIT_AT_ONCE = 24
 # Amounts of own capacity, of those that regimes have, around which segments end.
@@ -143,9 +147,8 @@ class _Run:
     def __init__(
         self, problem: Problem, gap: float, constant: float, watch: Watch, rounds: int = ROUNDS
     ) -> None:
-        self.rounds = rounds
         self.problem, self.gap, self.constant, self.watch = problem, gap, constant, watch
-        self.rounds = FUTURES_ROUNDS if len(problem.member_active) else ROUNDS
+        self.rounds = min(rounds, FUTURES_ROUNDS if len(problem.member_active) else ROUNDS)
         self.levels = Levels.of(problem)
         self.oracle = HourOracle(problem)
         self.cells = Refinement(problem, self.levels, self.oracle.chain, grain_of(problem, 0))
@@ -162,6 +165,7 @@ class _Run:
         self.whole_first = False
         self.unproven: Prices | None = None  # of the last proposal, not yet through the proof
         self.apart = hours_apart(problem)
+        self.idle = np.zeros(len(problem.sources), dtype=bool)
         self.sampled = Sample(problem)
 
     def solve(self, start: WarmStart | None) -> Engine:
@@ -170,14 +174,15 @@ class _Run:
         spread, rounds, rows, highest = 0.08, 0, 0, -np.inf
         known = start is not None
         basis = None if start is None else self._warm(start, spread)
+        near: Prices | None = None
         strongest = self.cells.cells
         lost = len(problem.pools) <= SPLIT_AT_ONCE and problem.hours > LABELLED
         # After a program that is as fine as an earlier solve's last, none is coarser.
         finer = 0 if basis is None else 2
         with ThreadPoolExecutor(max_workers=1) as beside:
             for number in range(self.rounds):
-                master = Master(problem, self.levels, self.cells.cells, self.knots)
-                proposal = master.solve(watch.left(), basis)
+                master = Master(problem, self.levels, self.cells.cells, self.knots, idle=self.idle)
+                proposal = master.solve(watch.left(), basis, near)
                 rounds, rows, basis = number + 1, master.rows, None
                 if not proposal.feasible:
                     # Prices of nothing still bound it.
@@ -194,6 +199,11 @@ class _Run:
                     highest, strongest = proposal.objective, self.cells.cells
                 self._round(proposal, known, number + finer, rounds == self.rounds, beside)
                 known = True
+                missed = self.value - proposal.objective
+                near = proposal.prices if missed < NEAR * abs(self.value) else None
+                self.idle = idle_sources(problem, proposal.quantity, self.relaxed)
+                if proposal.woken is not None:
+                    self.idle &= ~proposal.woken
                 self._tell(f"round {rounds}, {rows:,} rows")
                 if self._closed() or watch.stop() or rounds == self.rounds:
                     self._prove(beside)
@@ -227,7 +237,9 @@ class _Run:
             cells=self.cells.cells.count,
             rows=rows,
             nodes=self.nodes,
-            learnt=None if ended is None else Learnt.of(problem, self.cells, self.knots, ended),
+            learnt=None
+            if ended is None
+            else Learnt.of(problem, self.cells, self.knots, master.idle, ended),
         )
 
     def _warm(self, start: WarmStart, spread: float) -> Basis | None:
@@ -242,6 +254,9 @@ class _Run:
             learnt.scale(self.knots)
             self.whole_first = True
             self.cells.kept, self.cells.cells = list(learnt.kept), learnt.cells
+            self.idle = learnt.idle & idle_sources(problem, self.relaxed)
+            if self.rounds < ROUNDS and not len(problem.member_active):
+                self.rounds = 1  # as fine as few rounds of coarse cells would not become
             return learnt.basis
         self._focus([self.relaxed], spread)
         return None

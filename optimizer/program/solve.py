@@ -154,9 +154,7 @@ def solve(
     coarse = Coarse(problem)
     known = with_renewals(coarse, known)
     if start is not None:
-        # The cells of an earlier solve's end are finer than what few rounds have time for.
-        learnt = start.learnt if effort.rounds is None else None
-        start = replace(start, quantity=known["the previous plan"], learnt=learnt)
+        start = replace(start, quantity=known["the previous plan"])
     if effort.alone:
         known |= each_alone(coarse, kinds or {})
     known = {name: on_step(problem, amounts) for name, amounts in known.items()}

@@ -16,9 +16,16 @@ from optimizer.program.problem import Floats, Ints
 Name = tuple[str | int, ...]
 # Where the pieces of one side begin, and which cells or segments each of them has, ascending.
 Pieces = dict[Name, tuple[int, Ints]]
+# HiGHS' statuses of rows or columns, as numbers.
+Status = NDArray[np.int8]
 _STATUS = list(highspy.HighsBasisStatus.__members__.values())
-_LOWER, _BASIC = (
-    int(status) for status in (highspy.HighsBasisStatus.kLower, highspy.HighsBasisStatus.kBasic)
+LOWER, BASIC, UPPER = (
+    int(status)
+    for status in (
+        highspy.HighsBasisStatus.kLower,
+        highspy.HighsBasisStatus.kBasic,
+        highspy.HighsBasisStatus.kUpper,
+    )
 )
 
 
@@ -28,8 +35,8 @@ class Basis:
 
     rows: Pieces
     columns: Pieces
-    row_status: NDArray[np.int8]
-    column_status: NDArray[np.int8]
+    row_status: Status
+    column_status: Status
 
 
 class Sparse:
@@ -86,28 +93,52 @@ class Sparse:
         return lp
 
     def basis(self, solver: highspy.Highs) -> Basis:
-        """Where the solver of this program ended."""
+        """Where the solver of this program ended; columns beyond the program's do not count."""
         found = solver.getBasis()
         return Basis(
             self.row_pieces,
             self.column_pieces,
             np.array([int(status) for status in found.row_status], dtype=np.int8),
-            np.array([int(status) for status in found.col_status], dtype=np.int8),
+            np.array([int(s) for s in found.col_status[: self.columns]], dtype=np.int8),
+        )
+
+    def carried(self, old: Basis) -> tuple[Status, Status]:
+        """The statuses that a program of like pieces ended with, for this one's rows and columns.
+
+        Rows that it did not have begin basic and columns at zero.
+        """
+        return (
+            _carried(self.row_pieces, self.rows, old.rows, old.row_status, BASIC),
+            _carried(self.column_pieces, self.columns, old.columns, old.column_status, LOWER),
         )
 
     def inherit(self, old: Basis) -> highspy.HighsBasis:
         """The basis that a program of like pieces ended with, for this one.
 
-        Rows that it did not have begin basic and columns at zero.  The count of basic ones
-        may then differ from the count of rows: the solver mends that (``alien``).
+        The count of basic ones may differ from the count of rows: the solver mends that
+        (``alien``).
         """
         basis = highspy.HighsBasis()
-        rows = _carried(self.row_pieces, self.rows, old.rows, old.row_status, _BASIC)
-        columns = _carried(self.column_pieces, self.columns, old.columns, old.column_status, _LOWER)
-        basis.row_status = [_STATUS[status] for status in rows]
-        basis.col_status = [_STATUS[status] for status in columns]
+        rows, columns = self.carried(old)
+        basis.row_status, basis.col_status = statuses(rows), statuses(columns)
         basis.valid, basis.alien = True, True
         return basis
+
+
+def statuses(numbers: Status) -> list[highspy.HighsBasisStatus]:
+    """Statuses as HiGHS wants them."""
+    return [_STATUS[number] for number in numbers.tolist()]
+
+
+def new_solver() -> highspy.Highs:
+    """HiGHS with the settings that programs over cells are solved with."""
+    solver = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("threads", 1)
+    solver.setOptionValue("random_seed", 0)
+    # Perturbing the costs, and taking it back, costs a fifth of the time here.
+    solver.setOptionValue("dual_simplex_cost_perturbation_multiplier", 0.0)
+    return solver
 
 
 def _carried(

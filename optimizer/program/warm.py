@@ -37,6 +37,8 @@ class Learnt:
         The cells, the incumbents' labels they were made of, and the (N,) regimes they divide.
     knots
         For each pool, the ends of its segments over its peak.
+    idle
+        (S,) sources that the program was without.
     basis
         Where the simplex method ended.
     """
@@ -45,16 +47,20 @@ class Learnt:
     kept: tuple[tuple[Label, list[Label]], ...]
     regime: Ints
     knots: dict[int, Floats]
+    idle: Flags
     basis: Basis
 
     @classmethod
-    def of(cls, problem: Problem, cells: Refinement, knots: Knots, basis: Basis) -> Learnt:
+    def of(
+        cls, problem: Problem, cells: Refinement, knots: Knots, idle: Flags, basis: Basis
+    ) -> Learnt:
         """What a program over these cells and segments ended with."""
         return cls(
             cells.cells,
             tuple(cells.kept),
             problem.structure.regime[problem.period],
             {pool: ends / (knots.most[pool] or 1.0) for pool, ends in knots.knots.items()},
+            idle,
             basis,
         )
 
@@ -64,6 +70,7 @@ class Learnt:
         return (
             np.array_equal(self.regime, regime)
             and len(self.cells.group) == groups
+            and len(self.idle) == len(problem.sources)
             and len(self.knots) == sum(len(own) > 0 for own in problem.structure.own_pairs)
         )
 

@@ -32,10 +32,16 @@ ENGINE_NAME = "engine"
 
 
 def run(
-    model: str, pools: int, hours: int = YEAR, scenarios: int = 1, *, limit: float = LIMIT
+    model: str,
+    pools: int,
+    hours: int = YEAR,
+    scenarios: int = 1,
+    *,
+    gap: float = GAP,
+    limit: float = LIMIT,
 ) -> dict[str, Any]:
     """Figures of one run: status, seconds, dollars and MB; ``status`` tells why some lack."""
-    words = [model, str(pools), str(hours), str(scenarios)]
+    words = [model, str(pools), str(hours), str(scenarios), str(gap)]
     command = [sys.executable, "-m", "tests.benchmarks.runner", *words]
     start = time.perf_counter()
     child = subprocess.Popen(
@@ -58,11 +64,13 @@ def run(
     return json.loads(out.splitlines()[-1])
 
 
-def run_thrice(model: str, pools: int, hours: int = YEAR, scenarios: int = 1) -> dict[str, Any]:
+def run_thrice(
+    model: str, pools: int, hours: int = YEAR, scenarios: int = 1, *, gap: float = GAP
+) -> dict[str, Any]:
     """The run, and the median of three for fast ones; the largest peak."""
-    runs = [run(model, pools, hours, scenarios)]
+    runs = [run(model, pools, hours, scenarios, gap=gap)]
     if runs[0].get("solve", REPEAT_BELOW) < REPEAT_BELOW and "bound" in runs[0]:
-        runs += [run(model, pools, hours, scenarios) for _ in range(2)]
+        runs += [run(model, pools, hours, scenarios, gap=gap) for _ in range(2)]
     middle = median(each.get("solve", float("inf")) for each in runs)
     chosen = next(each for each in runs if each.get("solve", float("inf")) == middle)
     return {**chosen, "runs": len(runs), "peak": max(each["peak"] for each in runs)}
@@ -78,18 +86,18 @@ def peak_megabytes(process: int | str = "self") -> float:
     return float(found[0]) / 1024 if found else 0.0
 
 
-def measure(model: str, instance: Instance) -> dict[str, Any]:
+def measure(model: str, instance: Instance, gap: float) -> dict[str, Any]:
     """Solve in this process; the engine's amounts are also billed, and memory read once."""
     problem = instance.problem
     if model != ENGINE_NAME:
-        return asdict(MODELS[model](problem, GAP))
+        return asdict(MODELS[model](problem, gap))
     start = time.perf_counter()
     once = float((problem.demand @ problem.weight).sum())
     first = time.perf_counter()
     once += float((problem.demand @ problem.weight).sum())
     read = time.perf_counter()
     busy = time.process_time()
-    planned = ENGINE(instance, GAP)
+    planned = ENGINE(instance, gap)
     busy = time.process_time() - busy
     solved = time.perf_counter()
     bill = replay_bill(instance, planned.quantity)
@@ -108,12 +116,12 @@ def measure(model: str, instance: Instance) -> dict[str, Any]:
     }
 
 
-def main(model: str, pools: str, hours: str, scenarios: str) -> None:
+def main(model: str, pools: str, hours: str, scenarios: str, gap: str) -> None:
     start = time.perf_counter()
     instance = make_instance(int(pools), int(hours), int(scenarios))
     drawn = time.perf_counter() - start
     base = peak_megabytes()
-    figures = {"drawn": drawn, "base": base, **measure(model, instance)}
+    figures = {"drawn": drawn, "base": base, **measure(model, instance, float(gap))}
     print(json.dumps({**figures, "peak": peak_megabytes()}))
 
 

@@ -68,7 +68,7 @@ def test_the_basis_saves_the_steps(number: int) -> None:
     learnt.scale(knots)
     steps, values = [], []
     for basis in (None, learnt.basis):
-        master = Master(problem, Levels.of(problem), learnt.cells, knots)
+        master = Master(problem, Levels.of(problem), learnt.cells, knots, idle=learnt.idle)
         values.append(master.solve(basis=basis).objective)
         assert master.solved is not None
         steps.append(master.solved.getInfo().simplex_iteration_count)
@@ -83,7 +83,13 @@ def test_its_own_problem_takes_no_steps() -> None:
     assert start.learnt is not None
     knots = Knots(balanced.problem)
     start.learnt.scale(knots)
-    master = Master(balanced.problem, Levels.of(balanced.problem), start.learnt.cells, knots)
+    master = Master(
+        balanced.problem,
+        Levels.of(balanced.problem),
+        start.learnt.cells,
+        knots,
+        idle=start.learnt.idle,
+    )
     assert master.solve(basis=start.learnt.basis).feasible
     assert master.solved is not None
     assert master.solved.getInfo().simplex_iteration_count == 0
@@ -162,3 +168,13 @@ def test_a_plan_starts_from_its_base() -> None:
     assert cold.parts[0].answer.work["rounds"] > 1
     assert float(warm.objective) == pytest.approx(float(cold.objective), rel=GAP)
     assert float(warm.lower_bound) <= float(cold.objective) * (1 + 1e-9)
+
+
+def test_few_rounds_are_few() -> None:
+    """A quick what-if: two rounds from an earlier plan's amounts, one from its last cells."""
+    other = used(0)
+    for learnt, rounds in ((False, 2), (True, 1)):
+        balanced, start = started(other, learnt=learnt)
+        found = solve_engine(replace(balanced.problem), gap=1e-7, start=start, rounds=2)
+        assert (found.rounds, found.nodes) == (rounds, 0)
+        assert found.bound <= found.free
