@@ -69,17 +69,21 @@ def advice_of(mine: TenantStore, plan: str) -> list[dict[str, Any]]:
     """The earlier recommendations of a tenant as JSON values, oldest first.
 
     Those of the plan itself are not advice that could have been followed, and what was
-    superseded is told of the plan before. ``plan`` of a row is the id that the plan's document
-    bears, as in the plan before, and ``until`` the end of its horizon.
+    superseded is told of the plan before; money of another currency cannot be set beside
+    the plan's. ``plan`` of a row is the id that the plan's document bears, as in the plan
+    before, and ``until`` the end of its horizon.
     """
+    currency = currency_of(mine, mine.jobs.get(plan))
     plans: dict[str, dict[str, Any]] = {}
     rows = []
     for row in mine.recommendations.every(*(s for s in AdviceState if s != "superseded")):
         if row.plan == plan:
             continue
         if row.plan not in plans:
-            plans[row.plan] = _horizon(mine, row.plan)
-        rows.append({**_plain(row), **plans[row.plan]})
+            same = currency_of(mine, mine.jobs.get(row.plan)) == currency
+            plans[row.plan] = _horizon(mine, row.plan) if same else {}
+        if plans[row.plan]:
+            rows.append({**_plain(row), **plans[row.plan]})
     return rows
 
 

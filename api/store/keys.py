@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from api.store.audit import Actor, note
 from api.store.database import EVERYONE, Database, new_id, now
@@ -87,8 +87,18 @@ class Keys:
             session.add(row)
             old.rotated_to = row.id
             old.expires_at = min(old.expires_at, until)
+            session.execute(
+                update(PageSession)
+                .where(
+                    PageSession.tenant == self._tenant,
+                    PageSession.key == old.prefix,
+                    PageSession.until > old.expires_at,
+                )
+                .values(until=old.expires_at)
+            )
             note(session, self._tenant, actor, "key.rotated", key, to=row.id)
         self._database.known_keys.forget()
+        self._database.known_sessions.forget()
         return row
 
     def revoke(self, key: str, actor: Actor) -> Key:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from multiprocessing.connection import Connection
 
 _SECONDS = 120.0
@@ -41,6 +42,8 @@ def bundle_apart() -> bytes:
 
 def _make(pipe: Connection) -> None:
     """What the child does: give way to all others, and send the script."""
+    # A terminal's Ctrl-C reaches all of its processes; the server ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     from optimizer.reporting import charts
 
     if hasattr(os, "nice"):

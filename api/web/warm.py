@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("gpuopt.web")
 _TENANTS = 20  # whose plans are drawn; of more, those that are named first
-_JOIN_SECONDS = 5.0
+_JOIN_SECONDS = 1.0
 
 
 class WarmUp:
@@ -48,9 +48,10 @@ class WarmUp:
 
     def wait(self, seconds: float) -> bool:
         """Wait until all is done; say whether it is."""
+        until = time.monotonic() + seconds
         for thread in self._threads:
             if thread.ident is not None:  # it was begun
-                thread.join(seconds)
+                thread.join(max(0.0, until - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def end(self) -> None:
@@ -66,6 +67,8 @@ class WarmUp:
             try:
                 step()
             except Exception:  # noqa: BLE001 (told; a server that cannot draw can answer)
+                if self._ended.is_set():  # the process of the script ends with the server
+                    return
                 name = getattr(step, "__name__", repr(step))
                 _log.exception("warm-up: %s failed; it is made when it is asked for", name)
         _log.info("warm-up: %s ended after %.1f s", steps.__name__, time.monotonic() - since)

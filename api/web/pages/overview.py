@@ -125,7 +125,11 @@ def _advice(visit: Visit) -> list[Any]:
 
 
 def _realised(advice: list[Any], currency: str) -> list[Shown]:
-    measured = [Decimal(row.realised["saving"]) for row in advice if row.realised]
+    measured = [
+        Decimal(row.realised["saving"])
+        for row in advice
+        if row.realised and row.realised.get("currency", currency) == currency
+    ]
     if not measured:
         return []
     total = shown(sum(measured, Decimal(0)), Kind.money, currency)

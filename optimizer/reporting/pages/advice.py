@@ -28,10 +28,10 @@ _COLUMNS = (
         "saving",
         "Below on demand / month",
         Kind.change,
-        formula="(on-demand cost of what it covers − its amortized cost) × 730 ÷ horizon hours",
+        formula="(on-demand cost of what it covers − its amortised cost) × 730 ÷ horizon hours",
     ),
     Column("upfront", "Upfront", Kind.money, formula="cash at purchase"),
-    Column("per_month", "Cost / month", Kind.money, formula="amortized cost × 730 ÷ horizon hours"),
+    Column("per_month", "Cost / month", Kind.money, formula="amortised cost × 730 ÷ horizon hours"),
     Column(
         "break_even",
         "Breaks even at",

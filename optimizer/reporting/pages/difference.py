@@ -18,7 +18,7 @@ _MONEY = {
     "savings": "saved by the plan",
     "on_demand": "on demand",
     "spot": "spot",
-    "commitment_cost": "commitments, amortized",
+    "commitment_cost": "commitments, amortised",
     "unmet_penalties": "penalties for usage not served",
     "unused_cost": "paid for and not used",
     "upfront_cash": "upfront cash",
@@ -104,7 +104,7 @@ def purchase_table(document: Document) -> Table:
         Column("measure", "Measure"),
         Column("before", "Before", Kind.quantity),
         Column("after", "After", Kind.quantity),
-        Column("cost", "In the horizon", Kind.change, formula="amortized cost, after − before"),
+        Column("cost", "In the horizon", Kind.change, formula="amortised cost, after − before"),
         Column("upfront", "Upfront", Kind.change, formula="cash at purchase, after − before"),
     )
     rows = [

@@ -129,7 +129,7 @@ def _level(
 
     figures = [
         ("New commitments / hour", shown(commitment, Kind.rate, currency),
-         "amortized cost of the purchases over the horizon ÷ its hours"),
+         "amortised cost of the purchases over the horizon ÷ its hours"),
         ("Bill", shown(None if baseline is None else baseline - savings[at], Kind.money, currency),
          "all usage of the horizon, replayed with the purchases at this level"),
         ("Saves", change(savings[at]), "the bill with what is held − the bill at this level"),

@@ -15,6 +15,7 @@ from api.http.app import create_app
 from api.runner import ThreadRunner
 from api.store import SERVICE, SignIn, Store
 from api.store.database import now
+from api.store.keys import NewKey
 
 from .conftest import SECRET, Lab, Service
 from .visitor import Visitor, signed_in, token_of, words
@@ -65,6 +66,16 @@ def test_revoking_a_key_ends_its_sessions_for_good(service: Service, lab: Lab) -
     assert visitor.get("/").status_code == 303
     assert lab.client.get("/v1/sessions", params={"name": row["name"]}).json()["items"] == []
     assert lab.store.sessions.get(row["id"]).ended_at is not None
+
+
+def test_sessions_of_a_rotated_key_end_with_it(service: Service, lab: Lab) -> None:
+    signed_in(service.app, lab.key_of(Role.viewer))
+    (row,) = [s for s in lab.store.sessions.page(10) if s.role == "viewer"]
+    last = now() + timedelta(minutes=5)
+    assert row.until > last
+    new = NewKey("gpk_ab", "digest", "dashboard", Role.viewer, ("plans:read",), row.until)
+    lab.store.keys.rotate(row.name, new, last, SERVICE)
+    assert lab.store.sessions.get(row.id).until == last
 
 
 def test_everybody_sees_their_own_and_an_administrator_all(service: Service, lab: Lab) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from api.access import Role
 from api.deliveries import LONGEST_PAUSE_SECONDS, TRIES, pause
-from api.reports import plan_before
+from api.reports import advice_of, plan_before
 from api.store import SERVICE, JobStatus
 from api.store.database import new_id, now
 from api.store.models import Snapshot
@@ -143,6 +143,21 @@ def test_the_plan_before_is_that_of_about_a_week_before(lab: Lab) -> None:
     assert plan_before(lab.store, first) == near
     newer = planned(7.5)
     assert plan_before(lab.store, first) == newer
+
+
+def test_advice_in_another_currency_is_none(lab: Lab) -> None:
+    lab.put_forward()
+
+    def planned(currency: str) -> str:
+        snapshot = lab.store.jobs.get(lab.plan).snapshot
+        job = lab.store.jobs.add("plan", {}, SERVICE, snapshot=snapshot).id
+        lab.store.jobs.start(job)
+        result = {"plan_status": "optimal", "currency": currency}
+        lab.store.jobs.finish(job, JobStatus.succeeded, document="{}\n", result=result)
+        return job
+
+    assert [row["plan"] for row in advice_of(lab.store, planned("USD"))]
+    assert advice_of(lab.store, planned("EUR")) == []
 
 
 def test_a_report_against_the_week_before(lab: Lab) -> None:
