@@ -71,8 +71,9 @@ def orders_of(
         order = catalogue.orders.get(key)
         if order is None:
             order = tuple(ordered_pairs(catalogue, lines, holdings, modes))
-            while len(catalogue.orders) >= _ORDERS:
-                catalogue.orders.pop(next(iter(catalogue.orders)), None)
+            # A copy: threads share a catalogue, and a dictionary that grows cannot be walked.
+            for old in list(catalogue.orders)[: 1 - _ORDERS]:
+                catalogue.orders.pop(old, None)
             catalogue.orders[key] = order
         orders.append(order)
     return orders

@@ -96,13 +96,13 @@ def play_loss(case: Case, document: Document, zone: str, hours: int = HOURS) -> 
 def lost_with(case: Case, zone: str) -> frozenset[str]:
     """Spot deployments with capacity in a zone, or somewhere in its region that is not told."""
     meters = {row["meter"]: row for row in case.table("meters").to_dict("records")}
-    regions = {(row["provider"], row["region"]) for row in meters.values() if row["zone"] == zone}
+    regions = {(row["provider"], row["region"]) for row in meters.values() if zone in _words(row)}
     found = set()
     for row in case.table("deployments").to_dict("records"):
         meter = meters[row["meter"]]
         place = (meter["provider"], meter["region"])
-        inside = meter["zone"] == zone or (not meter["zone"] and place in regions)
-        alone = not meter["zone"] and zone in place
+        inside = zone in _words(meter) or (not meter["zone"] and place in regions)
+        alone = not meter["zone"] and zone in (*place, "/".join(place))
         if row["capacity"] == "spot" and (inside or alone):
             found.add(row["deployment"])
     if not found:
@@ -113,6 +113,14 @@ def lost_with(case: Case, zone: str) -> frozenset[str]:
             column="zone",
         )
     return frozenset(found)
+
+
+def _words(meter: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a plan may call the zone of a meter: where zones share a name, with their region."""
+    zone, region = meter["zone"], meter["region"] or ""
+    if not zone:
+        return ()
+    return zone, f"{region}/{zone}", f"{meter['provider'] or ''}/{region}/{zone}"
 
 
 def _asked(profiles: Profiles, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -180,7 +188,7 @@ def _play(
 ) -> dict[str, float]:
     """Requests of each class that keep their targets: before the start, and after it."""
     attained: dict[str, float] = defaultdict(float)
-    starts = _starts(case)
+    starts = start_hours(case)
     names = sorted({deployment for _, deployment in answers})
     for number, name in enumerate(names):
         own = {w: answer for (w, d), answer in answers.items() if d == name}
@@ -209,11 +217,12 @@ def _of(profiles: Profiles, workload: str, deployment: str, requests: float) -> 
     return profiles.asked(workload, deployment, requests / 3600)
 
 
-def _starts(case: Case) -> dict[str, float]:
+def start_hours(case: Case) -> dict[str, float]:
     """Hours until a replica answers, by deployment."""
-    found = {}
+    found: dict[str, float] = defaultdict(float)
     for row in case.table("deployments").to_dict("records"):
         minutes = row["start_minutes"]
-        none = minutes is None or minutes == "" or math.isnan(float(minutes))
-        found[row["deployment"]] = 0.0 if none else float(minutes) / 60
+        # One of a deployment's rows may say it for all.
+        if not (minutes is None or minutes == "" or math.isnan(float(minutes))):
+            found.setdefault(row["deployment"], float(minutes) / 60)
     return found

@@ -184,6 +184,13 @@ class _Run:
                 master = Master(problem, self.levels, self.cells.cells, self.knots, idle=self.idle)
                 proposal = master.solve(watch.left(), basis, near)
                 rounds, rows, basis = number + 1, master.rows, None
+                if not proposal.feasible and master.idle.any() and not watch.stop():
+                    # What was left out may be what it lacks.
+                    self.idle = np.zeros_like(self.idle)
+                    master = Master(
+                        problem, self.levels, self.cells.cells, self.knots, idle=self.idle
+                    )
+                    proposal, rows = master.solve(watch.left(), None, None), master.rows
                 if not proposal.feasible:
                     # Prices of nothing still bound it.
                     zero = zero_prices(problem)
@@ -255,8 +262,6 @@ class _Run:
             self.whole_first = True
             self.cells.kept, self.cells.cells = list(learnt.kept), learnt.cells
             self.idle = learnt.idle & idle_sources(problem, self.relaxed)
-            if self.rounds < ROUNDS and not len(problem.member_active):
-                self.rounds = 1  # as fine as few rounds of coarse cells would not become
             return learnt.basis
         self._focus([self.relaxed], spread)
         return None

@@ -27,7 +27,9 @@ ROUNDING = 1e-9
 def idle_sources(problem: Problem, *amounts: Floats) -> Flags:
     """(S,) shared sources that can be left out at some amounts (K,).
 
-    None where limits or linking rows count what a source covers: their prices count too.
+    None where limits or linking rows count what a source covers: their prices count too. Nor
+    one that covers usage which nothing else may have to serve: without it a program whose
+    other sources have a maximum has no answer.
     """
     idle = np.zeros(len(problem.sources), dtype=bool)
     if problem.limits.names or (problem.availability < 1.0).any() or problem.links.covered.any():
@@ -37,6 +39,8 @@ def idle_sources(problem: Problem, *amounts: Floats) -> Flags:
     members = np.bincount(problem.member_column, minlength=len(problem.columns))
     used = (members > 1) | np.any([quantity > 0 for quantity in amounts], axis=0)
     idle[problem.member_source[used[problem.member_column]]] = False
+    needed = np.isinf(np.minimum(problem.price, problem.penalty[:, None])).any(axis=1)
+    idle[problem.pair_source[needed[problem.pair_pool]]] = False
     return idle
 
 

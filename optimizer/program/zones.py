@@ -9,8 +9,9 @@ over zones, runs more of them than are needed, and falls back to on-demand ones.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -109,8 +110,21 @@ def zones_of(
         shut = tuple(
             number for number in inside if not spot[number] and place[2] and place in places[number]
         )
-        zones.append(Zone(place[2] or place[1] or place[0], lost, shut, odds))
-    return tuple(zones)
+        zones.append((place, Zone("", lost, shut, odds)))
+    names = _names([place for place, _ in zones])
+    return tuple(replace(zone, name=names[place]) for place, zone in zones)
+
+
+def _names(places: Sequence[Place]) -> dict[Place, str]:
+    """The shortest words that tell places apart: Azure has a zone 1 in every region."""
+    found: dict[Place, str] = {}
+    for parts in (1, 2, 3):
+        words = {place: "/".join([w for w in place if w][-parts:]) for place in places}
+        shared = Counter(words.values())
+        for place, word in words.items():
+            if place not in found and (shared[word] == 1 or parts == 3):
+                found[place] = word
+    return found
 
 
 def _place(row: Mapping[str, Any]) -> Place:

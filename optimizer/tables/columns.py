@@ -101,7 +101,7 @@ def _judge(column: Column, raw: str, kind: str) -> tuple[str, str]:
         tests.append(f"{number} {column.bound} {column.limit}")
     if column.kind == "integer":
         tests.append(f"{number} = floor({number}) AND abs({number}) < 1e15")
-        number = f"CAST({number} AS BIGINT)"
+        number = f"TRY_CAST({number} AS BIGINT)"  # of a refused value, too
     fine = f"({' AND '.join(tests)})"
     return fine, value if column.kind == "decimal" else number
 

@@ -75,6 +75,7 @@ class Store:
         self._layers: tuple[str, ...] = ()
         self.tables: dict[str, Loaded] = {}
         self._usage: Held | None = None
+        self._below: Store | None = None
 
     @property
     def usage(self) -> Held:
@@ -90,6 +91,7 @@ class Store:
         """
         other = copy(self)
         other.tables = dict(self.tables)
+        other._below = self  # noqa: SLF001 (its tables are shown, and go with it)
         other._add_layer()  # noqa: SLF001 (a store of the same class)
         return other
 

@@ -14,7 +14,7 @@ import pytest
 
 from optimizer.errors import DataError
 from optimizer.planning import make_plan, plan_document
-from optimizer.planning.outage import play_loss
+from optimizer.planning.outage import lost_with, play_loss, start_hours
 from optimizer.program import route_case
 from optimizer.reporting.text import plan_page, render
 from optimizer.tables import Case, read_case
@@ -166,6 +166,36 @@ def test_spot_without_a_zone_is_lost_with_any(write: Write) -> None:
     plan = plan_of(case)
     assert [row["zone"] for row in plan["zones"]] == ["a", "b"]
     assert plan["zones"][0]["deployments"] == ["spot-c"] == plan["zones"][1]["deployments"]
+
+
+def test_zones_of_one_name_are_told_apart_by_their_region(write: Write) -> None:
+    of = [("east", 1.0), ("west", 1.05)]
+    meters = [spot("1", price, region=region) | {"meter": f"gpu-{region}"} for region, price in of]
+    meters.append(meter("gpu", on_demand=4, region="south"))
+    own = [replica(f"spot-{region}", f"gpu-{region}", capacity="spot") for region, _ in of]
+    own.append(replica("firm", "gpu", maximum_replicas=2))
+    case = write(1, SURVIVE, meters=meters, workloads=chat([6 * 3600.0]), deployments=own)
+    plan = plan_of(case)
+    assert [row["zone"] for row in plan["zones"]] == ["east/1", "west/1"]
+    for zone, gone in (("east/1", {"spot-east"}), ("west/1", {"spot-west"})):
+        assert lost_with(case, zone) == gone
+        (row,) = [row for row in plan["zones"] if row["zone"] == zone]
+        assert set(row["deployments"]) == gone
+        moved = [
+            row["requests"] + row["late"] for row in plan["zone_routes"] if row["zone"] == zone
+        ]
+        (lost,) = [r["requests"] for r in plan["routes"] if r["deployment"] in gone]
+        assert sum(moved) == pytest.approx(lost)
+    assert lost_with(case, "1") == {"spot-east", "spot-west"}
+
+
+def test_one_row_says_the_start_of_a_deployment_for_all(write: Write) -> None:
+    own = deployments(start=30)
+    firm = next(row for row in own if row["deployment"] == "firm")
+    more = firm | {"meter": "gpu2", "start_minutes": ""}
+    meters = [*METERS, meter("gpu2", on_demand=0.1, region="east")]
+    case = write(1, SURVIVE, meters=meters, workloads=chat([3600.0]), deployments=[*own, more])
+    assert start_hours(case)["firm"] == 0.5
 
 
 def test_interruption_odds_are_needed(write: Write) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -91,6 +92,18 @@ def test_idle_sources_change_neither_value_nor_bound() -> None:
     assert lower_bound(problem, found.prices) == pytest.approx(
         lower_bound(problem, wanted.prices), rel=1e-4
     )
+
+
+def test_what_alone_may_serve_a_pool_is_never_idle() -> None:
+    problem, *_ = ground()
+    price = problem.price.copy()
+    price[0] = np.inf
+    bare = replace(problem, price=price, penalty=np.full(len(problem.pools), np.inf))
+    nothing = np.zeros(len(problem.columns))
+    serving = np.unique(problem.pair_source[problem.pair_pool == 0])
+    assert idle_sources(problem, nothing)[serving].any()
+    assert not idle_sources(bare, nothing)[serving].any()
+    assert idle_sources(bare, nothing).any()
 
 
 def test_a_source_that_is_worth_its_cost_is_woken() -> None:

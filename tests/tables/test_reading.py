@@ -125,6 +125,16 @@ def test_extras_spaces_lists_and_marks_are_read(judged: str, make: Make) -> None
     assert frame["METER"].tolist() == ["7", ""]
 
 
+@pytest.mark.parametrize("hours", ["99999999999999999999", "1e30", "nan", "2.5"])
+def test_a_whole_number_that_none_can_be(judged: str, make: Make, hours: str) -> None:
+    lines = [f"w,2026-11-21T{hour:02d}:00:00Z,1,24" for hour in range(6)]
+    lines[3] = lines[3].replace(",24", f",{hours}")
+    text = "workload,hour,requests,deferrable_hours\n" + "\n".join(lines) + "\n"
+    with pytest.raises(DataError) as caught:
+        read_case(make(workloads__csv=text))
+    assert (caught.value.row, caught.value.column) == (4, "deferrable_hours")
+
+
 def test_the_snapshot_is_of_names_and_bytes(make: Make) -> None:
     first = read_case(make()).snapshot
     assert read_case(make()).snapshot == first

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from optimizer.errors import DataError, UsageError
@@ -55,6 +57,59 @@ def test_every_dollar_of_the_change_has_a_cause(base, edits):
     assert Decimal(json.loads(to_json(document))["change"]) == document["change"].quantize(
         Decimal("1e-12")
     )
+
+
+HOURS = 24 * 60
+
+
+def fleet(folder: Path, prices: str, demand: np.ndarray, offers: dict[str, str]) -> Plan:
+    """Meters of one price that offers without a limit of hours cover, planned over cells."""
+    toml = f'currency = "USD"\nas_of = "2026-11-21T00:00:00Z"\nhorizon_hours = {HOURS}\n'
+    write = {"case.toml": toml + '[solve]\nmethod = "partition"\ngap = 0.001\n'}
+    meters = [f"m{number}" for number in range(demand.shape[1])]
+    write["meters.csv"] = "meter,provider,product,unit,on_demand\n" + "".join(
+        f"{meter},x,gpu,GPU-Hours,{prices}\n" for meter in meters
+    )
+    write["offers.csv"] = "offer,law,measure,term_hours,payment,hourly,maximum\n" + "".join(
+        f"{offer},throughput.units,units,{HOURS},none,{facts}\n" for offer, facts in offers.items()
+    )
+    write["covers.csv"] = "offer,meter,draw\n" + "".join(
+        f"{offer},{meter},1\n" for offer in offers for meter in meters
+    )
+    hours = pd.date_range("2026-11-21", periods=HOURS, freq="h").strftime("%Y-%m-%dT%H:00:00Z")
+    write["usage.csv"] = "hour,meter,quantity\n" + "".join(
+        f"{hour},{meter},{demand[i, k]:.3f}\n"
+        for i, hour in enumerate(hours)
+        for k, meter in enumerate(meters)
+    )
+    folder.mkdir(exist_ok=True)
+    for name, text in write.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return make_plan(read_case(folder))
+
+
+def bought(plan: Plan) -> dict[str, float]:
+    return {row["offer"]: float(row["quantity"]) for row in plan_document(plan)["purchases"]}
+
+
+def test_an_offer_that_nobody_bought_serves_a_what_if(tmp_path: Path) -> None:
+    """Nothing else may serve what A, which has a maximum, does not."""
+    demand = np.full((HOURS, 3), 10.0)
+    demand[: HOURS // 2] += 1
+    base = fleet(tmp_path / "case", "", demand, {"A": "1,36", "B": "3,"})
+    assert bought(base) == {"A": 33.0}
+    assert bought(what_if(base, ["demand=+30%"]).plan) == {"A": 36.0, "B": 7.0}
+
+
+@pytest.mark.parametrize(
+    ("edit", "gap"),
+    [("offers[offer=A].maximum=5", 0.002), ("demand[meter=m0]=+300%", 0.01)],
+)
+def test_a_large_edit_takes_a_second_round(tmp_path: Path, edit: str, gap: float) -> None:
+    random = np.random.default_rng(0)
+    demand = 3 + 10 * random.random((HOURS, 4)) ** 4
+    base = fleet(tmp_path / "case", "5", demand, {"A": "1,", "B": "3,", "D": "2.5,"})
+    assert plan_document(what_if(base, [edit]).plan)["gap"] < gap
 
 
 def test_answer_is_the_plan_of_a_case_whose_files_say_so(base, tmp_path):
