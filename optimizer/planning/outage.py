@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from optimizer.billing.catalogue import rows as rows_of
 from optimizer.errors import DataError
 from optimizer.planning.attainment import MOST_REQUESTS, Profiles, by_hour_of, sample_of
 from optimizer.planning.simulate import Asked, play_hour
@@ -95,7 +96,7 @@ def play_loss(case: Case, document: Document, zone: str, hours: int = HOURS) -> 
 
 def lost_with(case: Case, zone: str) -> frozenset[str]:
     """Spot deployments with capacity in a zone, or somewhere in its region that is not told."""
-    meters = {row["meter"]: row for row in case.table("meters").to_dict("records")}
+    meters: dict[str, dict[str, Any]] = {row["meter"]: row for row in rows_of(case, "meters")}
     regions = {(row["provider"], row["region"]) for row in meters.values() if zone in _words(row)}
     found = set()
     for row in case.table("deployments").to_dict("records"):

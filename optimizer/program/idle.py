@@ -39,7 +39,8 @@ def idle_sources(problem: Problem, *amounts: Floats) -> Flags:
     members = np.bincount(problem.member_column, minlength=len(problem.columns))
     used = (members > 1) | np.any([quantity > 0 for quantity in amounts], axis=0)
     idle[problem.member_source[used[problem.member_column]]] = False
-    needed = np.isinf(np.minimum(problem.price, problem.penalty[:, None])).any(axis=1)
+    otherwise = np.minimum(problem.price, problem.penalty[:, None])
+    needed = np.asarray(np.isinf(otherwise).any(axis=1), dtype=bool)
     idle[problem.pair_source[needed[problem.pair_pool]]] = False
     return idle
 
