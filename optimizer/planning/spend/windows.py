@@ -19,7 +19,8 @@ DAY = 24
 WEEK = 168
 ALL = "all"
 # The hours that have a date: those of the years 1 to 9999.
-_FIRST, _LAST = (hour_of(datetime(*ends, tzinfo=UTC)) for ends in ((1, 1, 1), (9999, 12, 31, 23)))
+_FIRST = hour_of(datetime(1, 1, 1, tzinfo=UTC))
+_LAST = hour_of(datetime(9999, 12, 31, 23, tzinfo=UTC))
 
 _LENGTH = re.compile(r"([1-9][0-9]{0,5})([hdw])")
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
