@@ -50,10 +50,11 @@ def findings_in(mine: TenantStore, snapshot: str, words: str) -> Findings:
 def _find(case: Case, words: str) -> Findings:
     now = case.settings.as_of
     usage = case.usage_cells() if case.has("usage") else None
-    if usage is not None:
+    first = now  # where no table has a row
+    if usage is not None and usage.hours:
         first = usage.first_hour
-    else:
-        first = int(case.table("workloads")["hour"].min()) if case.has("workloads") else now
+    elif case.has("workloads") and len(hours := case.table("workloads")["hour"]):
+        first = int(hours.min())
     window = parse_window(words, now, (min(first, now), now))
     if window.first >= now:
         raise UsageError(

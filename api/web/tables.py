@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlencode
 
 from fastapi import Response
@@ -125,7 +125,7 @@ class Tables:
         """Return the page's URL with some parameters changed; ``None`` takes one away."""
         query = {**self.query, **changes}
         query.pop("csv" if "csv" not in changes else "", None)
-        kept = {key: value for key, value in query.items() if value}
+        kept = {key: value for key, value in query.items() if _says(key, value)}
         return f"{self.path}?{urlencode(kept)}" if kept else self.path
 
     def add(self, table: Table, currency: str, links: Links) -> TableView:
@@ -157,7 +157,9 @@ class Tables:
             csv=self.url(csv=table.name),
             all=self.url(**{f"{table.name}.all": "1"}),
             hidden=[
-                (k, v) for k, v in self.query.items() if k not in {f"{table.name}.q", "csv"} and v
+                (key, value)
+                for key, value in self.query.items()
+                if key not in {f"{table.name}.q", "csv"} and _says(key, value)
             ],
             path=self.path,
         )
@@ -228,6 +230,11 @@ class Tables:
             self.url(**{f"{table.name}.sort": f"{turned}{column.name}"}),
             ("descending" if descending else "ascending") if by_this else "none",
         )
+
+
+def _says(key: str, value: str | None) -> TypeGuard[str]:
+    """Whether a parameter says something: of tables an empty one does not, of a page it may."""
+    return bool(value) or (value is not None and "." not in key)
 
 
 def _hourly(column: Column) -> bool:

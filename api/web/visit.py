@@ -26,6 +26,7 @@ from api.web.tables import Links, Tables, TableView
 from api.work import JobRunner
 from optimizer.reporting.document import Chart, Table
 
+SNAPSHOTS = 50  # that a form offers
 _PARSED: Recent[dict[str, Any]] = Recent(64 << 20)  # characters of the texts
 
 
@@ -115,6 +116,23 @@ class Visit:
             return self.mine.snapshots.get(name)
         except NotFound:
             return None
+
+    def chosen_snapshot(self) -> tuple[Snapshot | None, list[Snapshot]]:
+        """The snapshot that the URL names, else the newest, and those a form offers beside it.
+
+        Raises
+        ------
+        NotFound
+            If there is no such snapshot of this tenant.
+        """
+        offered = self.mine.snapshots.page(SNAPSHOTS)
+        name = self.query.get("snapshot")
+        if not name:
+            return (offered[0] if offered else None), offered
+        chosen = self.mine.snapshots.get(name)
+        if all(each.id != chosen.id for each in offered):
+            offered.append(chosen)  # it is older than all of them
+        return chosen, offered
 
     def stale(self, snapshot: Snapshot | None) -> bool:
         """Whether the data are older than what may be recommended of them."""

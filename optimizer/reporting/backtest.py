@@ -8,6 +8,7 @@ with the rows of the table as its data.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -53,11 +54,14 @@ def backtest_page(document: Document) -> RenderableType:
 
 
 def walks(document: Document) -> list[list[Document]]:
-    """Rows by scenario and start, the cheapest first."""
+    """Rows by scenario and start, the cheapest first; in JSON costs are texts."""
     found: dict[tuple[str, str], list[Document]] = {}
     for row in document["rules"]:
         found.setdefault((row["scenario"], row["start"]), []).append(row)
-    return [sorted(rows, key=lambda row: (row["cost"], row["rule"])) for rows in found.values()]
+    return [
+        sorted(rows, key=lambda row: (Decimal(str(row["cost"])), row["rule"]))
+        for rows in found.values()
+    ]
 
 
 def gate_lines(document: Document) -> list[RenderableType]:

@@ -84,3 +84,18 @@ def test_a_window_that_is_none(folder):
     result = CliRunner().invoke(app, ["anomalies", str(folder), "--window", "soon"])
     assert result.exit_code == 2
     assert "To mend it" in result.output
+
+
+HOURS = "hour,meter,quantity\n"
+CLASSES = "hour,workload,requests,input_tokens,output_tokens\n"
+
+
+@pytest.mark.parametrize("tables", [{"usage": HOURS}, {"workloads": CLASSES}])
+def test_tables_without_rows_have_none(folder, tmp_path, tables):
+    for name in ("case.toml", "meters.csv"):
+        (tmp_path / name).write_text((folder / name).read_text("utf-8"), "utf-8")
+    for name, text in tables.items():
+        (tmp_path / f"{name}.csv").write_text(text, "utf-8")
+    document = json.loads(run(str(tmp_path), "--json"))
+    assert (document["anomalies"], document["series"]) == ([], 0)
+    assert "No series could be judged" in run(str(tmp_path))

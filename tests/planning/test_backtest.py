@@ -22,7 +22,7 @@ from optimizer.planning.backtest.rules import MostSaved, OnDemand, peers
 from optimizer.planning.backtest.run import calendars
 from optimizer.planning.backtest.walk import Calendar, decide_all, optimum, settle
 from optimizer.program.dated import Dated, cover, solve_dated
-from optimizer.reporting.backtest import chart, table_rows
+from optimizer.reporting.backtest import chart, table_rows, walks
 from optimizer.tables import read_case
 
 from .markets import one, several, write_case
@@ -45,6 +45,17 @@ def test_the_papers_optimum_level_and_cost() -> None:
     best = optimum(one(1.0, price=2.1), demand, Calendar((0,), 0, 335), gap=1e-9)
     assert round(float(best.amount[0, 0]), 2) == 77.45
     assert round(best.cost, 2) == 29326.43
+
+
+def test_rows_are_by_what_they_cost_in_json_too() -> None:
+    """Costs are texts in JSON, and "98000" is above "9000.5" as a text alone."""
+    costs = {"c": "98000", "b": "10000", "a": "9000.5", "d": "10000"}
+    rows = [
+        {"scenario": "history", "start": "2026-01-01T00:00:00Z", "rule": rule, "cost": cost}
+        for rule, cost in costs.items()
+    ]
+    (found,) = walks({"rules": rows})
+    assert [row["rule"] for row in found] == ["a", "b", "d", "c"]
 
 
 def test_the_papers_weekly_ladder() -> None:

@@ -20,6 +20,7 @@ from optimizer.planning.anomalies import Anomaly, Findings
 from optimizer.reporting.document import Row, Table
 from optimizer.reporting.pages.anomalies import (
     carried_by,
+    carrier_key,
     carrier_table,
     columns_of,
     fact_rows,
@@ -33,7 +34,6 @@ pages = Pages()
 
 WINDOWS = {"24h": "a day", "48h": "two days", "7d": "seven days", "4w": "four weeks",
            "month": "this month", "lastmonth": "last month"}  # fmt: skip
-_SNAPSHOTS = 50
 # Columns that the page of usage can group costs by; others explain, and lead nowhere.
 _SPENT = ("meter", "account", "region", "provider", "model", "workload")
 
@@ -43,11 +43,9 @@ _SPENT = ("meter", "account", "region", "provider", "model", "workload")
 )
 def anomalies(visit: Visiting) -> Mapping[str, Any] | Response:
     """The anomalies of a window, as the URL asks; one of them in full."""
-    snapshots = visit.mine.snapshots.page(_SNAPSHOTS)
-    name = visit.query.get("snapshot") or (snapshots[0].id if snapshots else "")
-    if not name:
+    snapshot, snapshots = visit.chosen_snapshot()
+    if snapshot is None:
         return {"snapshot": None}
-    snapshot = visit.mine.snapshots.get(name)
     shown = _form(visit, snapshot, snapshots)
     try:
         findings = findings_in(visit.mine, snapshot.id, shown["window"])
@@ -127,7 +125,7 @@ def _event(
     visit: Visit, snapshot: Snapshot, findings: Findings, told: Sequence[Anomaly]
 ) -> dict[str, Any]:
     """The anomaly that the URL names, else the first that is shown."""
-    asked = visit.query.get("event")
+    asked = visit.query.get("event") or None
     known = {key_of(each): each for each in findings.anomalies}
     if asked is not None and asked not in known:
         raise ProblemError(
@@ -139,8 +137,11 @@ def _event(
     if event is None:
         return {"event": None}
 
+    # Not parted at the slash: names of tags have some themselves.
+    column_of = {carrier_key(each): each.column for each in event.carriers}
+
     def costs(row: Row) -> str | None:
-        column, _, _ = row.key.partition("/")
+        column = column_of[row.key]
         if column not in _SPENT and not column.startswith("tag_"):
             return None
         span = f"{format_hour(event.start)}..{format_hour(event.end)}"

@@ -55,7 +55,8 @@ def backtests(visit: Visiting) -> Mapping[str, Any]:
                 job.id,
             )
         )
-    table = Table("backtests", "Backtests", columns, tuple(rows), empty="Nothing was walked yet.")
+    table = Table("backtests", "Backtests", columns, tuple(rows), empty="Nothing was walked yet.",
+                  rest=f"The newest {_MOST}." if len(rows) == _MOST else "")  # fmt: skip
     return {
         "backtests": visit.table(table, links={"id": lambda row: f"/backtests/{row.key}"}),
         "snapshot": visit.newest_snapshot() if visit.may("snapshots:read") else None,

@@ -19,17 +19,13 @@ from optimizer.reporting.sections.budgets import budget_section
 
 pages = Pages()
 
-_SNAPSHOTS = 50
-
 
 @pages.page("/budgets", title="Budgets", scope="snapshots:read", template="budgets.html", nav=58)
 def budgets(visit: Visiting) -> Mapping[str, Any]:
     """The section of the report on the month of a snapshot, with links into its costs."""
-    snapshots = visit.mine.snapshots.page(_SNAPSHOTS)
-    name = visit.query.get("snapshot") or (snapshots[0].id if snapshots else "")
-    if not name:
+    snapshot, snapshots = visit.chosen_snapshot()
+    if snapshot is None:
         return {"snapshot": None}
-    snapshot = visit.mine.snapshots.get(name)
     currency = snapshot.currency
     page: dict[str, Any] = {
         "snapshot": snapshot,
@@ -79,7 +75,7 @@ def _strip(figures: Figures, currency: str) -> list[Shown]:
 
 def _costs(pace: Pace, snapshot: str, row: Row) -> str:
     """What a budget was spent on: the month's costs of what it watches, by meter."""
-    budget = next(one.budget for one in pace.budgets if one.budget.name == row.key)
+    budget = next(one.budget for one in pace.budgets if str(one.budget.row) == row.key)
     wanted = {"snapshot": snapshot, "window": "month", "by": budget.column or "meter"}
     if budget.column:
         wanted |= {"and": "meter" if budget.column != "meter" else "account"}

@@ -34,7 +34,7 @@ RULES = {
     Rule.requests: "as used, shared deployments by request",
 }
 UNUSED = {Unused.apart: "a group of its own", Unused.share: "shared by what was used"}
-_TOP, _BARS, _SNAPSHOTS = 50, 10, 50
+_TOP, _BARS = 50, 10
 _TABLES: Recent[Table] = Recent(50_000)  # rows
 _PREFERRED = ("tag_team", "tag_project", "tag_purpose", "account", "meter")
 
@@ -62,11 +62,9 @@ class Bar:
 @pages.page("/usage", title="Usage", scope="snapshots:read", template="usage.html", nav=55)
 def usage(visit: Visiting) -> Mapping[str, Any] | Response:
     """Costs of a window by the values of columns, as the URL asks."""
-    snapshots = visit.mine.snapshots.page(_SNAPSHOTS)
-    name = visit.query.get("snapshot") or (snapshots[0].id if snapshots else "")
-    if not name:
+    snapshot, snapshots = visit.chosen_snapshot()
+    if snapshot is None:
         return {"snapshot": None}
-    snapshot = visit.mine.snapshots.get(name)
     shown = _form(visit, snapshot, snapshots)
     try:
         spend = spend_of_snapshot(visit.mine, snapshot.id)

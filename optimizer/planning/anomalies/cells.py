@@ -133,7 +133,8 @@ def cells_of(
     }
     if case.has("deployments") and "deployment" in labels:
         labels["model"] = _models(case, labels["deployment"])
-    names, code = labels["meter"]
+    # A table of usage without rows has no labels.
+    names, code = labels.setdefault("meter", ((), np.zeros(0, dtype=np.int64)))
     prices = np.array([_price(catalogue, name) for name in names], dtype=np.float64)
     providers = [catalogue.meters[name].provider for name in names]
     return Cells(

@@ -18,6 +18,9 @@ from optimizer.tables.hours import EPOCH, hour_of
 DAY = 24
 WEEK = 168
 ALL = "all"
+# The hours that have a date: those of the years 1 to 9999.
+_FIRST = hour_of(datetime(1, 1, 1, tzinfo=UTC))
+_LAST = hour_of(datetime(9999, 12, 31, 23, tzinfo=UTC))
 
 _LENGTH = re.compile(r"([1-9][0-9]{0,5})([hdw])")
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
@@ -100,7 +103,7 @@ def parse_window(words: str, as_of: int, known: tuple[int, int]) -> Window:
     Raises
     ------
     UsageError
-        If the words mean no window, or one without hours.
+        If the words mean no window, one without hours, or one outside the years 1 to 9999.
     """
     text = words.strip()
     if text == ALL:
@@ -110,7 +113,7 @@ def parse_window(words: str, as_of: int, known: tuple[int, int]) -> Window:
     elif length := length_of(text):
         first, last = as_of - length, as_of
     elif month := _MONTH.fullmatch(text):
-        first, last = month_hours(int(month[1]), int(month[2]))
+        first, last = _month(int(month[1]), int(month[2]), words)
     elif ".." in text or "," in text:
         left, _, right = text.partition(".." if ".." in text else ",")
         first, last = _time(left, words), _time(right, words)
@@ -121,6 +124,8 @@ def parse_window(words: str, as_of: int, known: tuple[int, int]) -> Window:
         raise _refused(words)
     if last <= first:
         raise UsageError(f"the window '{words}' has no hour. To mend it: {MEND}")
+    if first < _FIRST or last > _LAST:
+        raise _undated(words)
     return Window(first, last, text)
 
 
@@ -148,8 +153,18 @@ def _time(text: str, words: str) -> int:
         raise _refused(words) from None
 
 
+def _month(year: int, month: int, words: str) -> tuple[int, int]:
+    if year < 1 or (year, month) == (9999, 12):  # there is no year 0, and no hour after it
+        raise _undated(words)
+    return month_hours(year, month)
+
+
 def _refused(words: str) -> UsageError:
     return UsageError(f"'{words}' is no window. To mend it: {MEND}")
+
+
+def _undated(words: str) -> UsageError:
+    return UsageError(f"the window '{words}' is not in the years 1 to 9999. To mend it: {MEND}")
 
 
 def _midnight(hour: int) -> int:

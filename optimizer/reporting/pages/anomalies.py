@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from optimizer.planning.anomalies import Anomaly, Findings
+from optimizer.planning.anomalies import Anomaly, Carrier, Findings
 from optimizer.reporting.document import Column, Kind, Row, Table
 from optimizer.reporting.sections.anomalies import KINDS
 from optimizer.reporting.spend_tables import name_of, word_of
@@ -36,6 +36,11 @@ def carried_by(anomaly: Anomaly, column: str, value: str) -> bool:
     return any((each.column, each.value) == (column, value) for each in anomaly.carriers)
 
 
+def carrier_key(carrier: Carrier) -> str:
+    """What a carrier is called within its anomaly: that of its row in :func:`carrier_table`."""
+    return f"{len(carrier.column)}/{carrier.column}/{carrier.value}"
+
+
 def carrier_table(anomaly: Anomaly) -> Table:
     """Who carries an anomaly: by column, the most first."""
     columns = (
@@ -57,7 +62,7 @@ def carrier_table(anomaly: Anomaly) -> Table:
                 each.dollars,
                 each.share if each.dollars is not None else None,
             ),
-            key=f"{each.column}/{each.value}",
+            key=carrier_key(each),
         )
         for each in carriers
     )

@@ -117,7 +117,7 @@ def _table(pace: Pace) -> Table:
                 one.chance,
                 None if one.passes is None else date.fromisoformat(format_hour(one.passes)[:10]),
             ),
-            key=one.budget.name,
+            key=str(one.budget.row),  # a name may be of several rows
             source=f"budgets row {one.budget.row}",
         )
         for one in pace.budgets

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from api.access import Role
 from api.cli import app as cli
 from api.store import SERVICE, JobStatus
+from api.web.pages import backtests
 from api.work import run_job
 
 from ...planning.markets import write_case
@@ -101,7 +102,7 @@ def test_one_that_is_stopped_has_no_answer(solved: Lab, history: str) -> None:
     assert not jobs.has_document(unwanted)
 
 
-def test_the_page_of_a_backtest(solved: Lab, history: str) -> None:
+def test_the_page_of_a_backtest(solved: Lab, history: str, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = solved.client.post("/v1/backtests", json={"snapshot": history, **ASKED}, headers=WAIT)
     job = answer.json()["id"]
     visitor = signed_in(solved.service.app, solved.key)
@@ -112,7 +113,11 @@ def test_the_page_of_a_backtest(solved: Lab, history: str) -> None:
     assert {row["rule"]: float(row["cost"]) for row in told} == {
         row["rule"]: pytest.approx(float(row["cost"])) for row in document["rules"]
     }
-    assert f"/backtests/{job}" in visitor.page("/backtests")
+    listed = visitor.page("/backtests")
+    assert f"/backtests/{job}" in listed
+    assert "The newest" not in words(listed)
+    monkeypatch.setattr(backtests, "_MOST", 1)
+    assert "The newest 1." in words(visitor.page("/backtests"))
     assert f'href="/backtests/{job}"' in visitor.page(f"/jobs/{job}")
 
 

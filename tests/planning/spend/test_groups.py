@@ -245,6 +245,19 @@ def test_words_that_mean_no_window_are_refused(words: str) -> None:
         parse_window(words, AS_OF, (0, 1))
 
 
+@pytest.mark.parametrize(
+    "words", ["999999w", "9999-12", "9999-12-31", "0000-01", "2026-01-01..9999-12-31T24:00:00Z"]
+)
+def test_windows_without_dates_are_refused(words: str) -> None:
+    with pytest.raises(UsageError, match="To mend it"):
+        parse_window(words, AS_OF, (0, 1))
+
+
+@pytest.mark.parametrize("words", ["0001-01", "9999-11", "0001-01-01..9999-12-31"])
+def test_the_first_and_the_last_dates_are_windows(words: str) -> None:
+    assert parse_window(words, AS_OF, (0, 1)).text.startswith(words[:7])
+
+
 def test_a_window_that_reaches_beyond_usage_says_so(spend: Spend) -> None:
     found = group_costs(spend, ["meter"], "7d")
     assert found.window.hours == 8
