@@ -171,10 +171,10 @@ def test_a_plan_starts_from_its_base() -> None:
 
 
 def test_few_rounds_are_few() -> None:
-    """A quick what-if: two rounds from an earlier plan's amounts, one from its last cells."""
+    """A quick what-if: two rounds at most, one from an earlier plan's cells where it is enough."""
     other = used(0)
-    for learnt, rounds in ((False, 2), (True, 1)):
+    for learnt, gap, rounds in ((False, 1e-7, 2), (True, 1e-7, 2), (True, 2e-2, 1)):
         balanced, start = started(other, learnt=learnt)
-        found = solve_engine(replace(balanced.problem), gap=1e-7, start=start, rounds=2)
+        found = solve_engine(replace(balanced.problem), gap=gap, start=start, rounds=2)
         assert (found.rounds, found.nodes) == (rounds, 0)
         assert found.bound <= found.free
