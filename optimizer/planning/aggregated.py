@@ -185,6 +185,7 @@ def replay_all(
             bounds[number].add(law.problem, shared, float(odds[batch].sum()))
             prices = replace(zero_prices(law.problem), shared=shared[0])
             law.prefer_spot(pool_prices(law.problem, prices, amounts)[law.keeper.pool_of])
+            law.choose_spot(prices.shared)
             outcome = law.outcome(amounts)
             _refuse_unserved(ground, outcome.hourly, law.stack.future, batch)
             chosen = outcome.hourly

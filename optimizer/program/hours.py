@@ -39,12 +39,15 @@ class Hours:
         measure.
     marginal
         (shared sources, N) the pool of that best unit; −1 where all is reached.
+    spot
+        (P, N) units that run on spot, or nothing where it was not asked for.
     """
 
     cost: Floats
     prices: Floats
     load: Floats
     marginal: NDArray[np.int32]
+    spot: Floats | None = None
 
 
 class HourOracle:
@@ -82,7 +85,9 @@ class HourOracle:
             (problem.tolerant > 0).any(axis=1) & np.isfinite(problem.spot_price)
         )
 
-    def run(self, quantity: Floats, guess: Floats, *, priced: bool = True) -> Hours:
+    def run(
+        self, quantity: Floats, guess: Floats, *, priced: bool = True, with_spot: bool = False
+    ) -> Hours:
         """Serve all hours with these amounts, wider sources being worth ``guess`` at first.
 
         Parameters
@@ -93,6 +98,8 @@ class HourOracle:
             (shared sources, N) prices, of cells for instance.
         priced
             Whether prices are wanted beside the cost; without, they are the guess.
+        with_spot
+            Whether what runs on spot is wanted, too.
         """
         problem = self.problem
         capacity = problem.capacity(quantity)
@@ -145,10 +152,25 @@ class HourOracle:
                 cost += _priced(soft[int(pool)], each, period)
         back = np.empty(problem.hours, dtype=np.int64)
         back[hours.order] = np.arange(problem.hours)
+        spot = self._on_spot(soft, period)[:, back] if with_spot else None
         if not priced:
-            return Hours(cost[back], guess, load, np.zeros((0, 0), dtype=np.int32))
+            return Hours(cost[back], guess, load, np.zeros((0, 0), dtype=np.int32), spot)
         found, marginal = self._prices(period, beyond)
-        return Hours(cost[back], found[:, back], load[:, back], marginal[:, back])
+        return Hours(cost[back], found[:, back], load[:, back], marginal[:, back], spot)
+
+    def _on_spot(self, soft: dict[int, Floats], period: Ints) -> Floats:
+        """What sources leave of tolerant usage, where spot is the cheaper way."""
+        spot = np.zeros_like(self.problem.demand)
+        for pool, units in soft.items():
+            cheaper = self.problem.spot_price[pool] < self.price[pool][period]
+            spot[pool] = np.where(cheaper, units, 0.0)
+        return spot
+
+    def spot(self, quantity: Floats, guess: Floats) -> Floats:
+        """(P, N) units that run on spot in the coverage of :meth:`run`."""
+        found = self.run(quantity, guess, priced=False, with_spot=True).spot
+        assert found is not None
+        return found
 
     def _residual(self, capacity: Floats, hours: _Sorted) -> Floats:
         """Units that the pools' own sources leave, hours in the order of their classes."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from optimizer.billing import Catalogue, Holding, replay
 from optimizer.billing.order import ordered_pairs
+from optimizer.program.hours import HourOracle
 from optimizer.program.keeper import Covered, Keeper
 from optimizer.program.linkcost import LinkedCost
 from optimizer.program.problem import Floats, Ints, Problem
@@ -55,14 +56,17 @@ Priced = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
 class LawCost:
     """Prices plans by replay.
 
-    Where a unit may run on spot, the plan takes, hour by hour, the cheapest of three
+    Where a unit may run on spot, the plan takes, hour by hour, the cheapest of four
     policies:
 
     * commitments first: spot takes tolerant usage that they leave uncovered;
     * make room: where the law spent a commitment on tolerant usage and left other usage
       on demand, just as much tolerant usage moves to spot as that other usage needs;
     * prices first: tolerant usage goes to spot where spot is below the price π̂ of one
-      more unit.
+      more unit;
+    * as under free choice: what runs on spot where coverage could be chosen, at the prices
+      of the certificate (:meth:`HourOracle.spot`).  The law then finds no more usage than
+      its commitments can cover, and so no order in which to cover the wrong part of it.
 
     Each policy is then brought within the hourly limits (:class:`Keeper`), and the whole
     within the share of spot.  Other rows that are hard make the cost ``inf``.
@@ -93,6 +97,8 @@ class LawCost:
         self.can_move = np.asarray(((window.tolerant > 0) & self.cheaper).any(axis=1))
         self.may_spot = bool(self.can_move.any())
         self.prefer: np.ndarray | None = None
+        self.rents: Floats | None = None
+        self.oracle: HourOracle | None = None
         self._arrange(self.holdings)
 
     def _arrange(self, holdings: Sequence[Holding]) -> None:
@@ -114,6 +120,7 @@ class LawCost:
         """The same law for other usage of the same lines and hours."""
         other = copy(self)
         other.window, other.problem, other.prefer = window, problem, None
+        other.rents = other.oracle = None
         pool_of = self.keeper.pool_of
         other.keeper = Keeper(problem, window, pool_of)
         other.linked = LinkedCost(problem, window, self.holdings, pool_of)
@@ -124,6 +131,10 @@ class LawCost:
     def prefer_spot(self, unit_prices: Floats) -> None:
         """Set the prices π̂, shape (L, N), below which spot is taken first."""
         self.prefer = self.cheaper & (self.window.spot_price[:, None] < unit_prices - 1e-9)
+
+    def choose_spot(self, rents: Floats) -> None:
+        """Set the prices, shape (shared sources, N), at which coverage would be chosen."""
+        self.rents, self.oracle = rents, None
 
     def outcome(self, quantity: Floats, *, quick: bool = False) -> LawOutcome:
         """Replay the window with these purchases, quantities of shape (K,).
@@ -136,6 +147,8 @@ class LawCost:
         if self.may_spot:
             spot, uncovered, _, cost = plan[:4]
             others = [self._spot_first(self._room(capacity, spot, uncovered), capacity)]
+            if self.rents is not None:
+                others.append(self._spot_first(self._chosen(quantity), capacity))
             if self.prefer is not None and not quick:
                 first = np.where(self.prefer, window.tolerant, 0.0)
                 others.append(self._spot_first(first, capacity))
@@ -194,6 +207,18 @@ class LawCost:
                 left[line] -= taken
                 freed = np.maximum(freed - taken * draw, 0.0)
         return spot
+
+    def _chosen(self, quantity: Floats) -> Floats:
+        """Spot of each line where coverage could be chosen, in proportion of its pool; (L, N)."""
+        assert self.rents is not None
+        if self.oracle is None:
+            self.oracle = HourOracle(self.problem)
+        pool_of, tolerant = self.keeper.pool_of, self.window.tolerant
+        spot = self.oracle.spot(quantity, self.rents)
+        whole = np.zeros_like(spot)
+        np.add.at(whole, pool_of, tolerant)
+        share = np.divide(spot, whole, out=np.zeros_like(spot), where=whole > 0)
+        return np.where(self.cheaper, np.minimum(share[pool_of], 1.0) * tolerant, 0.0)
 
     def _spot_first(self, first: Floats, capacity: Floats) -> Priced:
         """Run ``first`` on spot, cover the rest, and let spot take what is left over."""

@@ -249,18 +249,53 @@ def solve_blocks(
         bound = bound_of_blocks(parts, duals, solve)
     if wanted == "bound":
         return LinearAnswer(Status.STOPPED, values, np.inf, bound)
-    for column in parts.rest:
-        if program.whole[column]:
-            up = np.ceil(values[column] - 1e-4)
-            values[column] = min(up, program.upper[column])
-    found = restore(parts, values, duals, solve, free=("route.start", "route.deadline"))
-    if found is None:
-        # Too much was left waiting for what may run later: as much as in the relaxation.
-        found = restore(parts, values, duals, solve, free=("route.start",))
+    found = None
+    # Too little capacity of the whole horizon is known only once an hour has no answer.
+    for ends in dict.fromkeys(_ends(parts, values, upwards=up) for up in (False, True)):
+        if ends is None:
+            continue
+        values[parts.rest] = ends
+        found = restore(parts, values, duals, solve, free=("route.start", "route.deadline"))
+        if found is None:
+            # Too much was left waiting for what may run later: as much as in the relaxation.
+            found = restore(parts, values, duals, solve, free=("route.start",))
+        if found is not None:
+            break
     if found is None:
         return LinearAnswer(Status.ERROR, values, np.inf, bound)
     objective = float(np.dot(program.cost, found))
     return LinearAnswer(Status.STOPPED, found, objective, min(bound, objective))
+
+
+def _ends(parts: Decomposed, values: Floats, *, upwards: bool) -> tuple[float, ...] | None:
+    """Whole values of what no block owns, near those of a relaxation.
+
+    They keep the rows that have nothing else in them: units of a deployment that is opened are
+    its minimum at least.  What is in no such row is rounded up, and all of it if ``upwards``.
+    """
+    program, own = parts.program, LinearProgram()
+    rows = [row for row in parts.links if program.terms[row].keys() <= set(parts.rest.tolist())]
+    tied = {column for row in rows for column in program.terms[row]}
+    place = {}
+    for column in parts.rest.tolist():
+        value, upper = float(values[column]), program.upper[column]
+        lower = program.lower[column]
+        if program.whole[column] and (upwards or column not in tied):
+            lower = min(float(np.ceil(value - 1e-4)), upper)
+        name = program.names[column]
+        place[column] = own.column(name, lower=lower, upper=upper, whole=program.whole[column])
+        off = own.column(f"off[{name}]", cost=1.0)
+        own.row(f"off[{name},most]", {place[column]: 1.0, off: -1.0}, high=value)
+        own.row(f"off[{name},least]", {place[column]: 1.0, off: 1.0}, low=value)
+    for row in rows:
+        terms = {place[column]: value for column, value in program.terms[row].items()}
+        own.row(program.row_names[row], terms, low=program.low[row], high=program.high[row])
+    answer = solve_linear(own)
+    if not answer.status.has_plan:
+        return None
+    found = (float(answer.values[place[column]]) for column in parts.rest.tolist())
+    kinds = (program.whole[column] for column in parts.rest.tolist())
+    return tuple(round(v) if whole else v for v, whole in zip(found, kinds, strict=True))
 
 
 def _solver(method: str, gap: float, nodes: int | None, *, many: bool) -> Solve:

@@ -225,7 +225,9 @@ class _Search:
 
     def note(self, name: str, routed: Routed, quantity: Floats) -> None:
         """The objective of a routing with these purchases, without a solve."""
-        value = self.law_of(routed).objective(quantity)
+        law = self.law_of(routed)
+        law.choose_spot(zero_prices(law.problem).shared)
+        value = law.objective(quantity)
         if np.isfinite(value):
             self.alternatives[name] = value
 

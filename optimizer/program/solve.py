@@ -174,6 +174,7 @@ def solve(
         return _infeasible(problem, law, found, way)
 
     law.prefer_spot(pool_prices(problem, bounded.prices, solution.quantity)[pool_of])
+    law.choose_spot(bounded.prices.shared)
     values = {name: law.objective(amounts) for name, amounts in known.items()}
     proven = solution.status is Status.OPTIMAL and found.exact
     checks += check_incumbents(solution.objective, values, proven=proven)

@@ -310,7 +310,7 @@ class StackedLaw(LawCost):
         """The same law where the futures have other odds."""
         other = copy(self)
         other.stack, other.window, other.problem = stack, stack.window, problem
-        other.keeper = copy(self.keeper)
+        other.keeper, other.oracle = copy(self.keeper), None
         other.keeper.problem, other.keeper.window = problem, stack.window
         other.known = {}
         return other

@@ -267,6 +267,9 @@ class FreeLaw:
     def prefer_spot(self, unit_prices: np.ndarray) -> None:
         """Free choice needs no preference."""
 
+    def choose_spot(self, rents: np.ndarray) -> None:
+        """Free choice has chosen."""
+
     def objective(self, quantity: np.ndarray) -> float:
         return self.program.relax(Box(quantity, quantity)).objective
 
