@@ -273,6 +273,8 @@ def _ends(parts: Decomposed, values: Floats, *, upwards: bool) -> tuple[float, .
     They keep the rows that have nothing else in them: units of a deployment that is opened are
     its minimum at least.  What is in no such row is rounded up, and all of it if ``upwards``.
     """
+    if not len(parts.rest):
+        return ()
     program, own = parts.program, LinearProgram()
     rows = [row for row in parts.links if program.terms[row].keys() <= set(parts.rest.tolist())]
     tied = {column for row in rows for column in program.terms[row]}
