@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,14 +11,8 @@ import pytest
 from optimizer.errors import DataError, Infeasible
 from optimizer.planning import make_plan, plan_document, to_json
 from optimizer.program import route_case
-from optimizer.tables import Case, read_case
 
-Row = dict[str, Any]
-Write = Callable[..., Case]
-
-
-def at(hour: int) -> str:
-    return f"2026-11-21T{hour:02d}:00:00Z"
+from .conftest import Row, Write, at
 
 
 def meter(name: str, price: Any, **more: Any) -> Row:
@@ -60,24 +51,6 @@ def api(name: str, of: str, units: Any, **more: Any) -> Row:
         "meter": of,
         "meter_units": units,
     } | more
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a case of some hours from lists of rows, and read it."""
-
-    def make(hours: int, toml: str = "", **tables: list[Row]) -> Case:
-        head = f'currency = "USD"\nas_of = "{at(0)}"\nhorizon_hours = {hours}\n'
-        (tmp_path / "case.toml").write_text(head + toml, encoding="utf-8")
-        for name, rows in tables.items():
-            columns = list(dict.fromkeys(column for row in rows for column in row))
-            with (tmp_path / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
-                writer.writeheader()
-                writer.writerows(rows)
-        return read_case(tmp_path)
-
-    return make
 
 
 def shares(plan: Any) -> dict[tuple[str, str], float]:
