@@ -79,7 +79,7 @@ def rows_of(frame: pd.DataFrame) -> list[Row]:
 
 
 def export(small: Small) -> Export:
-    case = small.case()
+    case = small.made()
     bill = bill_case(case)
     frame = focus_frame(case, bill)
     problems = check_focus(frame, bill, read_holdings(case, bill.catalogue))
@@ -603,7 +603,7 @@ def test_the_check_finds(
 ) -> None:
     assert good.problems == []
     spoiled = put(good.frame, good.frame[where] == value, column, new)
-    held = read_holdings(read_case(january.folder), good.bill.catalogue)
+    held = read_holdings(january.made(), good.bill.catalogue)
     problems = check_focus(spoiled, good.bill, held)
     assert any(rule in problem for problem in problems), problems
 
