@@ -19,6 +19,7 @@ from ..program.memory import all_known, row_case
 from ..seeds import ALL
 
 START = parse_hour("2026-11-02T00:00:00Z")
+NEW_YEAR = parse_hour("2023-01-01T00:00:00Z")
 
 Number = int | float | str | Decimal
 
@@ -123,3 +124,9 @@ def held(bill: Bill, name: str) -> HoldingBill:
 @pytest.fixture
 def small(tmp_path: Path) -> Small:
     return Small(tmp_path / "case")
+
+
+@pytest.fixture
+def january(tmp_path: Path) -> Small:
+    """A small case that begins with the year 2023."""
+    return Small(tmp_path / "case", NEW_YEAR)
