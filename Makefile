@@ -39,8 +39,9 @@ lint: setup ## check style, types and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup ## run the benchmarks, write docs/benchmarks.md, and make up many requests
+bench: setup ## run the benchmarks, write docs/benchmarks.md; all random cases, many requests
 	$(BIN)/python -m pytest tests/benchmarks
+	GPUOPT_SEEDS=all $(BIN)/python -m pytest -n auto --dist loadfile tests/program tests/billing
 	GPUOPT_EXAMPLES=50 $(BIN)/python -m pytest tests/api/http/test_schemathesis.py
 
 soak: setup ## kill servers at random while they run jobs, and read while they solve

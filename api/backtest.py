@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
+from api.terminal import Errors, progress_of, save, show, write
+
 _MOST_WORKERS = 4
 
 
@@ -62,11 +64,9 @@ def backtest(
 
     On each date a rule sees what ran before it, and nothing else. docs/backtest.md says how.
     """
-    from api.cli import _Errors, _print, _progress, _show, _write
-
     form = BacktestFormat.json if as_json else form
-    with _Errors(machine=form is BacktestFormat.json):
-        progress = _progress(quiet)
+    with Errors(machine=form is BacktestFormat.json):
+        progress = progress_of(quiet)
         progress("reading tables")
         from optimizer.planning import to_json
         from optimizer.planning.backtest import backtest as walk
@@ -91,16 +91,16 @@ def backtest(
             result = walk(opened, **options)
         document = backtest_document(result, detail=detail)
         if output is not None:
-            _write(output, to_json(document) + "\n")
+            save(output, to_json(document) + "\n")
         if chart is not None:
-            _write(chart, json.dumps(reporting.chart(document), indent=1) + "\n")
+            save(chart, json.dumps(reporting.chart(document), indent=1) + "\n")
         if form is BacktestFormat.json:
-            _print(to_json(document) + "\n")
+            write(to_json(document) + "\n")
         elif form is BacktestFormat.csv:
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows(reporting.table_rows(document))
-            _print(text.getvalue())
+            write(text.getvalue())
         elif form is BacktestFormat.md:
-            _print(reporting.markdown(document))
+            write(reporting.markdown(document))
         else:
-            _show(reporting.backtest_page(document), no_color)
+            show(reporting.backtest_page(document), no_color)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.terminal import Terminal
+from api.terminal import EXIT_INFEASIBLE, Terminal
 from optimizer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     Page = Callable[[Mapping[str, Any]], RenderableType]
 
-EXIT_INFEASIBLE = 11
 _SET = "an edit, as demand=+20% or 'offers.term_hours<=8760'; repeat (docs/what-if.md)"
 _SWEEP = "one edit with FROM..TO:COUNT for its value, as demand=-50%..+100%:7"
 

@@ -8,6 +8,9 @@ started then.  Other requests stay where they are; classes without a latency tar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from optimizer.program.linear import add_terms
@@ -30,6 +33,33 @@ LATE = 0.5
 WHOLE_HOURS = 24
 
 
+@dataclass(frozen=True)
+class LostHour:
+    """An hour in which a zone is lost: what its families are written of, and into.
+
+    ``made`` are the variables of the loss, ``variables`` those of the hour as it was planned.
+    """
+
+    program: BlockProgram
+    routing: Routing
+    hours: Hours
+    variables: HourVariables
+    whole: WholeVariables
+    made: LossVariables
+
+    def name(self, of: str) -> str:
+        """Name of a row of a class or deployment."""
+        return f"{of},{self.routing.zones[self.made.zone].name},{self.variables.hour}"
+
+    def scale(self, stream: int) -> float:
+        """Requests that a share of 1 of a stream is."""
+        return float(self.hours.scale[stream, self.variables.hour])
+
+    def total(self, streams: Sequence[int]) -> float:
+        """Requests that shares of 1 of some streams are."""
+        return float(self.hours.scale[list(streams), self.variables.hour].sum())
+
+
 def define_route_zones(
     program: BlockProgram,
     routing: Routing,
@@ -43,11 +73,12 @@ def define_route_zones(
         if made is None:
             continue
         variables.losses.append(made)
-        define_route_zone_moved(program, routing, variables, made)
-        define_route_zone(program, routing, hours, variables, made, whole)
-        define_route_zone_started(program, routing, hours, variables, made, whole)
-        define_route_zone_late(program, routing, hours, variables, made)
-        define_route_zone_quality(program, routing, hours, variables, made)
+        lost = LostHour(program, routing, hours, variables, whole, made)
+        define_route_zone_moved(lost)
+        define_route_zone(lost)
+        define_route_zone_started(lost)
+        define_route_zone_late(lost)
+        define_route_zone_quality(lost)
         expected = routing.zones[number].odds
         for line, terms in enumerate(fallback_terms(routing, hours, variables, made)):
             variables.fallback += [(line, expected * a, column) for column, a in terms.items()]
@@ -91,119 +122,92 @@ def _define_variables(
     return made
 
 
-def define_route_zone_moved(
-    program: BlockProgram, routing: Routing, variables: HourVariables, made: LossVariables
-) -> None:
+def define_route_zone_moved(lost: LostHour) -> None:
     """Σ moved + late = Σ x of what is lost, in shares (docs/program.md, Loss of a zone)."""
-    for stream, lost in made.lost.items():
-        terms = {variables.share[route]: -1.0 for route in lost}
+    routing, made = lost.routing, lost.made
+    for stream, routes in made.lost.items():
+        terms = {lost.variables.share[route]: -1.0 for route in routes}
         for columns in (made.moved, made.late):
             for route, column in columns.items():
                 if routing.routes[route].stream == stream:
                     terms[column] = 1.0
-        name = f"{routing.streams[stream].name},{routing.zones[made.zone].name},{variables.hour}"
-        program.row(f"route.zone_moved[{name}]", terms, low=0.0, high=0.0)
+        name = lost.name(routing.streams[stream].name)
+        lost.program.row(f"route.zone_moved[{name}]", terms, low=0.0, high=0.0)
 
 
-def define_route_zone(
-    program: BlockProgram,
-    routing: Routing,
-    hours: Hours,
-    variables: HourVariables,
-    made: LossVariables,
-    whole: WholeVariables,
-) -> None:
+def define_route_zone(lost: LostHour) -> None:
     """Σ_critical φ·(x + moved)/μ ≤ ρ·n of what still runs, in replicas or units."""
+    routing, made = lost.routing, lost.made
     for number in sorted({routing.routes[route].deployment for route in made.moved}):
         deployment = routing.deployments[number]
         if not deployment.counted:
             continue
-        terms = _loads(routing, hours, variables, number, made.moved)
-        _add_running(terms, routing, hours, variables, number, whole)
-        name = f"{deployment.name},{routing.zones[made.zone].name},{variables.hour}"
-        program.row(f"route.zone[{name}]", terms, high=0.0)
+        terms = _loads(lost, number, made.moved)
+        _add_running(terms, lost, number)
+        lost.program.row(f"route.zone[{lost.name(deployment.name)}]", terms, high=0.0)
 
 
-def define_route_zone_started(
-    program: BlockProgram,
-    routing: Routing,
-    hours: Hours,
-    variables: HourVariables,
-    made: LossVariables,
-    whole: WholeVariables,
-) -> None:
+def define_route_zone_started(lost: LostHour) -> None:
     """Σ_critical φ·(x + moved + late)/μ ≤ ρ·(n + f); n + f within the range, in replicas."""
+    program, routing, made = lost.program, lost.routing, lost.made
+    hours, hour, steps = lost.hours, lost.variables.hour, lost.variables.steps
     for number in sorted({routing.routes[route].deployment for route in made.late}):
-        deployment, hour = routing.deployments[number], variables.hour
-        terms = _loads(routing, hours, variables, number, made.moved, made.late)
-        _add_running(terms, routing, hours, variables, number, whole)
-        name = f"{deployment.name},{routing.zones[made.zone].name},{hour}"
+        deployment = routing.deployments[number]
+        terms = _loads(lost, number, made.moved, made.late)
+        _add_running(terms, lost, number)
+        name = lost.name(deployment.name)
         count: Terms = {}
         if number in made.steps:
             room = room_of(routing, hours, number, hour)
             terms[made.steps[number]] = -room * deployment.step
             count[made.steps[number]] = 1.0
         program.row(f"route.zone_started[{name}]", terms, high=0.0)
-        if number in variables.steps:
-            count[variables.steps[number]] = 1.0
+        if number in steps:
+            count[steps[number]] = 1.0
         most = most_steps(routing, hours, number, hour)
-        opened = whole.opened.get(number)
+        opened = lost.whole.opened.get(number)
         if opened is not None:
             program.row(f"route.zone_open[{name}]", {**count, opened: -most}, high=0.0)
         elif np.isfinite(deployment.maximum):
             program.row(f"route.zone_open[{name}]", count, high=most)
 
 
-def define_route_zone_late(
-    program: BlockProgram,
-    routing: Routing,
-    hours: Hours,
-    variables: HourVariables,
-    made: LossVariables,
-) -> None:
+def define_route_zone_late(lost: LostHour) -> None:
     """Σ s·late ≤ (1 − percentile)/2·Σ x: what misses while replicas start, s of the hour."""
+    routing, share = lost.routing, lost.variables.share
     for workload, streams in routing.of_workload.items():
-        total = float(hours.scale[list(streams), variables.hour].sum())
+        total = lost.total(streams)
         terms: Terms = {}
-        for route, column in made.late.items():
+        for route, column in lost.made.late.items():
             of = routing.routes[route]
             wait = min(1.0, routing.deployments[of.deployment].start_hours)
             if of.stream in streams and wait:
-                terms[column] = wait * float(hours.scale[of.stream, variables.hour]) / total
+                terms[column] = wait * lost.scale(of.stream) / total
         if not terms:
             continue
         may = LATE * (1.0 - routing.streams[streams[0]].percentile)
         for stream in streams:
             for route in routing.of_stream[stream]:
-                if route in variables.share:
-                    scale = float(hours.scale[stream, variables.hour])
-                    terms[variables.share[route]] = -may * scale / total
-        name = f"{workload},{routing.zones[made.zone].name},{variables.hour}"
-        program.row(f"route.zone_late[{name}]", terms, high=0.0)
+                if route in share:
+                    terms[share[route]] = -may * lost.scale(stream) / total
+        lost.program.row(f"route.zone_late[{lost.name(workload)}]", terms, high=0.0)
 
 
-def define_route_zone_quality(
-    program: BlockProgram,
-    routing: Routing,
-    hours: Hours,
-    variables: HourVariables,
-    made: LossVariables,
-) -> None:
+def define_route_zone_quality(lost: LostHour) -> None:
     """Σ (q̲ − target)·(x + moved + late) ≥ 0 over what is not lost, in points per request."""
+    routing, made = lost.routing, lost.made
     for workload, streams in routing.of_workload.items():
         target = routing.streams[streams[0]].target
         if np.isnan(target) or not set(streams) & made.lost.keys():
             continue
-        total = float(hours.scale[list(streams), variables.hour].sum())
+        total = lost.total(streams)
         terms: Terms = {}
-        for columns in (variables.share, made.moved, made.late):
+        for columns in (lost.variables.share, made.moved, made.late):
             for route, column in columns.items():
                 of = routing.routes[route]
                 if of.stream in streams and of.deployment not in routing.zones[made.zone].lost:
-                    scale = float(hours.scale[of.stream, variables.hour])
-                    terms[column] = (of.quality - target) * scale / total
-        name = f"{workload},{routing.zones[made.zone].name},{variables.hour}"
-        program.row(f"route.zone_quality[{name}]", terms, low=0.0)
+                    terms[column] = (of.quality - target) * lost.scale(of.stream) / total
+        lost.program.row(f"route.zone_quality[{lost.name(workload)}]", terms, low=0.0)
 
 
 def fallback_terms(
@@ -247,36 +251,25 @@ def starts_at_once(routing: Routing, zone: int, deployment: int) -> bool:
     )
 
 
-def _loads(
-    routing: Routing,
-    hours: Hours,
-    variables: HourVariables,
-    deployment: int,
-    *moved: dict[int, int],
-) -> Terms:
+def _loads(lost: LostHour, deployment: int, *moved: dict[int, int]) -> Terms:
     """Loads of critical requests on a deployment, as terms."""
+    routing, variables = lost.routing, lost.variables
     terms: Terms = {}
     for route in routing.of_deployment[deployment]:
         if not routing.streams[routing.routes[route].stream].critical:
             continue
-        load = load_of(routing, hours, route, variables.hour) if route in variables.share else 0.0
+        there = route in variables.share
+        load = load_of(routing, lost.hours, route, variables.hour) if there else 0.0
         for columns in (variables.share, *moved):
             if route in columns:
                 terms[columns[route]] = load
     return terms
 
 
-def _add_running(
-    terms: Terms,
-    routing: Routing,
-    hours: Hours,
-    variables: HourVariables,
-    deployment: int,
-    whole: WholeVariables,
-) -> None:
-    of = routing.deployments[deployment]
-    if deployment in variables.steps:
-        room = room_of(routing, hours, deployment, variables.hour)
-        terms[variables.steps[deployment]] = -room * of.step
-    if deployment in whole.units:
-        terms[whole.units[deployment]] = -(1.0 - of.headroom) * of.step
+def _add_running(terms: Terms, lost: LostHour, deployment: int) -> None:
+    of, steps, units = lost.routing.deployments[deployment], lost.variables.steps, lost.whole.units
+    if deployment in steps:
+        room = room_of(lost.routing, lost.hours, deployment, lost.variables.hour)
+        terms[steps[deployment]] = -room * of.step
+    if deployment in units:
+        terms[units[deployment]] = -(1.0 - of.headroom) * of.step

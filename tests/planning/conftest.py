@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small case that has a bit of everything a plan document can say."""
+"""Cases from lists of rows, and one that has a bit of everything a plan document can say."""
 
 from __future__ import annotations
 
@@ -14,12 +14,38 @@ from optimizer.tables import Case, read_case
 
 Row = dict[str, Any]
 Build = Callable[..., Case]
+Write = Callable[..., Case]
 HOURS = 6
 TOML = f'currency = "USD"\nas_of = "2026-11-21T00:00:00Z"\nhorizon_hours = {HOURS}\n'
 
 
 def at(hour: int) -> str:
-    return f"2026-11-21T{hour:02d}:00:00Z"
+    return f"2026-11-{21 + hour // 24}T{hour % 24:02d}:00:00Z"
+
+
+def write_rows(folder: Path, toml: str, tables: dict[str, list[Row]]) -> Case:
+    """Write a case, a row's absent columns empty, and read it."""
+    (folder / "case.toml").write_text(toml, encoding="utf-8")
+    for name, rows in tables.items():
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+    return read_case(folder)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write cases of some hours, each in a folder of its own, and read them."""
+
+    def make(hours: int, toml: str = "", **tables: list[Row]) -> Case:
+        folder = tmp_path / f"case-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        head = f'currency = "USD"\nas_of = "{at(0)}"\nhorizon_hours = {hours}\n'
+        return write_rows(folder, head + toml, tables)
+
+    return make
 
 
 def tables() -> dict[str, list[Row]]:
@@ -81,13 +107,7 @@ def tables() -> dict[str, list[Row]]:
 def build(tmp_path: Path) -> Build:
     """Write the case, with tables changed, and read it."""
 
-    def write(toml: str = "", **changes: list[Row]) -> Case:
-        (tmp_path / "case.toml").write_text(TOML + toml, encoding="utf-8")
-        for name, rows in {**tables(), **changes}.items():
-            with (tmp_path / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
-        return read_case(tmp_path)
+    def make(toml: str = "", **changes: list[Row]) -> Case:
+        return write_rows(tmp_path, TOML + toml, {**tables(), **changes})
 
-    return write
+    return make

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,15 +13,11 @@ from optimizer.planning import make_plan, plan_document
 from optimizer.planning.document import infeasible_document
 from optimizer.planning.relax import InfeasibleCase
 from optimizer.program import route_elastic
-from optimizer.tables import Case, read_case
+from optimizer.tables import Case
 
-Row = dict[str, Any]
-Write = Callable[..., Case]
+from .conftest import Row, Write, at
+
 PRORATA = '[finance]\nafter_horizon = "prorata"\n'
-
-
-def at(hour: int) -> str:
-    return f"2026-11-{21 + hour // 24}T{hour % 24:02d}:00:00Z"
 
 
 def meter(name: str, price: Any, **more: Any) -> Row:
@@ -46,20 +39,11 @@ def replica(name: str, of: str, **more: Any) -> Row:
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Write:
+def write(write: Write) -> Write:
+    """As many hours as the requests have."""
+
     def make(toml: str = "", **tables: list[Row]) -> Case:
-        folder = tmp_path / f"case-{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
-        hours = len({row["hour"] for row in tables["workloads"]})
-        head = f'currency = "USD"\nas_of = "{at(0)}"\nhorizon_hours = {hours}\n'
-        (folder / "case.toml").write_text(head + toml, encoding="utf-8")
-        for name, rows in tables.items():
-            columns = list(dict.fromkeys(column for row in rows for column in row))
-            with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
-                writer.writeheader()
-                writer.writerows(rows)
-        return read_case(folder)
+        return write(len({row["hour"] for row in tables["workloads"]}), toml, **tables)
 
     return make
 

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,17 +14,13 @@ from optimizer.planning import make_plan, plan_document
 from optimizer.planning.outage import lost_with, play_loss, start_hours
 from optimizer.program import route_case
 from optimizer.reporting.text import plan_page, render
-from optimizer.tables import Case, read_case
+from optimizer.tables import Case
 
-Row = dict[str, Any]
-Write = Callable[..., Case]
+from .conftest import Row, Write, at
+
 SURVIVE = "[limits]\nsurvive_zone_loss = true\n"
 QUEUE = '[risk]\nqueueing = "mgc"\n'
 ODDS = 0.01
-
-
-def at(hour: int) -> str:
-    return f"2026-11-{21 + hour // 24}T{hour % 24:02d}:00:00Z"
 
 
 def meter(name: str, **more: Any) -> Row:
@@ -71,24 +64,6 @@ def chat(counts: list[float], **more: Any) -> list[Row]:
         | more
         for hour, count in enumerate(counts)
     ]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def make(hours: int, toml: str = "", **tables: list[Row]) -> Case:
-        folder = tmp_path / f"case-{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
-        head = f'currency = "USD"\nas_of = "{at(0)}"\nhorizon_hours = {hours}\n'
-        (folder / "case.toml").write_text(head + toml, encoding="utf-8")
-        for name, rows in tables.items():
-            columns = list(dict.fromkeys(column for row in rows for column in row))
-            with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
-                writer.writeheader()
-                writer.writerows(rows)
-        return read_case(folder)
-
-    return make
 
 
 def plan_of(case: Case) -> dict[str, Any]:

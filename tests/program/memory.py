@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -17,11 +18,12 @@ from optimizer.tables.schema import Column, table
 
 from .folders import Row, at
 
-ABSENT = {"id": "", "text": "", "enum": "", "number": float("nan"), "share": float("nan")}
+NAN = float("nan")
+ABSENT = {"id": "", "text": "", "enum": "", "list": (), "number": NAN, "share": NAN}
 BASIC = ("meters", "usage", "offers", "covers", "commitments")
 USAGE = {
     *("hour", "meter", "quantity", "account", "zone", "workload", "job"),
-    *("spot_tolerant", "lost_hours", "restart_cost", "unmet_penalty"),
+    *("spot_share", "spot_tolerant", "lost_hours", "restart_cost", "unmet_penalty"),
 }
 Line = tuple[str, str, str, float, Decimal, bool, Decimal]
 
@@ -45,16 +47,30 @@ class RowCase(Case):
 def memory_case(horizon: int, toml: str = "", **tables: list[Row]) -> RowCase:
     """What ``folders.case_of`` reads from a folder, without the folder."""
     head = f'currency = "USD"\nas_of = "{at(0)}"\nhorizon_hours = {horizon}\n'
-    names = list(dict.fromkeys((*BASIC, *tables)))
+    return row_case(head, toml, dict.fromkeys(BASIC, ()) | tables)
+
+
+def row_case(head: str, toml: str, tables: Mapping[str, Sequence[Row]]) -> RowCase:
+    """A case of these tables, whose settings are ``head`` and ``toml``."""
+    rows = {name: list(rows) for name, rows in tables.items()}
     return RowCase(
         path=Path(),
         settings=parse_settings(head + toml),
         snapshot="sha256:memory",
-        _frames={name: _frame(name, tables.get(name, [])) for name in names if name != "usage"},
-        _files={name: f"{name}.csv" for name in names},
+        _frames={name: _frame(name, rows[name]) for name in rows if name != "usage"},
+        _files={name: f"{name}.csv" for name in rows},
         _store=None,  # type: ignore[arg-type] # no database: nothing is to be read
         toml=toml,
-        rows=tables,
+        rows=rows,
+    )
+
+
+def all_known(tables: Mapping[str, Sequence[Row]]) -> bool:
+    """Whether the columns are all those that a case in memory knows."""
+    return all(
+        row.keys() <= (USAGE if name == "usage" else {each.name for each in table(name).columns})
+        for name, rows in tables.items()
+        for row in rows
     )
 
 
@@ -81,9 +97,11 @@ def _cell(column: Column, value: Any) -> Any:
         return float(value)
     if column.kind == "integer":
         return int(value)
+    if column.kind == "list":
+        return tuple(part.strip() for part in value.split(";"))
     if column.kind == "hour":
         return parse_hour(value)
-    return str(value) == "true" if column.kind == "boolean" else str(value)
+    return str(value).lower() == "true" if column.kind == "boolean" else str(value)
 
 
 def _key(row: Row) -> Line:
@@ -102,13 +120,14 @@ def _lines(rows: list[Row], only: dict[str, str]) -> UsageLines:
     keys = sorted({_key(row) for row in rows})
     hours = [parse_hour(row["hour"]) for row in rows]
     first, shape = min(hours), (len(keys), max(hours) - min(hours) + 1)
-    quantity, tolerant = np.zeros(shape), np.zeros(shape)
+    quantity, tolerant, spot = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     present = np.zeros(shape, dtype=bool)
     for row, hour in zip(rows, hours, strict=True):
         if all(str(row.get(name, "")) == value for name, value in only.items()):
             cell = keys.index(_key(row)), hour - first
             present[cell] = True
             quantity[cell] += float(row["quantity"])
+            spot[cell] += float(row["quantity"]) * float(row.get("spot_share") or 0)
             tolerant[cell] += float(row["quantity"]) * float(row.get("spot_tolerant") or 0)
     return UsageLines(
         meter=tuple(key[0] for key in keys),
@@ -119,7 +138,7 @@ def _lines(rows: list[Row], only: dict[str, str]) -> UsageLines:
         unmet_penalty=tuple(key[6] if key[5] else None for key in keys),
         first_hour=first,
         quantity=quantity,
-        spot=np.zeros(shape),
+        spot=spot,
         spot_taken=np.zeros(shape),
         tolerant=tolerant,
         present=present,

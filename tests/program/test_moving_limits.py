@@ -20,6 +20,7 @@ from optimizer.program.problem import Problem
 from optimizer.program.proposals import proven_unplaceable
 from optimizer.program.status import Status
 
+from ..seeds import Seeds
 from .moving import brute_force_moving, limited_base, random_jobs, random_substitution
 from .small import Exact
 from .test_limits import random_prices
@@ -29,7 +30,7 @@ MAKE: dict[str, Callable[[int], tuple[Problem, Moves]]] = {
     "jobs": lambda seed: random_jobs(seed, limited_base),
 }
 
-CASES = [(kind, seed) for kind in MAKE for seed in range(40)]
+CASES = [(kind, seed) for kind in MAKE for seed in Seeds(40, 20)]
 
 
 @cache
