@@ -18,9 +18,11 @@ from optimizer.program.problem import Floats, Problem
 from optimizer.program.route_beside import BesideProgram, beside
 from optimizer.program.route_case import RouteCase
 from optimizer.program.route_hour import EVERYWHERE
+from optimizer.program.status import Status
 
 WHOLE_COLUMNS, NODES = 3_000, 2_000  # beyond, the relaxation answers
 DUST = 1e-6
+OF_USAGE = ("limit", "availability", "capacity", "offer")  # that bind what is not routed, too
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,10 @@ class Room:
 
 @dataclass(frozen=True)
 class Shortage:
-    """What cannot be served: (streams, N) requests, and the limits that bind then."""
+    """What cannot be served: (streams, N) requests, and the limits that bind then.
+
+    No requests, where usage that is not routed has no plan by itself.
+    """
 
     requests: Floats
     binding: tuple[Room, ...]
@@ -75,6 +80,9 @@ class ElasticRouting:
         for (stream, hour), column in self.short.items():
             cost[column] = float(self.case.hours.scale[stream, hour])
         relaxed = self._solve(cost, self.short.values(), relaxed=True)
+        if relaxed.status is Status.INFEASIBLE:  # what is not routed is too much by itself
+            of_usage = tuple(room for room in self.rooms if room.kind in OF_USAGE)
+            return Shortage(np.zeros(self.case.hours.requests.shape), of_usage)
         answer = relaxed if not self.whole else self._solve(cost, self.short.values())
         requests = np.zeros(self.case.hours.requests.shape)
         for (stream, hour), column in self.short.items():
