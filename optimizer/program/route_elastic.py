@@ -30,7 +30,8 @@ class Room:
     """A limit that may be relaxed: its kind, and its place there.
 
     ``replicas`` of a deployment, ``limit`` of the problem's hourly limits, ``availability`` and
-    on-demand ``capacity`` of a pool, ``offer`` of the problem's columns, ``target`` of a class.
+    on-demand ``capacity`` of a pool, ``offer`` of the problem's columns, ``target`` of a class,
+    ``average`` quality of all.
     """
 
     kind: str
@@ -267,3 +268,10 @@ class ElasticRouting:
                 f"route.zone_quality[{workload},{zone.name}" for zone in self.case.routing.zones
             ]
             self._give(Room("target", workload), families, 1.0)
+        # Rows of all hours have no hour in their names.
+        self.by_family["route.quality_average"] = [
+            row
+            for row, name in enumerate(self.program.row_names)
+            if name.startswith("route.quality_average[")
+        ]
+        self._give(Room("average", "all"), ["route.quality_average"], 1.0)
