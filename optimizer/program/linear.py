@@ -156,6 +156,7 @@ def solve_linear(
     nodes: int | None = None,
     interior: bool = False,
     presolve: bool = False,
+    start: Floats | None = None,
 ) -> LinearAnswer:
     """Solve with HiGHS from arrays.
 
@@ -169,6 +170,8 @@ def solve_linear(
         Interior point without crossover: for large relaxations that supply prices.
     presolve
         Off by default: that of HiGHS is wrong on some small programs.
+    start
+        Values to begin with, of an integer program.
     """
     matrix = Matrix.of(program)
     lp = highs_lp(program, matrix)
@@ -198,6 +201,10 @@ def solve_linear(
     for name, value in options.items():
         solver.setOptionValue(name, value)
     solver.passModel(lp)
+    if start is not None:
+        known = highspy.HighsSolution()
+        known.col_value = start.tolist()
+        solver.setSolution(known)
     solver.run()
     return read_highs(solver, matrix, integer=integer)
 

@@ -18,12 +18,14 @@ from optimizer.program.route_beside import beside
 from optimizer.program.route_blocks import Guide, solve_blocks
 from optimizer.program.route_cluster import alike, merged
 from optimizer.program.route_hour import Hours, most_steps
+from optimizer.program.route_polish import polish
 from optimizer.program.route_prices import RoutePrices, route_prices
 from optimizer.program.route_program import RouteProgram, at_prices
 from optimizer.program.route_queue import roomier, tighter
 from optimizer.program.route_settle import settle
 from optimizer.program.route_zone_settle import settle_losses
 from optimizer.program.routing import Routed, Routing
+from optimizer.program.status import Status
 
 HOUR_NODES = 500
 QUEUE_ROUNDS = 2  # in which hours are solved again at the load of the pools chosen
@@ -106,9 +108,12 @@ class RouteCase:
             hours, kept = replace(hours, room=room), routed
             found, routed = self._settled(write, hours, guide)
         best = routed if routed is not None else kept
-        found = replace(found, bound=bound)
-        able = None if best is None else roomier(self.routing, best)
-        return found, None if able is None else settle_losses(self.routing, self.hours, able)
+        return replace(found, bound=bound), None if best is None else self._able(best)
+
+    def _able(self, routed: Routed) -> Routed | None:
+        """A routing with the room of the pools chosen, and what the loss of zones asks for."""
+        able = roomier(self.routing, routed)
+        return None if able is None else settle_losses(self.routing, self.hours, able)
 
     def _settled(
         self, write: Callable[[Hours], RouteProgram], at: Hours, guide: Guide | None
@@ -147,11 +152,32 @@ class RouteCase:
 
     def routed_beside(self, quantity: Floats, guide: Guide | None = None) -> Routed | None:
         """The best routing of every hour beside these purchases."""
+        return self.found_beside(quantity, guide)[0]
+
+    def found_beside(
+        self, quantity: Floats, guide: Guide | None = None
+    ) -> tuple[Routed | None, Guide | None]:
+        """The same, and the values of its program where the hours were restored one by one."""
+        last: list[RouteProgram] = []
 
         def write(hours: Hours) -> RouteProgram:
-            return beside(self.routing, hours, self.problem, self.pool_of, quantity).written
+            last.append(beside(self.routing, hours, self.problem, self.pool_of, quantity).written)
+            return last[-1]
 
-        return self.solve(write, guide)[1]
+        found, routed = self.solve(write, guide)
+        written = last[-1].program
+        restored = self.hours.number > MANY_HOURS and len(written.names) > WHOLE_COLUMNS
+        if not restored or not self.routing.linked or not found.status.has_plan:
+            return routed, None
+        return routed, Guide.of(written, found)
+
+    def polished_beside(self, quantity: Floats, values: Guide) -> Routed | None:
+        """The hours beside purchases made better a window at a time (``route_polish``)."""
+        written = beside(self.routing, self.hours, self.problem, self.pool_of, quantity).written
+        start, _ = values.read(written.program)
+        better = polish(written.program, start, gap=self.roughness)
+        found = LinearAnswer(Status.STOPPED, better, np.inf, -np.inf)
+        return self._able(settle(self.routing, self.hours, written.read(found)))
 
     def at_market(self) -> Guide | None:
         """The relaxation at market prices: what links hours where nothing is bought."""

@@ -112,12 +112,17 @@ def solve_routed(
         search.take_turns(on_step(case.problem, relaxed.quantity), relaxed.guide, proving)
         watch.report("bound of every routing and purchase")
         search.bound = proving.result()
+        if not search.closed():
+            search.polish()
     return search.result()
 
 
 @dataclass
 class _Search:
-    """Routings that were solved so far, the best of them, and the best bound."""
+    """Routings that were solved so far, the best of them, and the best bound.
+
+    ``restored``: purchases of the best, and the values of its hours, if these were restored.
+    """
 
     case: RouteCase
     law_of: LawOf
@@ -135,6 +140,7 @@ class _Search:
     alternatives: dict[str, float] = field(default_factory=dict)
     tried: int = 0
     guide: Guide | None = None
+    restored: tuple[Floats, Guide] | None = None
     error: SolverError | None = None
 
     def simple(self, today: Routed | None, known: Mapping[str, Floats]) -> None:
@@ -162,20 +168,32 @@ class _Search:
                 self.bound = proving.result()
             if self.closed():
                 return
-            routed = case.routed_beside(quantity, guide)
+            routed, values = case.found_beside(quantity, guide)
             if routed is None and self.best is None and not number:
                 quantity = self.more(quantity)
-                routed = case.routed_beside(quantity, guide)
+                routed, values = case.found_beside(quantity, guide)
             if routed is None:
                 return
             before = self.value
             answer = self.attempt(f"joint, turn {number + 1}", routed, {"turn": quantity})
+            if self.value < before:
+                self.restored = None if values is None else (quantity, values)
             least = before - LEAST_GAIN * abs(before + self.constant)
             if answer is None or (number and self.value > least):
                 return
             if (answer.quantity == quantity).all():
                 return
             quantity = answer.quantity
+
+    def polish(self) -> None:
+        """Make the best hours better beside their purchases, and buy for what they are then."""
+        if self.restored is None or self.watch.stop():
+            return
+        quantity, values = self.restored
+        self.watch.report("hours of the plan, a window at a time")
+        routed = self.case.polished_beside(quantity, values)
+        if routed is not None:
+            self.attempt("joint, polished", routed, {"turn": quantity})
 
     def more(self, quantity: Floats) -> Floats:
         """A step more of everything: where rounding left too little to serve what must be."""
