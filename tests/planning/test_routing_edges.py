@@ -161,7 +161,7 @@ def test_an_offer_of_what_is_not_used_does_not_break_a_refusal(write: Write) -> 
                     "end": "2027-11-21T00:00:00Z",
                 }
             ],
-        )  # fmt: skip
+        )
     )
     assert error.relaxations[0].limit == "limits.max_unused_share"
 
@@ -206,25 +206,3 @@ def test_a_limit_of_some_hours_beside_the_loss_of_a_zone(write: Write) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert make_plan(case).status in ("optimal", "within_gap", "stopped")
-
-
-@pytest.mark.parametrize("wait", [3, 6])
-def test_linked_hours_are_not_left_to_branching_alone(write: Write, wait: int) -> None:
-    """Work that waits fills whole replicas: at most 3 % above the plan's bound."""
-    load = [0.4 + 0.35 * (hour * 7 % 5) for hour in range(34)]
-    case = write(
-        PRORATA,
-        meters=[meter("gpu", 3), meter("big", 5), meter("small", 1.25), meter("mid", 2)],
-        workloads=asks("batch", load, deferrable_hours=wait)
-        + asks("evaluate", load[::-1], deferrable_hours=wait)
-        + asks("chat", [0.3 + 0.2 * (hour % 3) for hour in range(34)]),
-        deployments=[
-            replica("own", "gpu", step_replicas=2, start_minutes=30),
-            replica("large", "big", requests_per_second=2.1, start_minutes=15),
-            replica("tiny", "small", requests_per_second=0.4, start_minutes=60),
-            replica("middle", "mid", requests_per_second=0.7, start_minutes=5),
-        ],
-    )
-    plan = make_plan(case)
-    (part,) = plan.parts
-    assert part.answer.free - part.answer.bound <= 0.03 * part.answer.free
