@@ -31,6 +31,7 @@ from optimizer.program.status import Status
 ROUNDING = 1e-9
 FEW_COLUMNS = 800  # of linked blocks in one piece: a MIP solver takes seconds, and has cuts
 FAR_OFF = 0.01  # of an answer over its bound, relative: worth a MIP solver's seconds
+ROOT_NODES = 1  # its cuts and heuristics find nearly all, in a fraction of the time
 Solve = Callable[[LinearProgram], LinearAnswer]
 
 
@@ -245,16 +246,16 @@ def solve_blocks(
     # Branching without cuts may end far off where hours are linked: whichever way is best.
     best = _better(whole, _by_blocks(parts, solve, "values", guide))
     if best.objective - best.bound > FAR_OFF * abs(best.objective):
-        best = _better(best, _whole(program, gap, nodes))
+        best = _better(best, _whole(program, gap, ROOT_NODES))
     return best
 
 
 def _whole(program: BlockProgram, gap: float, nodes: int | None) -> LinearAnswer:
-    """The program in one piece, with all that a MIP solver can do in a tenth of the nodes."""
+    """The program in one piece, with the cuts and heuristics of a MIP solver."""
     relaxed = solve_linear(program, relaxed=True, interior=True)
     if relaxed.status is Status.INFEASIBLE:
         return relaxed
-    return solve_linear(program, gap=gap, nodes=None if nodes is None else nodes // 10)
+    return solve_linear(program, gap=gap, nodes=nodes)
 
 
 def _better(one: LinearAnswer, other: LinearAnswer | None) -> LinearAnswer:
