@@ -44,6 +44,8 @@ class _Names:
             return f"maximum_replicas of deployment {name}, for class {' and '.join(short)},"
         if room.kind == "target":
             return f"quality_target of class {index}"
+        if room.kind == "average":
+            return "limits.quality_average"
         if room.kind == "offer":
             column = self.columns[int(index)]
             what = f"offer {column.name}" if len(column.members) == 1 else column.name

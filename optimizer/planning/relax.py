@@ -56,7 +56,11 @@ class Relaxation:
         """What to do, as an imperative sentence without a full stop."""
         if self.limit == "limits.survive_zone_loss":
             return "switch limits.survive_zone_loss off"
-        verb = "lower" if self.limit.startswith(("the minimum", "quality_")) else "raise"
+        verb = (
+            "lower"
+            if self.limit.startswith(("the minimum", "quality_", "limits.quality_average"))
+            else "raise"
+        )
         if self.limit.startswith(("allow_", "deny_")):
             return f"change {self.limit}"
         if self.limit.startswith("deployments"):

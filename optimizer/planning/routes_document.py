@@ -36,7 +36,7 @@ def routes_of_plan(plan: Plan, *, detail: bool) -> dict[str, Any]:
         "replicas": replica_rows(plan, routes, detail=detail),
     }
     document |= zones_of_plan(plan, routes, detail=detail)
-    if plan.case.settings.risk.queueing != "off":
+    if plan.case.settings.risk.queueing != "off" and document["routes"]:
         document["attainment"] = attainment_of(plan, routes)
     barred = reasons(routes.routing.missed)
     if barred:

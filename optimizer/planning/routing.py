@@ -29,6 +29,7 @@ from optimizer.program.route_case import RouteCase, arriving_of
 from optimizer.program.route_check import check_routed
 from optimizer.program.route_hour import Hours
 from optimizer.program.route_joint import Unroutable, solve_routed
+from optimizer.program.route_program import started_in
 from optimizer.program.route_zone_settle import no_losses
 from optimizer.program.routes import read_routing
 from optimizer.program.routing import Routed, Routing
@@ -177,9 +178,8 @@ def needed(routing: Routing, requests: Floats, given: Mapping[str, float]) -> Ro
         load = np.zeros(hours)
         for index in routing.of_deployment[number]:
             load += routing.routes[index].load * requests[index]
-        steps = np.ceil(load / (1.0 - deployment.headroom) / deployment.step - 1e-9)
-        least = np.where(load.any(), deployment.minimum, 0.0)
-        running[number] = np.maximum(steps * deployment.step, least)
+        least = np.ceil(deployment.minimum / deployment.step - 1e-9) * deployment.step
+        running[number] = np.maximum(deployment.replicas_for(load), least if load.any() else 0.0)
         if deployment.kind == "throughput":
             running[number] = running[number].max(initial=0.0)
         if deployment.name in given:
@@ -229,10 +229,13 @@ def solve_routing_part(
     if asked.today is not None and not asked.today.requests[len(routing.routes) :].any():
         kept = replace(asked.today, requests=asked.today.requests[: len(routing.routes)])
         today = kept.take(window.repeats)
-        if routing.zones:
-            today = replace(today, losses=no_losses(routing, hours.number))
-            if not all(check.ok for check in check_routed(routing, hours, today)):
-                today = None  # it would not survive the loss of a zone
+        today = replace(
+            today,
+            started=started_in(routing, hours, today.replicas),
+            losses=no_losses(routing, hours.number),
+        )
+        if not all(check.ok for check in check_routed(routing, hours, today)):
+            today = None  # no plan may be like it, nor is it what plans are held against
     advised = {name: advised_amounts(columns, amounts) for name, amounts in known.items()}
     try:
         found = solve_routed(

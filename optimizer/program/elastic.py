@@ -145,7 +145,8 @@ def fewest_relaxed(
         for room in rooms
         if float(program.room[room].varValue) > DUST * room.most
     )
-    quantity = np.array([float(pulp.value(q)) for q in program.quantity])
+    # What is in no row, because it covers nothing that is used, never reaches the solver.
+    quantity = np.array([float(pulp.value(q) or 0.0) for q in program.quantity])
     return Relaxed(chosen, quantity)
 
 

@@ -12,7 +12,7 @@ Restored, each block in turn keeps what the relaxation made it give to every lin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from optimizer.program.status import Status
 
 ROUNDING = 1e-9
 FEW_COLUMNS = 800  # of linked blocks in one piece: a MIP solver takes seconds, and has cuts
+FAR_OFF = 0.01  # of an answer over its bound, relative: worth a MIP solver's seconds
+ROOT_NODES = 1  # its cuts and heuristics find nearly all, in a fraction of the time
 Solve = Callable[[LinearProgram], LinearAnswer]
 
 
@@ -234,13 +236,47 @@ def solve_blocks(
     solve = _solver(method, gap, nodes, many=len(parts.columns) > 1)
     if not len(parts.links):
         return _apart(parts, solve)
-    if len(program.names) <= whole_columns:
-        few = len(program.names) <= FEW_COLUMNS
-        return _solver(method, gap, nodes, many=len(parts.columns) > 1 and not few)(program)
+    if len(program.names) > whole_columns:
+        restored = _by_blocks(parts, solve, wanted, guide)
+        return _whole(program, gap, nodes) if restored is None else restored
+    few = len(program.names) <= FEW_COLUMNS
+    whole = _solver(method, gap, nodes, many=len(parts.columns) > 1 and not few)(program)
+    if few or whole.status is not Status.STOPPED or wanted == "bound" or method != "auto":
+        return whole
+    # Branching without cuts may end far off where hours are linked: whichever way is best.
+    best = _better(whole, _by_blocks(parts, solve, "values", guide))
+    if best.objective - best.bound > FAR_OFF * abs(best.objective):
+        best = _better(best, _whole(program, gap, ROOT_NODES))
+    return best
+
+
+def _whole(program: BlockProgram, gap: float, nodes: int | None) -> LinearAnswer:
+    """The program in one piece, with the cuts and heuristics of a MIP solver."""
+    relaxed = solve_linear(program, relaxed=True, interior=True)
+    if relaxed.status is Status.INFEASIBLE:
+        return relaxed
+    return solve_linear(program, gap=gap, nodes=nodes)
+
+
+def _better(one: LinearAnswer, other: LinearAnswer | None) -> LinearAnswer:
+    """The cheaper of two answers of a program, with the higher bound."""
+    if other is None or not other.status.has_plan:
+        return one
+    best = other if other.objective < one.objective else one
+    return replace(best, bound=min(max(one.bound, other.bound), best.objective))
+
+
+def _by_blocks(
+    parts: Decomposed, solve: Solve, wanted: str, guide: Guide | None
+) -> LinearAnswer | None:
+    """Bound a program by its blocks, and restore whole values; ``None`` if that finds none."""
+    program = parts.program
     if guide is None:
         relaxed = solve_linear(program, relaxed=True, interior=True)
-        if relaxed.status is Status.INFEASIBLE or relaxed.duals is None:
+        if relaxed.status is Status.INFEASIBLE:
             return relaxed
+        if relaxed.duals is None:
+            return None
         values, duals = relaxed.values.copy(), relaxed.duals
     else:
         values, duals = guide.read(program)
@@ -262,7 +298,7 @@ def solve_blocks(
         if found is not None:
             break
     if found is None:
-        return LinearAnswer(Status.ERROR, values, np.inf, bound)
+        return None
     objective = float(np.dot(program.cost, found))
     return LinearAnswer(Status.STOPPED, found, objective, min(bound, objective))
 
@@ -276,6 +312,8 @@ def _ends(parts: Decomposed, values: Floats, *, upwards: bool) -> tuple[float, .
     if not len(parts.rest):
         return ()
     program, own = parts.program, LinearProgram()
+    if not len(parts.rest):
+        return ()  # to a solver no columns are no answer
     rows = [row for row in parts.links if program.terms[row].keys() <= set(parts.rest.tolist())]
     tied = {column for row in rows for column in program.terms[row]}
     place = {}

@@ -13,7 +13,7 @@ from optimizer.program.linear import LinearAnswer, solve_linear
 from optimizer.program.moves import link_hours
 from optimizer.program.moves_bound import MovePrices
 from optimizer.program.prices import Prices, zero_prices
-from optimizer.program.problem import Floats, Ints, Problem
+from optimizer.program.problem import Floats, Ints, Links, Problem
 from optimizer.program.route_beside import beside
 from optimizer.program.route_blocks import Guide, solve_blocks
 from optimizer.program.route_cluster import alike, merged
@@ -251,9 +251,9 @@ class RouteCase:
 
 
 def zero_capacity(problem: Problem) -> Problem:
-    """The problem without sources: nothing but the market."""
+    """The problem without sources: nothing but the market, and no rows that link hours."""
     none = np.zeros(0, dtype=np.int64)
-    return replace(problem, pair_source=none, pair_pool=none, pair_draw=np.zeros(0))
+    return replace(problem, pair_source=none, pair_pool=none, pair_draw=np.zeros(0), links=Links())
 
 
 def arriving_of(routing: Routing, hours: Hours, pool_of: Ints, pools: int) -> Floats:

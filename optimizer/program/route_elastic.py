@@ -18,9 +18,11 @@ from optimizer.program.problem import Floats, Problem
 from optimizer.program.route_beside import BesideProgram, beside
 from optimizer.program.route_case import RouteCase
 from optimizer.program.route_hour import EVERYWHERE
+from optimizer.program.status import Status
 
 WHOLE_COLUMNS, NODES = 3_000, 2_000  # beyond, the relaxation answers
 DUST = 1e-6
+OF_USAGE = ("limit", "availability", "capacity", "offer")  # that bind what is not routed, too
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Room:
     """A limit that may be relaxed: its kind, and its place there.
 
     ``replicas`` of a deployment, ``limit`` of the problem's hourly limits, ``availability`` and
-    on-demand ``capacity`` of a pool, ``offer`` of the problem's columns, ``target`` of a class.
+    on-demand ``capacity`` of a pool, ``offer`` of the problem's columns, ``target`` of a class,
+    ``average`` quality of all.
     """
 
     kind: str
@@ -37,7 +40,10 @@ class Room:
 
 @dataclass(frozen=True)
 class Shortage:
-    """What cannot be served: (streams, N) requests, and the limits that bind then."""
+    """What cannot be served: (streams, N) requests, and the limits that bind then.
+
+    No requests, where usage that is not routed has no plan by itself.
+    """
 
     requests: Floats
     binding: tuple[Room, ...]
@@ -75,6 +81,9 @@ class ElasticRouting:
         for (stream, hour), column in self.short.items():
             cost[column] = float(self.case.hours.scale[stream, hour])
         relaxed = self._solve(cost, self.short.values(), relaxed=True)
+        if relaxed.status is Status.INFEASIBLE:  # what is not routed is too much by itself
+            of_usage = tuple(room for room in self.rooms if room.kind in OF_USAGE)
+            return Shortage(np.zeros(self.case.hours.requests.shape), of_usage)
         answer = relaxed if not self.whole else self._solve(cost, self.short.values())
         requests = np.zeros(self.case.hours.requests.shape)
         for (stream, hour), column in self.short.items():
@@ -259,3 +268,10 @@ class ElasticRouting:
                 f"route.zone_quality[{workload},{zone.name}" for zone in self.case.routing.zones
             ]
             self._give(Room("target", workload), families, 1.0)
+        # Rows of all hours have no hour in their names.
+        self.by_family["route.quality_average"] = [
+            row
+            for row, name in enumerate(self.program.row_names)
+            if name.startswith("route.quality_average[")
+        ]
+        self._give(Room("average", "all"), ["route.quality_average"], 1.0)

@@ -133,6 +133,7 @@ class _Search:
     kinds: Mapping[str, Ints]
     watch: Watch
     best: RoutedAnswer | None = None
+    refused: RoutedAnswer | None = None  # a routing for which nothing can be bought
     value: float = np.inf
     free: float = np.inf
     bound: float = -np.inf
@@ -220,8 +221,7 @@ class _Search:
             self.error = error
             return None
         if answer.status is Status.INFEASIBLE:
-            if self.best is None:
-                self.best = RoutedAnswer(answer, routed, placed, law)
+            self.refused = self.refused or RoutedAnswer(answer, routed, placed, law)
             return None
         if not all(check.ok for check in self.losses(answer, routed, placed)):
             return None  # its purchases leave too little for the fallback
@@ -263,11 +263,11 @@ class _Search:
 
     def result(self) -> RoutedAnswer:
         """The best routing, with the bound that holds for all of them."""
-        if self.best is None:
-            raise self.error or unroutable()
         best = self.best
-        if best.answer.status is Status.INFEASIBLE:
-            return best
+        if best is None:
+            if self.refused is None:
+                raise self.error or unroutable()
+            return self.refused
         whole = max(abs(self.value + self.constant), 1e-12)
         free = min(self.free, best.answer.free)
         checks = [

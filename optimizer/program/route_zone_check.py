@@ -95,8 +95,9 @@ def check_loss_limits(
                     total += problem.limits.entry_weight[entry] * used[counts][pool]
                     grows |= more[pool] > 0
             most = problem.limits.most[limit][period]
-            over = (total - most) / (1.0 + np.abs(most))
-            worst = max(worst, float(over[grows & np.isfinite(most)].max(initial=0.0)))
+            binds = grows & np.isfinite(most)
+            over = (total[binds] - most[binds]) / (1.0 + np.abs(most[binds]))
+            worst = max(worst, float(over.max(initial=0.0)))
         for pool in np.flatnonzero(more.any(axis=1)):
             share, price = problem.availability[pool][period], problem.price[pool][period]
             able = share * (problem.demand[pool] - expected[pool] + more[pool])

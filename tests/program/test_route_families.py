@@ -10,6 +10,7 @@ import numpy as np
 import pulp
 import pytest
 
+from optimizer.program import route_blocks
 from optimizer.program.linear import (
     LinearAnswer,
     pulp_model,
@@ -27,6 +28,7 @@ from optimizer.program.route_hour import Hours
 from optimizer.program.route_program import RouteProgram, at_prices
 from optimizer.program.route_settle import settle
 from optimizer.program.routing import Deployment, Route, Routed, Routing, Stream
+from optimizer.program.status import Status
 
 SECOND = 1 / 3600  # of a replica: one request a second
 
@@ -342,6 +344,40 @@ def test_what_waits_never_exceeds_what_may_run_later() -> None:
     assert answer.status.has_plan
     assert answer.objective == pytest.approx(3.0)
     assert violation(written.program, answer.values)[0] < 1e-6
+
+
+def test_hours_that_only_starts_link_are_restored() -> None:
+    """Nothing stands outside the blocks: neither units, nor opening, nor purchases."""
+    case = routing([[3600, 7200, 3600, 7200]], [own(0, start_hours=0.5)], [Route(0, 0, SECOND)])
+    hours = Hours.of(case, case.demand, np.ones(4))
+    written = at_prices(case, hours, np.ones((1, 4)))
+    answer = solve_blocks(written.program, gap=1e-6, nodes=500, whole_columns=0)
+    assert answer.status is Status.STOPPED  # restored, not solved in one piece
+    assert answer.objective == pytest.approx(1 + 2.5 + 1 + 2.5)
+
+
+def test_linked_hours_are_not_left_to_branching(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that waits fills whole replicas; branching without cuts ends half as dear again."""
+    rng, count = np.random.default_rng(0), 26
+    asked = [
+        (rng.uniform(0, 1.5, count) * 3600).tolist(),
+        (rng.uniform(0.2, 2, count) * 3600 * (rng.random(count) < 0.5)).tolist(),
+    ]
+    routes = [
+        Route(stream, line, load * SECOND, ((2, 1.0),) if line == 2 else ())
+        for line, loads in enumerate([(1.0, 1.0), (0.6, 0.9), (0.0, 0.0)])
+        for stream, load in enumerate(loads)
+    ]
+    deployments = [own(0, step=2, start_hours=0.25), own(1, start_hours=1.0), api(2)]
+    case = routing(asked, deployments, routes, wait=6)
+    hours = Hours.of(case, case.demand, np.ones(count))
+    prices = np.tile(np.array([[1.0], [1.4], [3 * SECOND]]), count)
+    program = at_prices(case, hours, prices).program
+    alone = branch(program, gap=1e-3, nodes=200)
+    monkeypatch.setattr(route_blocks, "FEW_COLUMNS", 0)
+    found = solve_blocks(program, gap=1e-3, nodes=200, whole_columns=3_000)
+    assert alone.bound <= found.bound <= found.objective <= 0.8 * alone.objective
+    assert violation(program, found.values)[0] < 1e-6
 
 
 @pytest.mark.parametrize("broken", ["demand", "capacity", "steps", "start", "quality"])

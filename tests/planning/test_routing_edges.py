@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Valid cases at the edges of routing: each once ended in an error, or in a dear plan."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optimizer.planning import make_plan, plan_document
+from optimizer.planning.relax import InfeasibleCase
+from optimizer.tables import Case, read_case
+
+Row = dict[str, Any]
+Write = Callable[..., Case]
+PRORATA = '[finance]\nafter_horizon = "prorata"\n'
+
+
+def at(hour: int) -> str:
+    return f"2026-11-{21 + hour // 24}T{hour % 24:02d}:00:00Z"
+
+
+def meter(name: str, price: Any, **more: Any) -> Row:
+    own = {"meter": name, "provider": "aws", "product": "gpu", "unit": "GPU-Hours"}
+    return own | {"on_demand": price} | more
+
+
+def asks(name: str, replicas: list[float], **more: Any) -> list[Row]:
+    """Requests in replicas' worth."""
+    return [
+        {"workload": name, "hour": at(hour), "requests": 3600 * count} | more
+        for hour, count in enumerate(replicas)
+    ]
+
+
+def replica(name: str, of: str, **more: Any) -> Row:
+    own = {"deployment": name, "model": name, "kind": "replica", "meter": of, "meter_units": 1}
+    return own | {"requests_per_second": 1} | more
+
+
+def used(of: str, amounts: list[float]) -> list[Row]:
+    return [{"hour": at(h), "meter": of, "quantity": q} for h, q in enumerate(amounts)]
+
+
+def reservation(of: str, hourly: float, **more: Any) -> dict[str, list[Row]]:
+    offer = {"offer": f"ri-{of}", "law": "aws.reserved.regional", "measure": "units"}
+    return {
+        "offers": [offer | {"term_hours": 8760, "hourly": hourly} | more],
+        "covers": [{"offer": f"ri-{of}", "meter": of, "draw": 1}],
+    }
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def make(toml: str = "", **tables: list[Row]) -> Case:
+        hours = len({row["hour"] for row in tables["workloads"]})
+        head = f'currency = "USD"\nas_of = "{at(0)}"\nhorizon_hours = {hours}\n'
+        (tmp_path / "case.toml").write_text(head + toml, encoding="utf-8")
+        for name, rows in tables.items():
+            columns = list(dict.fromkeys(column for row in rows for column in row))
+            with (tmp_path / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
+                writer.writeheader()
+                writer.writerows(rows)
+        return read_case(tmp_path)
+
+    return make
+
+
+def refused(case: Case) -> InfeasibleCase:
+    with pytest.raises(InfeasibleCase) as caught:
+        make_plan(case)
+    return caught.value
+
+
+def test_usage_of_its_own_that_is_too_much_is_told(write: Write) -> None:
+    """Usage takes 5 of 3 units: whatever is routed, 2 are missing, and a third for a replica."""
+    tables: dict[str, Any] = {
+        "workloads": asks("chat", [1, 1]),
+        "deployments": [replica("own", "gpu")],
+        "usage": used("gpu", [2, 5]),
+    }
+    error = refused(write(PRORATA, meters=[meter("gpu", 1, on_demand_limit=3)], **tables))
+    (way,) = error.relaxations
+    assert (way.limit, way.amount, way.cost) == ("on_demand_limit of meter gpu", 3, 3 + 6)
+    assert make_plan(write(PRORATA, meters=[meter("gpu", 1, on_demand_limit=6)], **tables))
+
+
+def test_an_average_quality_out_of_reach_is_told(write: Write) -> None:
+    """0.9 has one replica of two in the hour: 0.8 on average, and 0.85 is asked for."""
+    scores = [("good", 0.9), ("weak", 0.7)]
+    case = write(
+        "[risk]\nquality_confidence = 0\n[limits]\nquality_average = 0.85\n",
+        meters=[meter("gpu", 1)],
+        workloads=asks("chat", [2], quality_task="t"),
+        deployments=[replica("weak", "gpu"), replica("good", "gpu", maximum_replicas=1)],
+        quality=[{"model": m, "quality_task": "t", "quality": q} for m, q in scores],
+    )
+    error = refused(case)
+    told = {way[0].limit: way[0] for way in (error.relaxations, *error.alternatives)}
+    assert float(told["limits.quality_average"].amount) == pytest.approx(0.05)
+    assert told["limits.quality_average"].cost == 2
+    assert "lower limits.quality_average by 0.05" in str(error)
+
+
+def test_todays_routing_that_breaks_a_limit_is_no_plan(write: Write) -> None:
+    """Today two replicas do the work of four: cheaper than any plan, and it keeps no limit."""
+    case = write(
+        PRORATA,
+        meters=[meter("gpu", 2)],
+        workloads=asks("chat", [4, 4]),
+        deployments=[replica("own", "gpu")],
+        routes_today=[{"workload": "chat", "deployment": "own", "share": 1, "replicas": 2}],
+        **reservation("gpu", 1),
+    )
+    plan = make_plan(case)
+    assert plan.total == 8
+    assert plan.baseline is not None
+    assert plan.baseline.total == 8
+    assert {row["plan"] for row in plan_document(plan)["alternatives"]} == {
+        "routing alone", "one after the other", "jointly",
+    }  # fmt: skip
+
+
+def test_rows_over_all_hours_beside_linked_hours(write: Write) -> None:
+    """A share of spot, beyond 24 hours, with replicas that take time to start."""
+    case = write(
+        PRORATA + "[limits]\nspot_share = 0.5\n",
+        meters=[meter("gpu", 2, spot=1, spot_interruption=0)],
+        workloads=asks("chat", [1 + (hour % 12 == 5) for hour in range(26)]),
+        deployments=[replica("own", "gpu", start_minutes=15)],
+        **reservation("gpu", 1.5),
+    )
+    plan = make_plan(case)
+    # One replica is reserved, or 0.5 above it: 26 hours, and two hours of a second, started.
+    assert plan.total == pytest.approx(Decimal(26) * Decimal("1.5") + 2 * 2 * Decimal("1.25"))
+
+
+def test_an_offer_of_what_is_not_used_does_not_break_a_refusal(write: Write) -> None:
+    """Of two limits that are too low one is told, whatever else could be bought."""
+    offers = [reservation(of, 1) for of in ("gpu", "idle")]
+    error = refused(
+        write(
+            PRORATA + "[limits]\nmax_unused_share = 0.1\n",
+            meters=[meter("gpu", 2), meter("idle", 4)],
+            workloads=asks("chat", [1, 0, 0]),
+            deployments=[replica("own", "gpu"), replica("spare", "idle")],
+            offers=[row for each in offers for row in each["offers"]],
+            covers=[row for each in offers for row in each["covers"]],
+            commitments=[
+                {
+                    "commitment": "held",
+                    "offer": "ri-gpu",
+                    "quantity": 1,
+                    "start": at(0),
+                    "end": "2027-11-21T00:00:00Z",
+                }
+            ],
+        )
+    )
+    assert error.relaxations[0].limit == "limits.max_unused_share"
+
+
+def test_no_requests_at_all_with_queueing(write: Write) -> None:
+    case = write(
+        '[risk]\nqueueing = "mgc"\n',
+        meters=[meter("gpu", 2)],
+        workloads=asks("chat", [0, 0], ttft_ms=1000, input_tokens=10, output_tokens=10),
+        deployments=[replica("own", "gpu", ttft_ms=500, tpot_ms=20)],
+    )
+    document = plan_document(make_plan(case), detail=True)
+    assert float(document["total"]) == 0
+    assert document["routes"] == []
+
+
+def test_a_limit_of_some_hours_beside_the_loss_of_a_zone(write: Write) -> None:
+    zones = [
+        meter(f"gpu-{zone}", 9, zone=f"us-{zone}", spot=1, spot_interruption=0.05) for zone in "ab"
+    ]
+    spot = [
+        replica(f"spot-{zone}", f"gpu-{zone}", capacity="spot", ttft_ms=500, tpot_ms=20)
+        for zone in "ab"
+    ]
+    fallback = replica("own", "gpu", ttft_ms=500, tpot_ms=20)
+    case = write(
+        PRORATA + "[limits]\nsurvive_zone_loss = true\n",
+        meters=[meter("gpu", 5), *zones],
+        workloads=asks("chat", [2, 2], ttft_ms=1000),
+        deployments=[fallback, *spot],
+        limits=[
+            {
+                "limit": "quota",
+                "meter": "gpu",
+                "weight": 1,
+                "maximum": 3,
+                "from": at(0),
+                "until": at(1),
+            }
+        ],
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert make_plan(case).status in ("optimal", "within_gap", "stopped")
