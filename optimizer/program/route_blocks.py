@@ -310,10 +310,8 @@ def _ends(parts: Decomposed, values: Floats, *, upwards: bool) -> tuple[float, .
     its minimum at least.  What is in no such row is rounded up, and all of it if ``upwards``.
     """
     if not len(parts.rest):
-        return ()
-    program, own = parts.program, LinearProgram()
-    if not len(parts.rest):
         return ()  # to a solver no columns are no answer
+    program, own = parts.program, LinearProgram()
     rows = [row for row in parts.links if program.terms[row].keys() <= set(parts.rest.tolist())]
     tied = {column for row in rows for column in program.terms[row]}
     place = {}
