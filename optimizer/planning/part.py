@@ -70,7 +70,8 @@ class PartRoutes:
 
     ``lines`` are its lines of the usage; ``horizon`` and ``routed`` the routing over the
     hours of the horizon and of the window; ``alternatives`` objectives of simpler plans;
-    ``relaxed`` the relaxation of all hours, where it was solved.
+    ``relaxed`` the relaxation of all hours, where it was solved; ``broken`` the rows that
+    today's routing breaks, so that no plan may be like it.
     """
 
     routing: Routing
@@ -80,6 +81,7 @@ class PartRoutes:
     routed: Routed
     alternatives: Mapping[str, float]
     relaxed: Guide | None
+    broken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ def routes_of_plan(plan: Plan, *, detail: bool) -> dict[str, Any]:
     if barred:
         document["not_routed"] = barred
     document["alternatives"] = alternative_rows(part, routes)
+    if routes.broken:
+        document["today_breaks"] = list(routes.broken)
     return document
 
 
@@ -232,5 +234,10 @@ def routing_lines(document: dict[str, Any]) -> list[str]:
         lines.append(
             f"Planned one after the other, routing and then commitments, it would cost "
             f"${less:,.2f} more over the terms."
+        )
+    if document.get("today_breaks"):
+        lines.append(
+            f"Today's routes break {', '.join(document['today_breaks'])}: no plan may do as they "
+            "do, so that plans which keep them are not compared with."
         )
     return lines

@@ -225,7 +225,8 @@ def solve_routing_part(
     def law_of(routed: Routed) -> LawCost:
         return law.with_usage(_window_of(window, lines, routing, routed), whole.placed(routed))
 
-    today = None
+    today: Routed | None = None
+    broken: tuple[str, ...] = ()
     if asked.today is not None and not asked.today.requests[len(routing.routes) :].any():
         kept = replace(asked.today, requests=asked.today.requests[: len(routing.routes)])
         today = kept.take(window.repeats)
@@ -234,7 +235,9 @@ def solve_routing_part(
             started=started_in(routing, hours, today.replicas),
             losses=no_losses(routing, hours.number),
         )
-        if not all(check.ok for check in check_routed(routing, hours, today)):
+        checks = check_routed(routing, hours, today)
+        broken = tuple(check.name for check in checks if not check.ok)
+        if broken:
             today = None  # no plan may be like it, nor is it what plans are held against
     advised = {name: advised_amounts(columns, amounts) for name, amounts in known.items()}
     try:
@@ -261,6 +264,7 @@ def solve_routing_part(
         routed=found.routed,
         alternatives=found.alternatives,
         relaxed=found.relaxed,
+        broken=broken,
     )
     return Part(
         component,

@@ -122,9 +122,12 @@ def test_todays_routing_that_breaks_a_limit_is_no_plan(write: Write) -> None:
     assert plan.total == 8
     assert plan.baseline is not None
     assert plan.baseline.total == 8
-    assert {row["plan"] for row in plan_document(plan)["alternatives"]} == {
+    document = plan_document(plan)
+    assert {row["plan"] for row in document["alternatives"]} == {
         "routing alone", "one after the other", "jointly",
     }  # fmt: skip
+    assert document["today_breaks"] == ["route.capacity"]
+    assert any("Today's routes break route.capacity" in line for line in document["explanation"])
 
 
 def test_rows_over_all_hours_beside_linked_hours(write: Write) -> None:
