@@ -28,6 +28,8 @@ from optimizer.program.routing import Routed, Routing
 from optimizer.program.status import Status
 
 HOUR_NODES = 500
+# Of linked hours more relaxations raise the bound by 0.05 %, and make a plan 1 % better.
+BOUND_NODES = 150
 QUEUE_ROUNDS = 2  # in which hours are solved again at the load of the pools chosen
 WHOLE_COLUMNS = 3_000
 MANY_HOURS = 24
@@ -139,11 +141,12 @@ class RouteCase:
     def _solved(
         self, written: RouteProgram, wanted: str, guide: Guide | None = None
     ) -> LinearAnswer:
-        nodes = None if self.hours.number <= MANY_HOURS else HOUR_NODES
+        few = self.hours.number <= MANY_HOURS
+        most = BOUND_NODES if wanted == "bound" and self.routing.linked else HOUR_NODES
         return solve_blocks(
             written.program,
             gap=self.precision if wanted == "bound" else self.roughness,
-            nodes=nodes,
+            nodes=None if few else most,
             whole_columns=WHOLE_COLUMNS,
             wanted=wanted,
             guide=guide,
