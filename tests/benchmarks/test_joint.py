@@ -13,6 +13,7 @@ import shutil
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from optimizer.planning import make_plan, plan_document
@@ -33,6 +34,9 @@ def at_traffic(folder: Path, times: float) -> Case:
     for name in COUNTS:
         rows[name] = (rows[name] * times).round()
     rows.to_parquet(folder / "workloads.parquet")
+    if times != 1:  # as many replicas of today as that needs
+        today = pd.read_csv(folder / "routes_today.csv", dtype=str)
+        today.assign(replicas="").to_csv(folder / "routes_today.csv", index=False)
     settings = folder / "case.toml"
     text = settings.read_text(encoding="utf-8").replace("gap = 0.005", f"gap = {GAP}")
     settings.write_text(text, encoding="utf-8")
