@@ -227,7 +227,10 @@ def solve_routing_part(
 
     today: Routed | None = None
     broken: tuple[str, ...] = ()
-    if asked.today is not None and not asked.today.requests[len(routing.routes) :].any():
+    barred = asked.today is not None and asked.today.requests[len(routing.routes) :].any()
+    if barred:
+        broken = ("route.barred",)  # a deployment that may not answer the class: not_routed
+    elif asked.today is not None:
         kept = replace(asked.today, requests=asked.today.requests[: len(routing.routes)])
         today = kept.take(window.repeats)
         today = replace(

@@ -65,8 +65,8 @@ class LawCost:
     * prices first: tolerant usage goes to spot where spot is below the price π̂ of one
       more unit;
     * as under free choice: what runs on spot where coverage could be chosen, at the prices
-      of the certificate (:meth:`HourOracle.spot`).  The law then finds no more usage than
-      its commitments can cover, and so no order in which to cover the wrong part of it.
+      of the certificate (:meth:`HourOracle.spot`).  In hours in which that leaves nothing
+      on demand the law has no order in which to cover the wrong part of the usage.
 
     Each policy is then brought within the hourly limits (:class:`Keeper`), and the whole
     within the share of spot.  Other rows that are hard make the cost ``inf``.
@@ -139,16 +139,26 @@ class LawCost:
     def outcome(self, quantity: Floats, *, quick: bool = False) -> LawOutcome:
         """Replay the window with these purchases, quantities of shape (K,).
 
-        ``quick`` leaves the last policy out: for comparing many plans with each other.
+        ``quick`` leaves *prices first* out: for comparing many plans with each other.
         """
+        found = self._outcome(quantity, quick, self.rents)
+        if self.rents is not None and self.problem.links.spot.any():
+            # The share of spot is capped after the hours have chosen: what is best before
+            # that need not be after it.
+            other = self._outcome(quantity, quick, None)
+            if other.objective < found.objective:
+                return other
+        return found
+
+    def _outcome(self, quantity: Floats, quick: bool, rents: Floats | None) -> LawOutcome:
         window = self.window
         capacity = self._capacity(quantity)
         plan = self._commitments_first(capacity)
         if self.may_spot:
             spot, uncovered, _, cost = plan[:4]
             others = [self._spot_first(self._room(capacity, spot, uncovered), capacity)]
-            if self.rents is not None:
-                others.append(self._spot_first(self._chosen(quantity), capacity))
+            if rents is not None:
+                others.append(self._spot_first(self._chosen(quantity, rents), capacity))
             if self.prefer is not None and not quick:
                 first = np.where(self.prefer, window.tolerant, 0.0)
                 others.append(self._spot_first(first, capacity))
@@ -167,7 +177,7 @@ class LawCost:
         return LawOutcome(objective, hourly, plan[0], plan[1], plan[2], plan[5], links)
 
     def objective(self, quantity: Floats) -> float:
-        """The objective under the first two policies: what plans are compared by."""
+        """The objective without *prices first*: what plans are compared by."""
         return self.outcome(quantity, quick=True).objective
 
     def _capacity(self, quantity: Floats) -> Floats:
@@ -208,13 +218,12 @@ class LawCost:
                 freed = np.maximum(freed - taken * draw, 0.0)
         return spot
 
-    def _chosen(self, quantity: Floats) -> Floats:
+    def _chosen(self, quantity: Floats, rents: Floats) -> Floats:
         """Spot of each line where coverage could be chosen, in proportion of its pool; (L, N)."""
-        assert self.rents is not None
         if self.oracle is None:
             self.oracle = HourOracle(self.problem)
         pool_of, tolerant = self.keeper.pool_of, self.window.tolerant
-        spot = self.oracle.spot(quantity, self.rents)
+        spot = self.oracle.spot(quantity, rents)
         whole = np.zeros_like(spot)
         np.add.at(whole, pool_of, tolerant)
         share = np.divide(spot, whole, out=np.zeros_like(spot), where=whole > 0)

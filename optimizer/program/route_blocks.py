@@ -238,7 +238,7 @@ def solve_blocks(
         return _apart(parts, solve)
     if len(program.names) > whole_columns:
         restored = _by_blocks(parts, solve, wanted, guide)
-        return _whole(program, gap, nodes) if restored is None else restored
+        return _whole(program, gap) if restored is None else restored
     few = len(program.names) <= FEW_COLUMNS
     whole = _solver(method, gap, nodes, many=len(parts.columns) > 1 and not few)(program)
     if few or whole.status is not Status.STOPPED or wanted == "bound" or method != "auto":
@@ -246,16 +246,16 @@ def solve_blocks(
     # Branching without cuts may end far off where hours are linked: whichever way is best.
     best = _better(whole, _by_blocks(parts, solve, "values", guide))
     if best.objective - best.bound > FAR_OFF * abs(best.objective):
-        best = _better(best, _whole(program, gap, ROOT_NODES))
+        best = _better(best, _whole(program, gap))
     return best
 
 
-def _whole(program: BlockProgram, gap: float, nodes: int | None) -> LinearAnswer:
+def _whole(program: BlockProgram, gap: float) -> LinearAnswer:
     """The program in one piece, with the cuts and heuristics of a MIP solver."""
     relaxed = solve_linear(program, relaxed=True, interior=True)
     if relaxed.status is Status.INFEASIBLE:
         return relaxed
-    return solve_linear(program, gap=gap, nodes=nodes)
+    return solve_linear(program, gap=gap, nodes=ROOT_NODES)
 
 
 def _better(one: LinearAnswer, other: LinearAnswer | None) -> LinearAnswer:

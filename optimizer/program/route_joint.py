@@ -187,12 +187,16 @@ class _Search:
 
     def polish(self) -> None:
         """Make the best hours better beside their purchases, and buy for what they are then."""
-        if self.restored is None or self.watch.stop():
+        case = self.case
+        if self.restored is None or case.method != "auto" or self.watch.stop():
             return
         quantity, values = self.restored
-        self.watch.report("hours of the plan, a window at a time")
-        routed = self.case.polished_beside(quantity, values)
-        if routed is not None:
+        self.watch.report("hours of the plan, a few at a time")
+        routed = case.polished_beside(quantity, values)
+        # There is a plan already: one that fails a check is not worth an error.
+        if routed is not None and all(
+            check.ok for check in check_routed(case.routing, case.hours, routed)
+        ):
             self.attempt("joint, polished", routed, {"turn": quantity})
 
     def more(self, quantity: Floats) -> Floats:

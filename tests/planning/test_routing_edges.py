@@ -10,10 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from optimizer.planning import make_plan, plan_document
 from optimizer.planning.relax import InfeasibleCase
+from optimizer.program import route_case, route_joint
 from optimizer.tables import Case, read_case
 
 Row = dict[str, Any]
@@ -41,6 +43,11 @@ def asks(name: str, replicas: list[float], **more: Any) -> list[Row]:
 def replica(name: str, of: str, **more: Any) -> Row:
     own = {"deployment": name, "model": name, "kind": "replica", "meter": of, "meter_units": 1}
     return own | {"requests_per_second": 1} | more
+
+
+def api(name: str, of: str) -> Row:
+    own = {"deployment": name, "model": name, "kind": "api", "meter": of}
+    return own | {"meter_units": Decimal(1) / 3600}
 
 
 def used(of: str, amounts: list[float]) -> list[Row]:
@@ -128,6 +135,55 @@ def test_todays_routing_that_breaks_a_limit_is_no_plan(write: Write) -> None:
     }  # fmt: skip
     assert document["today_breaks"] == ["route.capacity"]
     assert any("Today's routes break route.capacity" in line for line in document["explanation"])
+
+
+def test_todays_routing_by_a_barred_route_is_told(write: Write) -> None:
+    """Today a model below the class's floor answers: no plan may, and the plan says so."""
+    case = write(
+        PRORATA + "[risk]\nquality_confidence = 0\n",
+        meters=[meter("gpu", 2), meter("big", 3)],
+        workloads=asks("chat", [4, 4], quality_task="t", quality_floor=0.8),
+        deployments=[replica("own", "gpu"), replica("better", "big")],
+        quality=[
+            {"model": "own", "quality_task": "t", "quality": 0.5},
+            {"model": "better", "quality_task": "t", "quality": 0.9},
+        ],
+        routes_today=[{"workload": "chat", "deployment": "own", "share": 1}],
+        **reservation("big", 1),
+    )
+    document = plan_document(make_plan(case))
+    assert document["today_breaks"] == ["route.barred"]
+    assert "nothing" not in {row["plan"] for row in document["alternatives"]}
+
+
+def test_restored_hours_are_polished(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linked hours as in large cases: the plan is cheaper for it, and keeps every row."""
+    monkeypatch.setattr(route_case, "WHOLE_COLUMNS", 0)
+    case = write(
+        PRORATA + "[solve]\ngap = 0.00001\n",
+        meters=[meter("gpu", 4), meter("big", 7), meter("tok", 9)],
+        workloads=[
+            *asks("chat", np.random.default_rng(3).uniform(0, 6, 30).tolist()),
+            *asks("late", [4 * (hour % 7 == 3) for hour in range(30)], deferrable_hours=5),
+        ],
+        deployments=[
+            row | {"workload": workload}
+            for workload in ("chat", "late")
+            for row in (
+                replica("small", "gpu", start_minutes=15),
+                replica("large", "big", start_minutes=30, requests_per_second=2),
+                api("api", "tok"),
+            )
+        ],
+        **reservation("gpu", 2.2),
+    )
+    found = [plan_document(make_plan(case))]
+    monkeypatch.setattr(route_joint._Search, "polish", lambda search: None)
+    found.append(plan_document(make_plan(case)))
+    assert all(check["ok"] for document in found for check in document["checks"])
+    assert {"route.start", "route.deadline"} <= {row["check"] for row in found[0]["checks"]}
+    assert found[0]["objective"] < found[1]["objective"]
+    assert found[0]["lower_bound"] <= found[0]["objective"]
 
 
 def test_rows_over_all_hours_beside_linked_hours(write: Write) -> None:

@@ -13,10 +13,11 @@ from optimizer.program.route_polish import WINDOW, polish
 HOURS = 3 * WINDOW + 2
 
 
-def fleet(seed: int, *, most_api: float | None = None) -> BlockProgram:
+def fleet(seed: int, *, price: float = 1.9, most_api: float | None = None) -> BlockProgram:
     """Machines of two sizes that start, beside an API; and what waits from hour to hour.
 
-    ``most_api`` bounds what the API answers in all hours together: a row of every window.
+    ``price`` is the API's, ``most_api`` bounds what it answers in all hours together: a row
+    of every window.
     """
     rng = np.random.default_rng(seed)
     program = BlockProgram()
@@ -27,7 +28,7 @@ def fleet(seed: int, *, most_api: float | None = None) -> BlockProgram:
         program.block = hour
         small = program.column(f"small[{hour}]", cost=1.0, upper=20.0, whole=True)
         large = program.column(f"large[{hour}]", cost=3.2, upper=6.0, whole=True)
-        api = program.column(f"api[{hour}]", cost=1.9)
+        api = program.column(f"api[{hour}]", cost=price)
         late = program.column(f"late[{hour}]", upper=0.0 if hour == HOURS - 1 else 3.0)
         starts = [program.column(f"start[{size},{hour}]", cost=0.7) for size in "sl"]
         served = {small: 1.0, large: 4.0, api: 1.0, late: 1.0}
@@ -82,7 +83,20 @@ def test_it_ends_where_no_window_can_be_bettered() -> None:
 
 def test_a_row_of_all_hours_is_used_by_no_two_windows_at_once() -> None:
     """Windows are solved side by side: each keeps to what it used of the row before."""
-    program = fleet(1, most_api=0.0)
+    program = fleet(1, price=0.1, most_api=4.0)
+    start = by_hand(program)
+    found = polish(program, start, gap=1e-6)
+    assert violation(program, found)[0] < 1e-6
+    assert np.dot(program.cost, found) < np.dot(program.cost, start)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_nor_is_a_row_of_two_hours_far_apart(seed: int) -> None:
+    """The API is next to nothing in two hours, whose windows are solved at the same time."""
+    program = fleet(seed)
+    cheap = {program.names.index(f"api[{hour}]"): 1.0 for hour in (2, 2 + 2 * WINDOW)}
+    for column in cheap:
+        program.cost[column] = 0.1
+    program.row("two", cheap, high=1.0)
     found = polish(program, by_hand(program), gap=1e-6)
     assert violation(program, found)[0] < 1e-6
-    assert sum(found[k] for k, name in enumerate(program.names) if name.startswith("api")) < 1e-6

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from optimizer.planning import make_plan
 
 from .folders import at, cover, meter, money, usage
@@ -50,3 +52,19 @@ def test_what_the_law_prefers_may_stay_covered() -> None:
     plan = make_plan(case)
     assert not plan.bill.spot
     assert not plan.bill.on_demand
+
+
+def test_a_cap_on_spot_does_not_make_that_choice_dear() -> None:
+    """The share of spot is capped after the hours have chosen: the other policies count too."""
+    spots = {"m0": (2, 6), "m1": (2, 4), "m2": (6, 7), "m3": (3, 6)}
+    used = {"m0": [15, 8, 7], "m1": [4, 9, 19], "m2": [3, 7, 12], "m3": [11, 5, 9]}
+    case = memory_case(
+        3,
+        "[limits]\nspot_share = 0.25\n",
+        meters=[meter(name, 10, spot=spot) for name, (spot, _) in spots.items()],
+        usage=[row for name in used for row in usage(name, used[name], spot_tolerant=1)],
+        offers=[money("plan", 5, available_until=at(0))],
+        covers=[cover("plan", name, str(draw)) for name, (_, draw) in spots.items()],
+        commitments=[HELD | {"quantity": 58}],
+    )
+    assert float(make_plan(case).total) == pytest.approx(667.75)
