@@ -175,7 +175,7 @@ class RouteCase:
         return routed, Guide.of(written, found)
 
     def polished_beside(self, quantity: Floats, values: Guide) -> Routed | None:
-        """The hours beside purchases made better a window at a time (``route_polish``)."""
+        """The hours beside purchases made better a stretch at a time (``route_polish``)."""
         written = beside(self.routing, self.hours, self.problem, self.pool_of, quantity).written
         start, _ = values.read(written.program)
         better = polish(written.program, start, gap=self.roughness)

@@ -2,8 +2,8 @@
 """A plan of many linked hours, made better some hours at a time.
 
 Restored hour by hour, a plan knows of later hours what the relaxation's prices say.  Here a
-*window* of hours is one integer program, all else stays: what starts, waits and runs in them
-is decided together.  Windows that do not touch each other are solved side by side.
+*stretch* of hours is one integer program, all else stays: what starts, waits and runs in them
+is decided together.  Stretches that do not touch each other are solved side by side.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from optimizer.program.linear import LinearProgram, solve_linear, violation
 from optimizer.program.problem import Floats, Ints
 from optimizer.program.route_hour import EVERYWHERE, BlockProgram
 
-WINDOW = 6  # hours; longer ones gain little more, and their programs take much longer
+STRETCH = 6  # hours; longer ones gain little more, and their programs take much longer
 NODES = 1  # cuts and heuristics of the root find nearly all of it
 THREADS = 2
 BROKEN = 1e-6  # of a row, relative: what a solver's tolerance may break
@@ -30,11 +30,11 @@ def polish(program: BlockProgram, values: Floats, *, gap: float) -> Floats:
     values
         A solution: (columns,), whole where they have to be.
     gap
-        Relative gap at which a window's program ends.
+        Relative gap at which a stretch's program ends.
     """
     found = values.copy()
     labels = sorted({block for block in program.blocks if block != EVERYWHERE})
-    windows = [labels[first : first + WINDOW] for first in range(0, len(labels), WINDOW)]
+    stretches = [labels[first : first + STRETCH] for first in range(0, len(labels), STRETCH)]
     touching = _touching(program)
     of_block: dict[int, list[int]] = {label: [] for label in labels}
     for column, block in enumerate(program.blocks):
@@ -43,16 +43,16 @@ def polish(program: BlockProgram, values: Floats, *, gap: float) -> Floats:
     cost = np.array(program.cost, dtype=np.float64)
 
     def solve(number: int) -> tuple[Ints, Floats]:
-        blocks = windows[number]
-        near = {label for each in windows[max(number - 1, 0) : number + 2] for label in each}
+        blocks = stretches[number]
+        near = {label for each in stretches[max(number - 1, 0) : number + 2] for label in each}
         columns = np.array(sorted(k for label in blocks for k in of_block[label]), dtype=np.int64)
-        better = _window(program, found, columns, touching, near, gap)
+        better = _stretch(program, found, columns, touching, near, gap)
         gains = better is not None and cost[columns] @ better < cost[columns] @ found[columns]
         return columns, better if better is not None and gains else found[columns]
 
     with ThreadPoolExecutor(THREADS) as threads:
         for parity in (0, 1):  # neighbours share what starts and waits: not at once
-            for columns, better in threads.map(solve, range(parity, len(windows), 2)):
+            for columns, better in threads.map(solve, range(parity, len(stretches), 2)):
                 found[columns] = better
     return found
 
@@ -66,7 +66,7 @@ def _touching(program: BlockProgram) -> list[list[int]]:
     return rows
 
 
-def _window(
+def _stretch(
     program: BlockProgram,
     values: Floats,
     columns: Ints,
@@ -92,7 +92,7 @@ def _window(
         now = sum(a * float(values[k]) for k, a in terms.items() if k in place)
         there = sum(a * float(values[k]) for k, a in terms.items() if k not in place)
         if not {program.blocks[column] for column in terms} <= near:
-            # Other windows may use up the same room meanwhile: each keeps to its own.
+            # Other stretches may use up the same room meanwhile: each keeps to its own.
             low = now if np.isfinite(low) else low
             high = now if np.isfinite(high) else high
         else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Linked hours are made better a window at a time: never dearer, and within every row."""
+"""Linked hours are made better a stretch at a time: never dearer, and within every row."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import pytest
 
 from optimizer.program.linear import solve_linear, violation
 from optimizer.program.route_hour import EVERYWHERE, BlockProgram
-from optimizer.program.route_polish import WINDOW, polish
+from optimizer.program.route_polish import STRETCH, polish
 
-HOURS = 3 * WINDOW + 2
+HOURS = 3 * STRETCH + 2
 
 
 def fleet(seed: int, *, price: float = 1.9, most_api: float | None = None) -> BlockProgram:
     """Machines of two sizes that start, beside an API; and what waits from hour to hour.
 
     ``price`` is the API's, ``most_api`` bounds what it answers in all hours together: a row
-    of every window.
+    of every stretch.
     """
     rng = np.random.default_rng(seed)
     program = BlockProgram()
@@ -72,7 +72,7 @@ def test_is_near_the_optimum_of_all_hours(seed: int, most_api: float | None) -> 
     assert cost < 0.95 * float(np.dot(program.cost, start))
 
 
-def test_it_ends_where_no_window_can_be_bettered() -> None:
+def test_it_ends_where_no_stretch_can_be_bettered() -> None:
     program = fleet(0)
     once = by_hand(program)
     for _ in range(6):
@@ -81,8 +81,8 @@ def test_it_ends_where_no_window_can_be_bettered() -> None:
     assert np.dot(program.cost, once) == pytest.approx(np.dot(program.cost, before), rel=2e-3)
 
 
-def test_a_row_of_all_hours_is_used_by_no_two_windows_at_once() -> None:
-    """Windows are solved side by side: each keeps to what it used of the row before."""
+def test_a_row_of_all_hours_is_used_by_no_two_stretches_at_once() -> None:
+    """Stretches are solved side by side: each keeps to what it used of the row before."""
     program = fleet(1, price=0.1, most_api=4.0)
     start = by_hand(program)
     found = polish(program, start, gap=1e-6)
@@ -92,9 +92,9 @@ def test_a_row_of_all_hours_is_used_by_no_two_windows_at_once() -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_nor_is_a_row_of_two_hours_far_apart(seed: int) -> None:
-    """The API is next to nothing in two hours, whose windows are solved at the same time."""
+    """The API is next to nothing in two hours, whose stretches are solved at the same time."""
     program = fleet(seed)
-    cheap = {program.names.index(f"api[{hour}]"): 1.0 for hour in (2, 2 + 2 * WINDOW)}
+    cheap = {program.names.index(f"api[{hour}]"): 1.0 for hour in (2, 2 + 2 * STRETCH)}
     for column in cheap:
         program.cost[column] = 0.1
     program.row("two", cheap, high=1.0)
