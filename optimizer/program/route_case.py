@@ -174,11 +174,13 @@ class RouteCase:
             return routed, None
         return routed, Guide.of(written, found)
 
-    def polished_beside(self, quantity: Floats, values: Guide) -> Routed | None:
+    def polished_beside(
+        self, quantity: Floats, values: Guide, stop: Callable[[], bool]
+    ) -> Routed | None:
         """The hours beside purchases made better a stretch at a time (``route_polish``)."""
         written = beside(self.routing, self.hours, self.problem, self.pool_of, quantity).written
         start, _ = values.read(written.program)
-        better = polish(written.program, start, gap=self.roughness)
+        better = polish(written.program, start, gap=self.roughness, stop=stop)
         found = LinearAnswer(Status.STOPPED, better, np.inf, -np.inf)
         return self._able(settle(self.routing, self.hours, written.read(found)))
 

@@ -192,7 +192,7 @@ class _Search:
             return
         quantity, values = self.restored
         self.watch.report("hours of the plan, a few at a time")
-        routed = case.polished_beside(quantity, values)
+        routed = case.polished_beside(quantity, values, self.watch.stop)
         # There is a plan already: one that fails a check is not worth an error.
         if routed is not None and all(
             check.ok for check in check_routed(case.routing, case.hours, routed)

@@ -8,6 +8,7 @@ is decided together.  Stretches that do not touch each other are solved side by 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -22,7 +23,9 @@ THREADS = 2
 BROKEN = 1e-6  # of a row, relative: what a solver's tolerance may break
 
 
-def polish(program: BlockProgram, values: Floats, *, gap: float) -> Floats:
+def polish(
+    program: BlockProgram, values: Floats, *, gap: float, stop: Callable[[], bool] = lambda: False
+) -> Floats:
     """Values that cost no more, whole where they were, within the same rows.
 
     Parameters
@@ -31,6 +34,8 @@ def polish(program: BlockProgram, values: Floats, *, gap: float) -> Floats:
         A solution: (columns,), whole where they have to be.
     gap
         Relative gap at which a stretch's program ends.
+    stop
+        Whether to leave the stretches to come as they are.
     """
     found = values.copy()
     labels = sorted({block for block in program.blocks if block != EVERYWHERE})
@@ -46,7 +51,7 @@ def polish(program: BlockProgram, values: Floats, *, gap: float) -> Floats:
         blocks = stretches[number]
         near = {label for each in stretches[max(number - 1, 0) : number + 2] for label in each}
         columns = np.array(sorted(k for label in blocks for k in of_block[label]), dtype=np.int64)
-        better = _stretch(program, found, columns, touching, near, gap)
+        better = None if stop() else _stretch(program, found, columns, touching, near, gap)
         gains = better is not None and cost[columns] @ better < cost[columns] @ found[columns]
         return columns, better if better is not None and gains else found[columns]
 
