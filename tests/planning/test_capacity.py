@@ -16,36 +16,13 @@ from optimizer.program import route_elastic
 from optimizer.tables import Case
 
 from .conftest import Row, Write, at
-
-PRORATA = '[finance]\nafter_horizon = "prorata"\n'
-
-
-def meter(name: str, price: Any, **more: Any) -> Row:
-    own = {"meter": name, "provider": "aws", "product": "gpu", "unit": "GPU-Hours"}
-    return own | {"on_demand": price} | more
-
-
-def asks(name: str, replicas: list[float], **more: Any) -> list[Row]:
-    """Requests in replicas' worth."""
-    return [
-        {"workload": name, "hour": at(hour), "requests": 3600 * count} | more
-        for hour, count in enumerate(replicas)
-    ]
-
-
-def replica(name: str, of: str, **more: Any) -> Row:
-    own = {"deployment": name, "model": name, "kind": "replica", "meter": of, "meter_units": 1}
-    return own | {"requests_per_second": 1} | more
+from .routes import meter
+from .worth import PRORATA, as_long_as_asked, asks, replica
 
 
 @pytest.fixture
 def write(write: Write) -> Write:
-    """As many hours as the requests have."""
-
-    def make(toml: str = "", **tables: list[Row]) -> Case:
-        return write(len({row["hour"] for row in tables["workloads"]}), toml, **tables)
-
-    return make
+    return as_long_as_asked(write)
 
 
 def refused(case: Case) -> InfeasibleCase:

@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import csv
 import warnings
-from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,33 +13,11 @@ import pytest
 from optimizer.planning import make_plan, plan_document
 from optimizer.planning.relax import InfeasibleCase
 from optimizer.program import route_case, route_joint
-from optimizer.tables import Case, read_case
+from optimizer.tables import Case
 
-Row = dict[str, Any]
-Write = Callable[..., Case]
-PRORATA = '[finance]\nafter_horizon = "prorata"\n'
-
-
-def at(hour: int) -> str:
-    return f"2026-11-{21 + hour // 24}T{hour % 24:02d}:00:00Z"
-
-
-def meter(name: str, price: Any, **more: Any) -> Row:
-    own = {"meter": name, "provider": "aws", "product": "gpu", "unit": "GPU-Hours"}
-    return own | {"on_demand": price} | more
-
-
-def asks(name: str, replicas: list[float], **more: Any) -> list[Row]:
-    """Requests in replicas' worth."""
-    return [
-        {"workload": name, "hour": at(hour), "requests": 3600 * count} | more
-        for hour, count in enumerate(replicas)
-    ]
-
-
-def replica(name: str, of: str, **more: Any) -> Row:
-    own = {"deployment": name, "model": name, "kind": "replica", "meter": of, "meter_units": 1}
-    return own | {"requests_per_second": 1} | more
+from .conftest import Row, Write, at
+from .routes import meter
+from .worth import PRORATA, as_long_as_asked, asks, replica
 
 
 def api(name: str, of: str) -> Row:
@@ -63,20 +38,8 @@ def reservation(of: str, hourly: float, **more: Any) -> dict[str, list[Row]]:
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def make(toml: str = "", **tables: list[Row]) -> Case:
-        hours = len({row["hour"] for row in tables["workloads"]})
-        head = f'currency = "USD"\nas_of = "{at(0)}"\nhorizon_hours = {hours}\n'
-        (tmp_path / "case.toml").write_text(head + toml, encoding="utf-8")
-        for name, rows in tables.items():
-            columns = list(dict.fromkeys(column for row in rows for column in row))
-            with (tmp_path / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
-                writer.writeheader()
-                writer.writerows(rows)
-        return read_case(tmp_path)
-
-    return make
+def write(write: Write) -> Write:
+    return as_long_as_asked(write)
 
 
 def refused(case: Case) -> InfeasibleCase:
